@@ -59,7 +59,7 @@ using Microsoft.ML.Dpl;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.TorchSharp;
 
-DplRuntime.Load();
+LibTorchRuntime.Load();
 var mlContext = new MLContext(1);
 Tile[] tiles =
 [
@@ -73,7 +73,7 @@ ITransformer model = mlContext.Transforms.Conversion.MapValueToKey("Label")
     {
         Backbone = ClipBackbone.Tiny,
         ImageColumnName = "ImagePath",
-        ModelContents = DplModelContents.WithOnnx,
+        ModelContents = ModelContents.WithOnnx,
         Search = { CandidateLengths = [0, 2], Epochs = 1 },
         Validation = { RowsPerClass = 1 },
         Training = { Steps = 2 },
@@ -81,7 +81,7 @@ ITransformer model = mlContext.Transforms.Conversion.MapValueToKey("Label")
     .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
     .Fit(rows);
 mlContext.Model.Save(model, rows.Schema, args[1]);
-((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single().Contents = DplModelContents.WithImageTower;
+((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single().Contents = ModelContents.WithImageTower;
 mlContext.Model.Save(model, rows.Schema, args[2]);
 IDataView texts = mlContext.Data.LoadFromEnumerable(new[] { new { Text = "" } });
 using ClipEmbeddingTransformer words = mlContext.Transforms

@@ -66,11 +66,11 @@ catch (FileNotFoundException e)
 {
     Console.WriteLine($"{PromptConfiguration.Parse("text 2 4 | image 0 6")}; {e.Message}");
 }
-Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {DplRuntime.Load()}");
-var prompts = new DplPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Image.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
+Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {LibTorchRuntime.Load()}");
+var prompts = new ExportedPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Image.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
 using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny);
-transformer.SaveAsOnnx(args[1], DplOnnxInput.Image);
-transformer.Contents = DplModelContents.WithOnnx;
+transformer.SaveAsOnnx(args[1], OnnxInput.Image);
+transformer.Contents = ModelContents.WithOnnx;
 mlContext.Model.Save(transformer, null, args[2]);
 EOF
 dotnet run --project "$work/app" -- "$work/no-clip" "$work/model.onnx" "$work/graph.zip" | tee "$work/output"

@@ -3,11 +3,11 @@ using Microsoft.ML.Dpl;
 namespace ModelBuilder;
 
 /// <summary>One line for every tenth of a stage.</summary>
-internal sealed class EpochLines : IProgress<DplProgress>
+internal sealed class EpochLines : IProgress<FitProgress>
 {
-    private (DplStage Stage, int Tenth)? _last;
+    private (FitStage Stage, int Tenth)? _last;
 
-    public void Report(DplProgress value)
+    public void Report(FitProgress value)
     {
         if (value.Step != value.Steps)
             return;

@@ -97,6 +97,6 @@ public static partial class FlowerClassifier
             Backbone = ClipBackbone.Tiny,
             LabelColumnName = "Label",
             ImageColumnName = "ImageSource",
-            ModelContents = DplModelContents.WithImageTower,
+            ModelContents = ModelContents.WithImageTower,
         };
 }

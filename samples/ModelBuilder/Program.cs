@@ -124,7 +124,7 @@ DplTrainer.Options Options(ParseResult arguments, string classTemplate, Cancella
         options.Search.Epochs = arguments.GetValue(searchEpochs);
     options.Compute.Device = arguments.GetValue(device);
     options.Progress = new EpochLines();
-    (options.CancellationToken, options.OnCancel) = (cancellationToken, DplInterruption.ReturnBest);
+    (options.CancellationToken, options.OnCancel) = (cancellationToken, InterruptionBehavior.ReturnBest);
     return options;
 }
 
@@ -201,7 +201,7 @@ static Task<int> Guarded(Action run)
     try
     {
         // Before anything else that uses TorchSharp, which some systems load only so.
-        DplRuntime.Load();
+        LibTorchRuntime.Load();
         run();
         return Task.FromResult(0);
     }

@@ -1,5 +1,5 @@
 // Classifies image files, in an application without libtorch, with a model that has CLIP's image tower or an ONNX graph in its zip
-// (dpl fit; in code Contents = DplModelContents.WithImageTower or WithOnnx):
+// (dpl fit; in code Contents = ModelContents.WithImageTower or WithOnnx):
 //   dotnet run -c Release --project samples/PredictOnly -- model.zip image.jpg ...
 // One line of JSON for each image. With --engine as the first argument a PredictionEngine answers, image by image.
 using System.Text.Json;

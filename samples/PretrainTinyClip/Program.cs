@@ -78,12 +78,12 @@ var wordNet = new Option<DirectoryInfo>("--wordnet")
     Description = "Folder with WordNet's data.noun and index.noun.",
     DefaultValueFactory = _ => new DirectoryInfo("/usr/share/wordnet"),
 };
-var products = new Option<DplPrecision>("--precision")
+var products = new Option<ComputePrecision>("--precision")
 {
     Description = "Of the image tower's matrix products: Float32 or BFloat16.",
-    DefaultValueFactory = _ => DplPrecision.Float32,
+    DefaultValueFactory = _ => ComputePrecision.Float32,
 };
-products.AcceptOnlyFromAmong(nameof(DplPrecision.Float32), nameof(DplPrecision.BFloat16));
+products.AcceptOnlyFromAmong(nameof(ComputePrecision.Float32), nameof(ComputePrecision.BFloat16));
 var prepareOnly = new Option<bool>("--prepare-only") { Description = "Ends when the cache is complete." };
 
 var root = new RootCommand(
@@ -165,7 +165,7 @@ root.SetAction(
                         LearningRate: arguments.GetValue(learningRate) ?? usual.LearningRate
                     );
                     torch.ScalarType rounded =
-                        arguments.GetValue(products) == DplPrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
+                        arguments.GetValue(products) == ComputePrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;
                     return new PhotographCommand(inputs, photographed, outputs, rounded, cancellationToken).Run(
                         arguments.GetValue(prepareOnly)
                     );

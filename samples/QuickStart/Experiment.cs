@@ -32,7 +32,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
 
     public async Task<int> Run()
     {
-        FitProgress.ShowWarnings(_mlContext);
+        ConsoleProgress.ShowWarnings(_mlContext);
         ClipBackbone backbone = ClipBackbone.Open(settings.Clip);
         IReadOnlyList<Image> trainRows = Image.ReadTable(settings.Images.Train),
             testRows = Image.ReadTable(settings.Images.Test);
@@ -61,7 +61,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         {
             bool compares = configuration is null;
             long began = Stopwatch.GetTimestamp();
-            DplTransformer transformer = FitProgress.Show(name, progress =>
+            DplTransformer transformer = ConsoleProgress.Show(name, progress =>
                 _mlContext
                     .MulticlassClassification.Trainers.DifferentiablePromptLearning(
                         OptionsFor(
@@ -127,7 +127,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         ClipBackbone backbone,
         PromptConfiguration? configuration,
         IDataView? validation,
-        IProgress<DplProgress> progress
+        IProgress<FitProgress> progress
     ) =>
         new()
         {
@@ -154,7 +154,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             Compute = { Device = settings.Device },
             Progress = progress,
             CancellationToken = cancellationToken,
-            OnCancel = DplInterruption.ReturnBest,
+            OnCancel = InterruptionBehavior.ReturnBest,
         };
 
     private ITransformer KeyToText(IDataView keyed, DplTransformer searched) =>
@@ -170,7 +170,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             .AddColumn("compared by short trainings")
             .AddColumn(new TableColumn("validation loss").RightAligned())
             .AddColumn(new TableColumn("validation accuracy").RightAligned());
-        foreach (DplFinalist finalist in finalists)
+        foreach (Finalist finalist in finalists)
             rows.AddRow(Markup.Escape($"{finalist}"), $"{finalist.ValidationLoss:f3}", $"{finalist.ValidationAccuracy:p1}");
         AnsiConsole.Write(rows);
     }

@@ -138,7 +138,7 @@ static async Task<int> Guarded(Func<Task<int>> run)
     try
     {
         // Before anything else that uses TorchSharp, which some systems load only so.
-        DplRuntime.Load();
+        LibTorchRuntime.Load();
         return await run();
     }
     catch (OperationCanceledException)

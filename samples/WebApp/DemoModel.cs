@@ -14,7 +14,7 @@ internal static class DemoModel
     /// <param name="folder">Made if missing.</param>
     /// <param name="progress">Receives every step of training.</param>
     /// <param name="cancellationToken">Ends drawing and training.</param>
-    public static ServedModel LoadOrMake(string demo, string folder, IProgress<DplProgress> progress, CancellationToken cancellationToken)
+    public static ServedModel LoadOrMake(string demo, string folder, IProgress<FitProgress> progress, CancellationToken cancellationToken)
     {
         string zip = Path.Combine(folder, "model.zip");
         if (!File.Exists(zip))
@@ -26,7 +26,7 @@ internal static class DemoModel
         DemoImages images,
         string folder,
         string zip,
-        IProgress<DplProgress> progress,
+        IProgress<FitProgress> progress,
         CancellationToken cancellationToken
     )
     {
@@ -49,7 +49,7 @@ internal static class DemoModel
                         Progress = progress,
                         CancellationToken = cancellationToken,
                         // So that a server without libtorch can have it, too.
-                        ModelContents = DplModelContents.WithOnnx,
+                        ModelContents = ModelContents.WithOnnx,
                     }
                 )
             )

@@ -6,10 +6,10 @@ namespace WebApp;
 /// <summary>Gets the model ready while the server already answers, and holds it.</summary>
 internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log)
     : BackgroundService,
-        IProgress<DplProgress>
+        IProgress<FitProgress>
 {
     private volatile ServedModel? _model;
-    private volatile DplProgress? _progress;
+    private volatile FitProgress? _progress;
 
     /// <summary>Null until it is ready.</summary>
     public ServedModel? Model => _model;
@@ -20,7 +20,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     /// <summary>Where example images lie; null where a model was given.</summary>
     public string? ExamplesFolder { get; } = options.Value.Model is null ? DemoModel.ExamplesFolder(DemoFolder(options.Value)) : null;
 
-    void IProgress<DplProgress>.Report(DplProgress value) => _progress = value;
+    void IProgress<FitProgress>.Report(FitProgress value) => _progress = value;
 
     public override void Dispose()
     {

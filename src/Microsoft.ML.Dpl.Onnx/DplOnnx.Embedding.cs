@@ -33,9 +33,9 @@ public static partial class DplOnnx
     public static void SaveAsOnnx(
         this ClipEmbeddingTransformer transformer,
         string path,
-        DplOnnxInput input = DplOnnxInput.Pixels,
+        OnnxInput input = OnnxInput.Pixels,
         bool externalData = false,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         CancellationToken cancellationToken = default
     )
     {
@@ -44,7 +44,7 @@ public static partial class DplOnnx
     }
 
     /// <summary>Writes an embedding to a stream at its position and leaves it open; see
-    /// <see cref="SaveAsOnnx(ClipEmbeddingTransformer, string, DplOnnxInput, bool, DplOnnxPrecision, CancellationToken)"/>.</summary>
+    /// <see cref="SaveAsOnnx(ClipEmbeddingTransformer, string, OnnxInput, bool, OnnxPrecision, CancellationToken)"/>.</summary>
     /// <param name="transformer">The embedding; stays as it is.</param>
     /// <param name="stream">Need not seek.</param>
     /// <param name="input">What the model of images takes; that of texts takes tokens, and leaves this as it is.</param>
@@ -59,8 +59,8 @@ public static partial class DplOnnx
     public static void SaveAsOnnx(
         this ClipEmbeddingTransformer transformer,
         Stream stream,
-        DplOnnxInput input = DplOnnxInput.Pixels,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxInput input = OnnxInput.Pixels,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         CancellationToken cancellationToken = default
     )
     {
@@ -81,7 +81,7 @@ public static partial class DplOnnx
                         TowerArrays.From(tower),
                         transformer.IsNormalized,
                         OnnxMetadata.Create(transformer, preprocessing, form),
-                        form.Input == DplOnnxInput.Image ? preprocessing : null,
+                        form.Input == OnnxInput.Image ? preprocessing : null,
                         form.Precision,
                         data,
                         cancellationToken
@@ -92,10 +92,10 @@ public static partial class DplOnnx
 
     private static OnnxModelFile TextFileOf(ClipEmbeddingTransformer transformer, Form form, CancellationToken cancellationToken)
     {
-        if (form.Input == DplOnnxInput.Image)
+        if (form.Input == OnnxInput.Image)
             throw new NotSupportedException(
                 $"The column '{transformer.OutputColumnName}' embeds texts, so its ONNX model takes tokens and no image: leave input at "
-                    + $"{nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)}."
+                    + $"{nameof(OnnxInput)}.{nameof(OnnxInput.Pixels)}."
             );
         return new OnnxModelFile(transformer.UseTextTower((weights, _) => OnnxTextEmbedding.SizeOf(weights.Config, form.Precision)), data =>
             transformer.UseTextTower(

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Dpl;
 /// <listheader><term>Value</term><description>Type</description></listheader>
 /// <item><term>pixels (input)</term><description><c>float</c> [batch, 3, size, size]: images as <see cref="DplTransformer.Pixels(string)"/>
 /// gives them</description></item>
-/// <item><term>image (input)</term><description>instead, where <see cref="DplOnnxInput.Image"/> asks for it, <c>uint8</c> [height, width,
+/// <item><term>image (input)</term><description>instead, where <see cref="OnnxInput.Image"/> asks for it, <c>uint8</c> [height, width,
 /// 3]: one image; the batch is then 1</description></item>
 /// <item><term>logits (output)</term><description><c>float</c> [batch, classes]: cosine similarities times CLIP's
 /// factor</description></item>
@@ -49,9 +49,9 @@ public static partial class DplOnnx
     public static void SaveAsOnnx(
         this DplTransformer transformer,
         string path,
-        DplOnnxInput input = DplOnnxInput.Pixels,
+        OnnxInput input = OnnxInput.Pixels,
         bool externalData = false,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         CancellationToken cancellationToken = default
     ) => Save(transformer, path, new Form(input, precision), externalData, OnnxImageModel.LargestModel, cancellationToken);
 
@@ -70,8 +70,8 @@ public static partial class DplOnnx
     public static void SaveAsOnnx(
         this DplTransformer transformer,
         Stream stream,
-        DplOnnxInput input = DplOnnxInput.Pixels,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxInput input = OnnxInput.Pixels,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         CancellationToken cancellationToken = default
     )
     {
@@ -80,7 +80,7 @@ public static partial class DplOnnx
     }
 
     /// <summary>What of a model can be chosen.</summary>
-    internal readonly record struct Form(DplOnnxInput Input = DplOnnxInput.Pixels, DplOnnxPrecision Precision = DplOnnxPrecision.Float32)
+    internal readonly record struct Form(OnnxInput Input = OnnxInput.Pixels, OnnxPrecision Precision = OnnxPrecision.Float32)
     {
         /// <exception cref="ArgumentOutOfRangeException">There is no such input or precision.</exception>
         public void Require()
@@ -119,7 +119,7 @@ public static partial class DplOnnx
                     OnnxClassifier.Create(
                         ClassifierArrays.From(classifier),
                         OnnxMetadata.Create(transformer, form),
-                        form.Input == DplOnnxInput.Image ? transformer.Preprocessing : null,
+                        form.Input == OnnxInput.Image ? transformer.Preprocessing : null,
                         form.Precision,
                         data,
                         cancellationToken

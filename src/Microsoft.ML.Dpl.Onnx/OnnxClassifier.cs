@@ -16,7 +16,7 @@ internal static class OnnxClassifier
         ClassifierArrays classifier,
         IReadOnlyList<KeyValuePair<string, string>> metadata,
         ClipImageProcessorConfig? preparation = null,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         OnnxData? data = null,
         CancellationToken cancellationToken = default
     ) =>
@@ -31,8 +31,8 @@ internal static class OnnxClassifier
             cancellationToken
         );
 
-    /// <inheritdoc cref="OnnxImageModel.SizeOf(TowerArrays, long, DplOnnxPrecision)"/>
-    public static long SizeOf(ClassifierArrays classifier, DplOnnxPrecision precision) =>
+    /// <inheritdoc cref="OnnxImageModel.SizeOf(TowerArrays, long, OnnxPrecision)"/>
+    public static long SizeOf(ClassifierArrays classifier, OnnxPrecision precision) =>
         OnnxImageModel.SizeOf(classifier.Tower, classifier.ClassFeatures.Values.Length, precision);
 
     private static void Add(OnnxGraph graph, ClassifierArrays classifier, string features, object batch)
@@ -66,7 +66,7 @@ internal static class OnnxEmbedding
         bool normalize,
         IReadOnlyList<KeyValuePair<string, string>> metadata,
         ClipImageProcessorConfig? preparation = null,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         OnnxData? data = null,
         CancellationToken cancellationToken = default
     ) =>
@@ -93,5 +93,5 @@ internal static class OnnxEmbedding
     }
 
     /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
-    public static long SizeOf(TowerArrays tower, DplOnnxPrecision precision) => OnnxImageModel.SizeOf(tower, 0, precision);
+    public static long SizeOf(TowerArrays tower, OnnxPrecision precision) => OnnxImageModel.SizeOf(tower, 0, precision);
 }

@@ -23,7 +23,7 @@ internal static class OnnxImage
         if (config.ShortSide < config.CropSize)
             throw new NotSupportedException(
                 $"This CLIP resizes images to {config.ShortSide} pixels and pads them to {config.CropSize}, which a model that takes "
-                    + $"images does not do. Let it take pixels ({nameof(DplOnnxInput)}.{nameof(DplOnnxInput.Pixels)}; dpl onnx "
+                    + $"images does not do. Let it take pixels ({nameof(OnnxInput)}.{nameof(OnnxInput.Pixels)}; dpl onnx "
                     + "--input pixels) and prepare images outside."
             );
         (string middle, string size) = MiddlePart(graph, image);

@@ -51,13 +51,13 @@ internal static class OnnxImageModel
         Head head,
         IReadOnlyList<KeyValuePair<string, string>> metadata,
         ClipImageProcessorConfig? preparation,
-        DplOnnxPrecision precision,
+        OnnxPrecision precision,
         OnnxData? data,
         CancellationToken cancellationToken
     )
     {
         int opset = preparation is null ? Opset : OnnxImage.Opset;
-        var graph = new OnnxGraph(name, opset, precision == DplOnnxPrecision.Float16, data, cancellationToken);
+        var graph = new OnnxGraph(name, opset, precision == OnnxPrecision.Float16, data, cancellationToken);
         object batch = "batch";
         string images = Pixels;
         if (preparation is null)
@@ -78,7 +78,7 @@ internal static class OnnxImageModel
             graph.Input(Image, "An image, row by row: red, green, blue.", TensorProto.Types.DataType.Uint8, "height", "width", 3);
             images = OnnxImage.Prepare(graph, Image, preparation);
         }
-        IOnnxLinear linear = precision == DplOnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
+        IOnnxLinear linear = precision == OnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
         head(graph, new OnnxTower(graph, tower, images, linear).Features, batch);
         return Finish(graph, metadata);
     }
@@ -111,7 +111,7 @@ internal static class OnnxImageModel
     /// <param name="tower">Images to features.</param>
     /// <param name="ofHead">Numbers that the head adds.</param>
     /// <param name="precision">Of the weights.</param>
-    public static long SizeOf(TowerArrays tower, long ofHead, DplOnnxPrecision precision)
+    public static long SizeOf(TowerArrays tower, long ofHead, OnnxPrecision precision)
     {
         long more = ofHead;
         foreach (PromptArrays? prompt in tower.Prompts)
@@ -126,7 +126,7 @@ internal static class OnnxImageModel
     /// <param name="tensors">Those of the tower.</param>
     /// <param name="more">Numbers beside them.</param>
     /// <param name="precision">Of the weights.</param>
-    public static long SizeOf(IEnumerable<ExpectedTensor> tensors, long more, DplOnnxPrecision precision)
+    public static long SizeOf(IEnumerable<ExpectedTensor> tensors, long more, OnnxPrecision precision)
     {
         long numbers = more,
             bytes = 0;
@@ -140,8 +140,8 @@ internal static class OnnxImageModel
         return RoomForNodes
             + precision switch
             {
-                DplOnnxPrecision.Float16 => numbers * sizeof(float) / 2,
-                DplOnnxPrecision.Int8 => bytes + (numbers - bytes) * sizeof(float),
+                OnnxPrecision.Float16 => numbers * sizeof(float) / 2,
+                OnnxPrecision.Int8 => bytes + (numbers - bytes) * sizeof(float),
                 _ => numbers * sizeof(float),
             };
     }

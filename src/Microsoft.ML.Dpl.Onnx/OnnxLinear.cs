@@ -23,7 +23,7 @@ internal sealed class FloatLinear(OnnxGraph graph) : IOnnxLinear
         graph.Add("Gemm", name, [rows, graph.Constant(name + ".weight", weight), graph.Constant(name + ".bias", bias)], With("transB", 1));
 }
 
-/// <summary>Products of bytes, see <see cref="DplOnnxPrecision.Int8"/>.</summary>
+/// <summary>Products of bytes, see <see cref="OnnxPrecision.Int8"/>.</summary>
 /// <param name="graph">Where the nodes go.</param>
 internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
 {

@@ -60,7 +60,7 @@ internal static class OnnxMetadata
         ClipEmbeddingTransformer transformer,
         ClipConfig config,
         ClipTokenizer tokenizer,
-        DplOnnxPrecision precision
+        OnnxPrecision precision
     ) =>
         [
             new(
@@ -84,20 +84,20 @@ internal static class OnnxMetadata
         [
             new(
                 "input",
-                form.Input == DplOnnxInput.Image
+                form.Input == OnnxInput.Image
                     ? "image: uint8 [height, width, 3], red, green, blue; the model prepares it"
                     : "pixels: float32 [batch, 3, image_size, image_size]; prepare images as below"
             ),
             Precision(form.Precision),
         ];
 
-    private static KeyValuePair<string, string> Precision(DplOnnxPrecision precision) =>
+    private static KeyValuePair<string, string> Precision(OnnxPrecision precision) =>
         new(
             "precision",
             precision switch
             {
-                DplOnnxPrecision.Float16 => "float16: weights; products are of float32",
-                DplOnnxPrecision.Int8 => "int8: weights of the layers, one scale for each output, and their inputs, one scale for each row",
+                OnnxPrecision.Float16 => "float16: weights; products are of float32",
+                OnnxPrecision.Int8 => "int8: weights of the layers, one scale for each output, and their inputs, one scale for each row",
                 _ => "float32",
             }
         );
@@ -134,7 +134,7 @@ internal static class OnnxMetadata
             new("library", $"{LibraryVersion.Name} {LibraryVersion.Number}"),
         ];
 
-    private static KeyValuePair<string, string> Mixture(DplMixture mixture) =>
+    private static KeyValuePair<string, string> Mixture(TrainedMixture mixture) =>
         new(
             "mixture",
             JsonSerializer.Serialize(
@@ -147,7 +147,7 @@ internal static class OnnxMetadata
             )
         );
 
-    private static KeyValuePair<string, string> Context(DplContext context) =>
+    private static KeyValuePair<string, string> Context(PromptContext context) =>
         new(
             "context",
             JsonSerializer.Serialize(

@@ -20,18 +20,12 @@ internal static class OnnxTextEmbedding
         TextTowerArrays tower,
         bool normalize,
         IReadOnlyList<KeyValuePair<string, string>> metadata,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32,
+        OnnxPrecision precision = OnnxPrecision.Float32,
         OnnxData? data = null,
         CancellationToken cancellationToken = default
     )
     {
-        var graph = new OnnxGraph(
-            "clip_text_embedding",
-            OnnxImageModel.Opset,
-            precision == DplOnnxPrecision.Float16,
-            data,
-            cancellationToken
-        );
+        var graph = new OnnxGraph("clip_text_embedding", OnnxImageModel.Opset, precision == OnnxPrecision.Float16, data, cancellationToken);
         graph.Input(
             Tokens,
             "Token ids from start to end; behind the end any number of zeros.",
@@ -39,12 +33,12 @@ internal static class OnnxTextEmbedding
             "batch",
             "length"
         );
-        IOnnxLinear linear = precision == DplOnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
+        IOnnxLinear linear = precision == OnnxPrecision.Int8 ? new Int8Linear(graph) : new FloatLinear(graph);
         OnnxEmbedding.AddOutput(graph, new OnnxTextTower(graph, tower, Tokens, linear).Features, normalize, "text", "batch", tower.Config);
         return OnnxImageModel.Finish(graph, metadata);
     }
 
     /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
-    public static long SizeOf(ClipConfig config, DplOnnxPrecision precision) =>
+    public static long SizeOf(ClipConfig config, OnnxPrecision precision) =>
         OnnxImageModel.SizeOf(ClipLayout.Text(config), (long)config.ContextLength * config.ContextLength, precision);
 }

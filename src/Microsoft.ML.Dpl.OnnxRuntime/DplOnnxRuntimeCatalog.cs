@@ -12,7 +12,7 @@ public static class DplOnnxRuntimeCatalog
     /// one's own, also beside another version of TorchSharp or none. Without such a wish <c>Model.Load</c> does.</summary>
     /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
     /// <param name="filePath">A zip whose models of this library were saved with CLIP's image tower or a graph
-    /// (<see cref="DplModelContents.WithImageTower"/>, <see cref="DplModelContents.WithOnnx"/>; of an embedding
+    /// (<see cref="ModelContents.WithImageTower"/>, <see cref="ModelContents.WithOnnx"/>; of an embedding
     /// <see cref="ClipEmbeddingTransformer.CarriesClip"/>), alone or in a pipeline.</param>
     /// <param name="inputSchema">The columns that the model reads; null where the zip does not say.</param>
     /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>

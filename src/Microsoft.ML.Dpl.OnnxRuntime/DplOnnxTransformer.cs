@@ -7,8 +7,8 @@ using Microsoft.ML.Dpl.OnnxRuntime;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>Classifies images with a prompted CLIP, by ONNX Runtime: what a model zip that has CLIP's image tower
-/// (<see cref="DplModelContents.WithImageTower"/>, <see cref="DplModelContents.WithClip"/>) or a graph
-/// (<see cref="DplModelContents.WithOnnx"/>) becomes where the application has no libtorch.</summary>
+/// (<see cref="ModelContents.WithImageTower"/>, <see cref="ModelContents.WithClip"/>) or a graph
+/// (<see cref="ModelContents.WithOnnx"/>) becomes where the application has no libtorch.</summary>
 /// <remarks>
 /// <para>Columns, annotations, kinds of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ by less
 /// than 1e-5. What needs CLIP itself (other classes, explanations, words of prompts, ONNX files) needs libtorch.</para>
@@ -97,7 +97,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public DplPrediction Predict(string path)
+    public ImagePrediction Predict(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         return Predict(_description.Reading.FromFile(_description.Reading.PathOf(path)));
@@ -107,13 +107,13 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
     /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public DplPrediction Predict(MLImage image)
+    public ImagePrediction Predict(MLImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
         return Predict(ImageDecoder.FromMLImage(image));
     }
 
-    private DplPrediction Predict(RgbImage image) => DplPrediction.Create(_scores, _scorer, image);
+    private ImagePrediction Predict(RgbImage image) => ImagePrediction.Create(_scores, _scorer, image);
 
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
@@ -121,7 +121,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
         _scorer.Use(() =>
         {
-            ModelZip.Write(
+            ModelZipFormat.Write(
                 ctx,
                 MLNetInternals.LoaderSignature,
                 typeof(DplTransformer).Assembly,

@@ -22,7 +22,7 @@ internal sealed class KeptEntries : IDisposable
             {
                 FileStream file = Temporary();
                 _entries.Add((name, file));
-                ModelZip.ReadStream(reader, name, from =>
+                ModelZipFormat.ReadStream(reader, name, from =>
                 {
                     from.BaseStream.CopyTo(file);
                     return true;
@@ -37,7 +37,7 @@ internal sealed class KeptEntries : IDisposable
         }
     }
 
-    /// <summary>For <see cref="ModelZip.Write"/>.</summary>
+    /// <summary>For <see cref="ModelZipFormat.Write"/>.</summary>
     public (string Name, Action<BinaryWriter> Write)[] Streams =>
         [.. _entries.Select(entry => (entry.Name, (Action<BinaryWriter>)(writer => Read(entry.Name, from =>
                             {
@@ -53,7 +53,7 @@ internal sealed class KeptEntries : IDisposable
         lock (file)
         {
             file.Position = 0;
-            return ModelZip.Named(name, () => read(file));
+            return ModelZipFormat.Named(name, () => read(file));
         }
     }
 

@@ -38,7 +38,7 @@ internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
             "classifying one image",
             typeof(DplOnnxTransformer)
         );
-        return Load(environment, reader, [ModelZip.PromptsEntry, .. entries], description.Backbone, output.Transformer, kept =>
+        return Load(environment, reader, [ModelZipFormat.PromptsEntry, .. entries], description.Backbone, output.Transformer, kept =>
         {
             byte[] graph;
             if (description.Onnx is null)
@@ -152,16 +152,16 @@ internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
     }
 
     /// <summary>Of a graph that is made here.</summary>
-    private DplOnnxPrecision Precision => _options.Precision ?? DplOnnxPrecision.Float32;
+    private OnnxPrecision Precision => _options.Precision ?? OnnxPrecision.Float32;
 
     /// <summary>A graph that was saved is used as it is.</summary>
-    private void RequirePrecision(DplOnnxPrecision saved)
+    private void RequirePrecision(OnnxPrecision saved)
     {
         if (_options.Precision is { } asked && asked != saved)
             throw new InvalidOperationException(
                 $"The graph in the model zip has the precision {saved} and cannot be given {asked}: load it without a precision, or where "
-                    + $"the model was trained, save it with Contents = {nameof(DplModelContents)}."
-                    + $"{nameof(DplModelContents.WithImageTower)}, of which a graph of any precision is made, or with OnnxPrecision = "
+                    + $"the model was trained, save it with Contents = {nameof(ModelContents)}."
+                    + $"{nameof(ModelContents.WithImageTower)}, of which a graph of any precision is made, or with OnnxPrecision = "
                     + $"{asked}."
             );
     }

@@ -19,14 +19,14 @@ internal static class TowerGraph
     /// <param name="precision">Of the weights.</param>
     /// <exception cref="InvalidDataException">An entry is damaged or does not fit the others.</exception>
     /// <exception cref="NotSupportedException">The graph is larger than one can be.</exception>
-    public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description, DplOnnxPrecision precision)
+    public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description, OnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
         description.RequireLayers(config.Text.Layers, config.Image.Layers);
-        StoredPrompts prompts = kept.Read(ModelZip.PromptsEntry, from =>
+        StoredPrompts prompts = kept.Read(ModelZipFormat.PromptsEntry, from =>
             StoredPrompts.Read(
                 from,
-                ModelZip.PromptsEntry,
+                ModelZipFormat.PromptsEntry,
                 description.Configuration,
                 description.Mixture?.CandidateLengths,
                 description.ContextLayout,
@@ -47,7 +47,7 @@ internal static class TowerGraph
 
     /// <summary>The graph of plain CLIP's vectors of images.</summary>
     /// <inheritdoc cref="Create"/>
-    public static byte[] CreateEmbedding(KeptEntries kept, bool normalize, DplOnnxPrecision precision)
+    public static byte[] CreateEmbedding(KeptEntries kept, bool normalize, OnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
         TowerArrays tower = TowerArrays.Fold(config, ReadWeights(kept, config), new FloatArray?[config.Image.Layers], mixtures: null);
@@ -56,7 +56,7 @@ internal static class TowerGraph
 
     /// <summary>The graph of plain CLIP's vectors of texts.</summary>
     /// <inheritdoc cref="Create"/>
-    public static byte[] CreateTextEmbedding(KeptEntries kept, ClipConfig config, bool normalize, DplOnnxPrecision precision)
+    public static byte[] CreateTextEmbedding(KeptEntries kept, ClipConfig config, bool normalize, OnnxPrecision precision)
     {
         IReadOnlyDictionary<string, FloatArray> weights = kept.Read(ClipEntries.Text, from =>
             FoldedWeights.ReadTextArrays(from, ClipEntries.Text, config)
@@ -81,7 +81,7 @@ internal static class TowerGraph
                     CultureInfo.InvariantCulture,
                     $"This model's ONNX graph would have about {bytes / 1e9:f1} GB, but one can have "
                         + $"{OnnxImageModel.LargestModel / 1e9:f1} GB at most. Score it by libtorch, or save it where it was trained with "
-                        + $"Contents = {nameof(DplModelContents)}.{nameof(DplModelContents.WithOnnx)} and OnnxPrecision = Float16."
+                        + $"Contents = {nameof(ModelContents)}.{nameof(ModelContents.WithOnnx)} and OnnxPrecision = Float16."
                 )
             );
 }

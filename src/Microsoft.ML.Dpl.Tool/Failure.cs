@@ -44,7 +44,7 @@ internal static class Failure
         {
             OperationCanceledException => ExitCode.Cancelled,
             MissingDeviceException => ExitCode.NoDevice,
-            DplDivergedException => ExitCode.Diverged,
+            DivergedException => ExitCode.Diverged,
             IOException closed when StandardOutput.IsClosed(closed) => ExitCode.OutputClosed,
             ObjectDisposedException or ExternalException => ExitCode.Unexpected,
             ArgumentException

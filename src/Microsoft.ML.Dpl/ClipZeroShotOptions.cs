@@ -29,7 +29,7 @@ public sealed class ClipZeroShotOptions
     public string? Device { get; init; }
 
     /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
-    public DplModelContents ModelContents { get; init; }
+    public ModelContents ModelContents { get; init; }
 
     /// <summary>Where relative paths of images start; kept in the saved model. Null: the current folder.</summary>
     public string? ImageFolder { get; init; }
@@ -55,7 +55,7 @@ public sealed class ClipZeroShotOptions
             ClipTemplates.Require(Templates, nameof(Templates));
         OptionChecks.RequireAtLeast(BatchSize, 1);
         OptionChecks.RequireDefined(ModelContents);
-        if (ModelContents == DplModelContents.WithOnnx)
+        if (ModelContents == ModelContents.WithOnnx)
             OnnxWriter.Find();
         OptionChecks.RequireRange(
             MaxPixels >= 1 && MaxPixels <= ImageDecoder.LargestMaximumPixels,

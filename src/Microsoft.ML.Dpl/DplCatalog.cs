@@ -94,7 +94,7 @@ public static class DplCatalog
             .Select(part =>
                 part switch
                 {
-                    DplTransformer { Contents: DplModelContents.PromptsOnly or DplModelContents.WithOnnx } named => named.Backbone,
+                    DplTransformer { Contents: ModelContents.PromptsOnly or ModelContents.WithOnnx } named => named.Backbone,
                     ClipEmbeddingTransformer { CarriesClip: false } named => named.Backbone,
                     _ => null,
                 }
@@ -135,7 +135,7 @@ public static class DplCatalog
     /// <summary>Makes a classifier of exported prompts, CLIP and class names, without training: what
     /// <see cref="DplTransformer.ExportPrompts"/> gave predicts the same bits as before on the same machine.</summary>
     /// <param name="mlContext">Says which GPU is used where <paramref name="device"/> does not.</param>
-    /// <param name="prompts">As <see cref="DplPrompts.Load"/> reads them; <see cref="DplPrompts.ClassNames"/> must be set.</param>
+    /// <param name="prompts">As <see cref="ExportedPrompts.Load"/> reads them; <see cref="ExportedPrompts.ClassNames"/> must be set.</param>
     /// <param name="backbone">The CLIP they were trained on.</param>
     /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
     /// <param name="predictedLabelColumnName">The added column with the most probable class: a key where the trained model's was one, else
@@ -148,7 +148,7 @@ public static class DplCatalog
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,
-        DplPrompts prompts,
+        ExportedPrompts prompts,
         ClipBackbone backbone,
         string imageColumnName = "Image",
         string predictedLabelColumnName = DefaultColumnNames.PredictedLabel,

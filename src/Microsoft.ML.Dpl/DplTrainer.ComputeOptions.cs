@@ -18,9 +18,9 @@ public sealed partial class DplTrainer
 
         /// <summary>
         /// What the matrix products of search and training round to. The default, float32, rounds nothing. Whatever it is, class features
-        /// and predictions are float32, and so is validation, except with <see cref="DplPrecision.TensorFloat32"/> on a GPU.
+        /// and predictions are float32, and so is validation, except with <see cref="ComputePrecision.TensorFloat32"/> on a GPU.
         /// </summary>
-        public DplPrecision Precision { get; set; }
+        public ComputePrecision Precision { get; set; }
 
         /// <summary>
         /// Whether glibc's allocator is told, for the whole process, to keep freed blocks instead of returning each to the system, which

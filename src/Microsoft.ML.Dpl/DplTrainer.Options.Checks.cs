@@ -28,7 +28,7 @@ public sealed partial class DplTrainer
                 throw new ArgumentException(
                     $"{nameof(Backbone)}: the CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, but "
                         + "training needs the text tower: open CLIP's folder, or take a zip saved with "
-                        + $"{nameof(DplModelContents.WithClip)}.",
+                        + $"{nameof(ModelContents.WithClip)}.",
                     nameof(Backbone)
                 );
             RequireColumns();
@@ -43,7 +43,7 @@ public sealed partial class DplTrainer
             OptionChecks.RequireDefined(OnDivergence);
             OptionChecks.RequireDefined(ModelContents);
             OptionChecks.RequireDefined(OnnxPrecision);
-            if (ModelContents == DplModelContents.WithOnnx)
+            if (ModelContents == ModelContents.WithOnnx)
                 OnnxWriter.Find();
             if (Configuration is not null)
                 RequireFit(Configuration, Backbone);
@@ -76,7 +76,7 @@ public sealed partial class DplTrainer
                     Patience = Search.Patience,
                     Margin = Search.Margin,
                     Seed = seed,
-                    KeepsMixture = Search.Result == DplSearchResult.Mixture,
+                    KeepsMixture = Search.Result == SearchResult.Mixture,
                 };
             var training = new TrainingSettings
             {
@@ -107,11 +107,11 @@ public sealed partial class DplTrainer
                 BatchSize = Training.BatchSize ?? defaults.BatchSize,
                 PredictionBatchSize = Compute.PredictionBatchSize,
                 Split = Split,
-                ReturnBestWhenDiverged = OnDivergence == DplInterruption.ReturnBest,
+                ReturnBestWhenDiverged = OnDivergence == InterruptionBehavior.ReturnBest,
                 Workspace = Compute.WorkspacePath is null
                     ? null
                     : new WorkspaceSettings(Compute.WorkspacePath, Compute.CheckpointInterval, Compute.WorkspacePerDataSet),
-                ReturnBestWhenCancelled = OnCancel == DplInterruption.ReturnBest,
+                ReturnBestWhenCancelled = OnCancel == InterruptionBehavior.ReturnBest,
                 ClassWeights = Training.ClassWeights is null
                     ? null
                     : new ClassWeighting(

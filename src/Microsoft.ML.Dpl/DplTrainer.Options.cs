@@ -58,23 +58,23 @@ public sealed partial class DplTrainer
         public int? Seed { get; set; }
 
         /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
-        public DplModelContents ModelContents { get; set; }
+        public ModelContents ModelContents { get; set; }
 
-        /// <summary>What the graph of <see cref="DplModelContents.WithOnnx"/> computes with; <see cref="DplTransformer.OnnxPrecision"/> can
+        /// <summary>What the graph of <see cref="ModelContents.WithOnnx"/> computes with; <see cref="DplTransformer.OnnxPrecision"/> can
         /// still change it.</summary>
-        public DplOnnxPrecision OnnxPrecision { get; set; }
+        public OnnxPrecision OnnxPrecision { get; set; }
 
         /// <summary>Receives every step; the log of the <c>MLContext</c> receives every epoch.</summary>
-        public IProgress<DplProgress>? Progress { get; set; }
+        public IProgress<FitProgress>? Progress { get; set; }
 
         /// <summary>Ends the fit before the next step. What comes of it, <see cref="OnCancel"/>
         /// says.</summary>
         public CancellationToken CancellationToken { get; set; }
 
         /// <summary>Whether a cancelled fit throws or returns the best it has.</summary>
-        public DplInterruption OnCancel { get; set; }
+        public InterruptionBehavior OnCancel { get; set; }
 
         /// <summary>Whether a fit whose loss or gradients become infinite or not a number throws or returns the best it had.</summary>
-        public DplInterruption OnDivergence { get; set; }
+        public InterruptionBehavior OnDivergence { get; set; }
     }
 }

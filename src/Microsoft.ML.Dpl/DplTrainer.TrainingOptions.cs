@@ -9,10 +9,10 @@ public sealed partial class DplTrainer
         internal TrainingOptions() { }
 
         /// <summary>How prompts are drawn and stepped, in both stages. It decides the defaults of the options that are null.</summary>
-        public DplRecipe Recipe { get; set; }
+        public TrainingRecipe Recipe { get; set; }
 
         /// <summary>
-        /// Epochs of training, at least 1. Null: as many as make up <see cref="Steps"/>; 40 with <see cref="DplRecipe.Paper"/>, whose first
+        /// Epochs of training, at least 1. Null: as many as make up <see cref="Steps"/>; 40 with <see cref="TrainingRecipe.Paper"/>, whose first
         /// is a warm-up at a learning rate of 1e-5 (or <see cref="LearningRate"/>, where that is lower). With validation rows the prompts
         /// of the most accurate epoch are kept, without them those of the last; where its mean loss lies far above the first epoch's or is
         /// that of guessing, those with which the loss was lowest, and the log says so.
@@ -24,16 +24,16 @@ public sealed partial class DplTrainer
         public int? Steps { get; set; }
 
         /// <summary>
-        /// Highest learning rate of training, above 0. Null: 0.001 (AdamW); with <see cref="DplRecipe.Paper"/> 0.0035 (SGD), which is for
+        /// Highest learning rate of training, above 0. Null: 0.001 (AdamW); with <see cref="TrainingRecipe.Paper"/> 0.0035 (SGD), which is for
         /// batches of 4 and layers 512 and 768 wide. Narrower layers have shorter prompts, which turn further in a step of the same length:
         /// where the log warns of the training loss, a third of the rate is a good next try, or a <see cref="MaxGradientNorm"/>.
         /// </summary>
         public double? LearningRate { get; set; }
 
         /// <summary>Images per step where <see cref="BatchSize"/> is null.</summary>
-        public static int DefaultBatchSize(DplRecipe recipe) => Microsoft.ML.Dpl.Fit.RecipeDefaults.For(recipe).BatchSize;
+        public static int DefaultBatchSize(TrainingRecipe recipe) => Microsoft.ML.Dpl.Fit.RecipeDefaults.For(recipe).BatchSize;
 
-        /// <summary>Images per step of all stages, at least 1. Null: 8; 4 with <see cref="DplRecipe.Paper"/>.</summary>
+        /// <summary>Images per step of all stages, at least 1. Null: 8; 4 with <see cref="TrainingRecipe.Paper"/>.</summary>
         public int? BatchSize { get; set; }
 
         /// <summary>Momentum of SGD in both stages, 0 to below 1; AdamW has averages of its own.</summary>
@@ -52,7 +52,7 @@ public sealed partial class DplTrainer
         /// <summary>
         /// Part ε of each label that is spread over all classes in the prompt steps of all stages, 0 to below 1 (Szegedy et al., CVPR 2016,
         /// arXiv 1512.00567): probabilities then stay near to how often they are right where the training images are learned by heart.
-        /// Losses are shown, and the alphas are stepped, without it. Null: 0.1; 0 with <see cref="DplRecipe.Paper"/>.
+        /// Losses are shown, and the alphas are stepped, without it. Null: 0.1; 0 with <see cref="TrainingRecipe.Paper"/>.
         /// </summary>
         public double? LabelSmoothing { get; set; }
 
@@ -66,16 +66,16 @@ public sealed partial class DplTrainer
         public int? Patience { get; set; }
 
         /// <summary>
-        /// How much each class's rows count in the loss of both stages: weights by class name, or <see cref="DplClassWeights.Balanced"/>.
+        /// How much each class's rows count in the loss of both stages: weights by class name, or <see cref="ClassWeights.Balanced"/>.
         /// They multiply the weights of <see cref="Options.ExampleWeightColumnName"/>. Null: all classes' rows count alike.
         /// </summary>
-        public DplClassWeights? ClassWeights { get; set; }
+        public ClassWeights? ClassWeights { get; set; }
 
         /// <summary>Whether training images are randomly cropped and flipped, in both stages.</summary>
         public bool Augment { get; set; } = true;
 
         /// <summary>The least part of an image's area that a random crop keeps, in (0, 1]. Null: 0.8; 0.08 with
-        /// <see cref="DplRecipe.Paper"/>.</summary>
+        /// <see cref="TrainingRecipe.Paper"/>.</summary>
         public double? SmallestCrop { get; set; }
     }
 }

@@ -67,7 +67,7 @@ public sealed partial class DplTrainer
         static ArgumentException Refused(string why) => new($"A training cannot go on from this model: {why}.", nameof(initial));
 
         // A context that begins with words has their number for a length, which is not known before they are read.
-        static (DplContextPosition, bool)? LayoutOf(DplContext? context) =>
+        static (ContextPosition, bool)? LayoutOf(PromptContext? context) =>
             context is null ? null : (context.Position, context.ClassSpecific);
     }
 }

@@ -44,7 +44,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <exception cref="InvalidOperationException">An image cannot be read, there are fewer than two classes, a class has too few rows, a
     /// weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another
     /// fit.</exception>
-    /// <exception cref="DplDivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to
+    /// <exception cref="DivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to
     /// throw, or there is nothing to return.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
     /// <exception cref="IOException"><see cref="ComputeOptions.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
@@ -92,7 +92,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// </returns>
     /// <inheritdoc cref="Fit(IDataView)" path="/exception"/>
     /// <exception cref="ArgumentException">An option is out of range, or <see cref="Options.Configuration"/> is given.</exception>
-    public DplSearchOutcome Search(IDataView input)
+    public SearchOutcome Search(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         _options.Validate();
@@ -105,8 +105,8 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
-        (DplSearchReport report, StageEnd end) = WithinMemory(() => CreateRun(data, device, log).Search());
-        return new DplSearchOutcome(report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
+        (SearchReport report, StageEnd end) = WithinMemory(() => CreateRun(data, device, log).Search());
+        return new SearchOutcome(report, end == StageEnd.Cancelled, end == StageEnd.Diverged);
     }
 
     private T WithinMemory<T>(Func<T> run)

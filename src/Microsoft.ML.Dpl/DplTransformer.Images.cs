@@ -45,19 +45,19 @@ public sealed partial class DplTransformer
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public DplPrediction Predict(string path) => Predict(Decode(path, out _));
+    public ImagePrediction Predict(string path) => Predict(Decode(path, out _));
 
     /// <summary>Classifies one image; as <see cref="Predict(string)"/>. Any number of threads may call it at once.</summary>
     /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
     /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public DplPrediction Predict(MLImage image)
+    public ImagePrediction Predict(MLImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
         return Predict(ImageDecoder.FromMLImage(image));
     }
 
-    private DplPrediction Predict(RgbImage image) => DplPrediction.Create(_scores, _scorer, image);
+    private ImagePrediction Predict(RgbImage image) => ImagePrediction.Create(_scores, _scorer, image);
 
     /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as
     /// <see cref="ReadImage"/> reads it.</summary>

@@ -16,9 +16,9 @@ public sealed partial class DplTransformer
     /// <summary>Copies what was trained: prompts, class features and the search's alphas, with the names that are needed to make a model of
     /// them again.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public DplPrompts ExportPrompts() =>
+    public ExportedPrompts ExportPrompts() =>
         _scorer.Use(() =>
-            new DplPrompts([.. _prompts.Rows.Text.Select(Rows)], [.. _prompts.Rows.Image.Select(Rows)])
+            new ExportedPrompts([.. _prompts.Rows.Text.Select(Rows)], [.. _prompts.Rows.Image.Select(Rows)])
             {
                 Mixture = Mixture,
                 Context = Rows(_prompts.Rows.Context?.Vectors),
@@ -42,7 +42,7 @@ public sealed partial class DplTransformer
     /// apart.</exception>
     internal static DplTransformer FromPrompts(
         IHostEnvironment environment,
-        DplPrompts prompts,
+        ExportedPrompts prompts,
         ClipBackbone backbone,
         Func<LabelClasses, ModelColumns> columnsOf,
         string? device,
@@ -56,24 +56,24 @@ public sealed partial class DplTransformer
                 nameof(backbone)
             );
         if (!ClassTemplate.IsValid(prompts.Template))
-            throw new ArgumentException(ClipTemplates.NotOnce(nameof(DplPrompts.Template), prompts.Template), nameof(prompts));
+            throw new ArgumentException(ClipTemplates.NotOnce(nameof(ExportedPrompts.Template), prompts.Template), nameof(prompts));
         if (prompts.BackboneSha256 is { } expected && !string.Equals(expected, backbone.Sha256, StringComparison.OrdinalIgnoreCase))
             throw new ArgumentException(
                 $"The prompts were trained on the CLIP '{prompts.BackboneName}' (weights' SHA-256 {expected}), but {backbone.Name} "
-                    + $"has other weights (SHA-256 {backbone.Sha256}). Open that CLIP, or set {nameof(DplPrompts.BackboneSha256)} to "
+                    + $"has other weights (SHA-256 {backbone.Sha256}). Open that CLIP, or set {nameof(ExportedPrompts.BackboneSha256)} to "
                     + "null to use them on another.",
                 nameof(prompts)
             );
         if (prompts.LogitScale is double scale && !(scale > 0 && double.IsFinite(scale)))
             throw new ArgumentException(
-                $"{nameof(DplPrompts.LogitScale)} must be above 0 and finite; it is {scale.ToString(CultureInfo.InvariantCulture)}.",
+                $"{nameof(ExportedPrompts.LogitScale)} must be above 0 and finite; it is {scale.ToString(CultureInfo.InvariantCulture)}.",
                 nameof(prompts)
             );
         prompts.RequireMixtureFits();
         ModelColumns columns = columnsOf(ClassesOf(prompts));
         ContextLayout? context = ContextOf(prompts, columns.Classes.Count, backbone.Config);
         if (prompts.Templates is { } templates)
-            ClipTemplates.Require(templates, nameof(DplPrompts.Templates));
+            ClipTemplates.Require(templates, nameof(ExportedPrompts.Templates));
         IReadOnlyList<float[,]?> text = Fitted(prompts.Text, "text", backbone.Config.Text, prompts.LayersAreCounted),
             image = Fitted(prompts.Image, "image", backbone.Config.Image, prompts.LayersAreCounted);
 
@@ -123,17 +123,17 @@ public sealed partial class DplTransformer
     }
 
     /// <summary>How the context stands in the texts; null where the prompts have none.</summary>
-    private static ContextLayout? ContextOf(DplPrompts prompts, int classes, ClipConfig config)
+    private static ContextLayout? ContextOf(ExportedPrompts prompts, int classes, ClipConfig config)
     {
         if (prompts.Context is null && prompts.ContextDesign is null)
             return null;
         if (prompts.Context is not { } vectors || prompts.ContextDesign is not { Length: int length } design)
             throw new ArgumentException(
-                $"A context needs its vectors ({nameof(DplPrompts.Context)}) and how they stand in a text "
-                    + $"({nameof(DplPrompts.ContextDesign)}, with a length): set both or neither.",
+                $"A context needs its vectors ({nameof(ExportedPrompts.Context)}) and how they stand in a text "
+                    + $"({nameof(ExportedPrompts.ContextDesign)}, with a length): set both or neither.",
                 nameof(prompts)
             );
-        OptionChecks.RequireContext(design, config, nameof(DplPrompts.ContextDesign));
+        OptionChecks.RequireContext(design, config, nameof(ExportedPrompts.ContextDesign));
         var layout = new ContextLayout(length, design.Position, design.ClassSpecific);
         int count = layout.VectorCount(classes);
         if (vectors.GetLength(0) != count || vectors.GetLength(1) != config.Text.Width)
@@ -148,7 +148,7 @@ public sealed partial class DplTransformer
         return layout;
     }
 
-    private static void RequireFits(DplPrompts prompts, Tensor? residual, int classes, ClipConfig config)
+    private static void RequireFits(ExportedPrompts prompts, Tensor? residual, int classes, ClipConfig config)
     {
         if (residual is not null && !residual.shape.SequenceEqual([classes, config.EmbeddingWidth]))
             throw new ArgumentException(
@@ -160,11 +160,11 @@ public sealed partial class DplTransformer
             throw new ArgumentException("The task residual holds a value that is not finite; every number must be.", nameof(prompts));
     }
 
-    private static LabelClasses ClassesOf(DplPrompts prompts)
+    private static LabelClasses ClassesOf(ExportedPrompts prompts)
     {
         if (prompts.ClassNames is not { Count: >= 2 } names)
             throw new ArgumentException(
-                $"The prompts name {prompts.ClassNames?.Count ?? 0} classes; set {nameof(DplPrompts.ClassNames)} to at least two.",
+                $"The prompts name {prompts.ClassNames?.Count ?? 0} classes; set {nameof(ExportedPrompts.ClassNames)} to at least two.",
                 nameof(prompts)
             );
         var (kind, type) = prompts.Label ?? (LabelKind.Text, TextDataViewType.Instance);

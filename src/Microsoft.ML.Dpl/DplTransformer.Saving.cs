@@ -11,12 +11,12 @@ public sealed partial class DplTransformer
 {
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        DplModelContents contents = Contents;
+        ModelContents contents = Contents;
         _scorer.Use(() =>
         {
             using ClipEntries clip = ClipEntries.From(Backbone, contents, _device);
             StoredDescription description = _description.With(contents, OnnxPrecision) with { ClassNames = ClassNames };
-            ModelZip.Write(
+            ModelZipFormat.Write(
                 ctx,
                 MLNetInternals.LoaderSignature,
                 typeof(DplTransformer).Assembly,
@@ -24,9 +24,9 @@ public sealed partial class DplTransformer
                 description.ToJson(),
                 description.Required,
                 [
-                    (ModelZip.PromptsEntry, writer => _prompts.Write(writer.BaseStream)),
+                    (ModelZipFormat.PromptsEntry, writer => _prompts.Write(writer.BaseStream)),
                     .. clip.Streams,
-                    .. contents == DplModelContents.WithOnnx ? GraphStreams(OnnxWriter.Find()) : [],
+                    .. contents == ModelContents.WithOnnx ? GraphStreams(OnnxWriter.Find()) : [],
                 ]
             );
             return contents;
@@ -47,10 +47,10 @@ public sealed partial class DplTransformer
         using IDisposable? untilThen = backbone.Hold();
         log.Info($"Backbone: {backbone}.");
         description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Image.Layers);
-        TrainedPrompts prompts = ModelZip.ReadStream(reader, ModelZip.PromptsEntry, stream =>
+        TrainedPrompts prompts = ModelZipFormat.ReadStream(reader, ModelZipFormat.PromptsEntry, stream =>
             TrainedPrompts.Read(
                 stream.BaseStream,
-                ModelZip.PromptsEntry,
+                ModelZipFormat.PromptsEntry,
                 description.Configuration,
                 description.Mixture?.CandidateLengths,
                 description.ContextLayout,
@@ -82,8 +82,8 @@ internal static class DplModelLoader
     private static ITransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
         MLNetInternals.Load<ITransformer>(env, ctx, MLNetInternals.LoaderSignature, typeof(DplTransformer).Assembly, reader =>
         {
-            ModelColumns columns = ModelZip.ReadColumns(reader);
-            string json = ModelZip.ReadDescription(reader);
+            ModelColumns columns = ModelZipFormat.ReadColumns(reader);
+            string json = ModelZipFormat.ReadDescription(reader);
             StoredDescription description = StoredDescription.FromJson(json);
             return ScoringBackend.For(description.Light) is { } backend
                 ? backend.Load(env, reader, columns, json, description)

@@ -20,7 +20,7 @@ public sealed partial class DplTransformer
     /// vocabulary.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public IReadOnlyList<DplPromptRowWords> NearestWords(int layer, int k, DplWordDistance distance = DplWordDistance.Euclidean)
+    public IReadOnlyList<PromptRowWords> NearestWords(int layer, int k, WordDistance distance = WordDistance.Euclidean)
     {
         int layers = Configuration.Text.Count;
         if (layer < 0 || layer >= layers)
@@ -39,7 +39,7 @@ public sealed partial class DplTransformer
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    public IReadOnlyList<DplPromptRowWords> NearestContextWords(int k, DplWordDistance distance = DplWordDistance.Euclidean)
+    public IReadOnlyList<PromptRowWords> NearestContextWords(int k, WordDistance distance = WordDistance.Euclidean)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         if (!Enum.IsDefined(distance))
@@ -47,14 +47,14 @@ public sealed partial class DplTransformer
         return NearestWords(_prompts.Rows.Context?.Vectors, k, distance);
     }
 
-    private IReadOnlyList<DplPromptRowWords> NearestWords(TorchSharp.torch.Tensor? rows, int k, DplWordDistance distance)
+    private IReadOnlyList<PromptRowWords> NearestWords(TorchSharp.torch.Tensor? rows, int k, WordDistance distance)
     {
         var found = _scorer.Use(() => rows is null ? [] : new TextBranch(Backbone, _device).Nearest(rows, k, distance));
         return
         [
             .. found.Select(
                 (words, row) =>
-                    new DplPromptRowWords(row, [.. words.Select(w => new DplNearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))])
+                    new PromptRowWords(row, [.. words.Select(w => new NearWord(w.EndsWord ? w.Text : w.Text + "…", w.Distance))])
             ),
         ];
     }

@@ -32,8 +32,8 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private readonly TorchSharp.torch.Device _device;
     private ScoreSchema _scores;
     private readonly IDisposable? _hold; // on a CLIP that exists in memory only
-    private DplModelContents _contents;
-    private DplOnnxPrecision _onnxPrecision;
+    private ModelContents _contents;
+    private OnnxPrecision _onnxPrecision;
     private readonly ModelShares _shares = new();
 
     /// <summary>Takes over <paramref name="prompts"/>.</summary>
@@ -76,23 +76,23 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>The candidates that the layers mix, and their weights; null where each layer has one prompt of a fixed length, or
     /// none.</summary>
-    public DplMixture? Mixture => _prompts.Rows.Mixture;
+    public TrainedMixture? Mixture => _prompts.Rows.Mixture;
 
     /// <summary>How the search came to the configuration; null where it was given.</summary>
-    public DplSearchReport? SearchReport { get; }
+    public SearchReport? SearchReport { get; }
 
     /// <summary>Accuracy of the prompts on the validation rows, 0 to 1; null without validation rows.</summary>
     public double? ValidationAccuracy => _description.ValidationAccuracy;
 
-    /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="DplInterruption.ReturnBest"/>.</summary>
+    /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
     public bool WasCancelled => _description.WasCancelled;
 
     /// <summary>What the trained configuration was compared to, in the order of comparison; empty where nothing was compared. The one with
     /// the lowest validation loss was trained.</summary>
-    public IReadOnlyList<DplFinalist> Finalists => _description.Finalists ?? [];
+    public IReadOnlyList<Finalist> Finalists => _description.Finalists ?? [];
 
     /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see
-    /// <see cref="DplInterruption.ReturnBest"/>.</summary>
+    /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
     public bool HasDiverged => _description.HasDiverged;
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
@@ -100,13 +100,13 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>The learned context in the texts of the classes, which then are the context, the name and a full stop; null: they are the
     /// <see cref="Template"/>'s.</summary>
-    public DplContext? Context => _description.Context;
+    public PromptContext? Context => _description.Context;
 
     /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone is read.</summary>
     public IReadOnlyList<string>? Templates => _description.Templates;
 
     /// <summary>What the prompts were made and trained with; null: with the plain method, or it is not known.</summary>
-    public DplDesign? Design => _description.Design;
+    public PromptDesign? Design => _description.Design;
 
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
@@ -131,30 +131,30 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
 
     /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="DplModelContents.WithClip"/> is asked for, but this model came from a zip
-    /// without the text tower; or <see cref="DplModelContents.WithOnnx"/>, but the application does not reference the package
+    /// <exception cref="InvalidOperationException"><see cref="ModelContents.WithClip"/> is asked for, but this model came from a zip
+    /// without the text tower; or <see cref="ModelContents.WithOnnx"/>, but the application does not reference the package
     /// <c>Microsoft.ML.Dpl.Onnx</c>.</exception>
-    public DplModelContents Contents
+    public ModelContents Contents
     {
         get => _contents;
         set
         {
             if (!Enum.IsDefined(value))
                 throw new ArgumentOutOfRangeException(nameof(value), value, "There are no such contents.");
-            if (value == DplModelContents.WithClip && !Backbone.HasTextTower)
+            if (value == ModelContents.WithClip && !Backbone.HasTextTower)
                 throw new InvalidOperationException(
                     $"The CLIP '{Backbone.Name}' came in a model zip that carries its image tower only, so it cannot be saved whole. "
-                        + $"Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(DplModelContents.WithClip)}."
+                        + $"Load a zip of this model with CLIP's folder at hand, or one saved with {nameof(ModelContents.WithClip)}."
                 );
-            if (value == DplModelContents.WithOnnx)
+            if (value == ModelContents.WithOnnx)
                 OnnxWriter.Find();
             _contents = value;
         }
     }
 
-    /// <summary>What the graph of a zip with <see cref="DplModelContents.WithOnnx"/> will be; after loading, what it was.</summary>
+    /// <summary>What the graph of a zip with <see cref="ModelContents.WithOnnx"/> will be; after loading, what it was.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
-    public DplOnnxPrecision OnnxPrecision
+    public OnnxPrecision OnnxPrecision
     {
         get => _onnxPrecision;
         set
@@ -252,7 +252,7 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         if (Context is { ClassSpecific: true })
             throw new InvalidOperationException(
                 "The model's context is class-specific: its vectors were learned for its own classes, so it cannot read others. Train with "
-                    + $"{nameof(DplContext)}.{nameof(DplContext.ClassSpecific)} = false for new classes."
+                    + $"{nameof(PromptContext)}.{nameof(PromptContext.ClassSpecific)} = false for new classes."
             );
         TrainedPrompts prompts = _scorer.Use(() =>
             new TextBranch(Backbone, _device).Encode(_prompts, ClassNames, classes, _description.Texts)

@@ -23,7 +23,7 @@ internal static class OnnxWriter
     public static IOnnxWriter Find() =>
         Companion.Find<IOnnxWriter>(Package, TypeName)
         ?? throw new InvalidOperationException(
-            $"{nameof(DplModelContents)}.{nameof(DplModelContents.WithOnnx)} needs the package {Package}, which writes the graph: add it "
+            $"{nameof(ModelContents)}.{nameof(ModelContents.WithOnnx)} needs the package {Package}, which writes the graph: add it "
                 + "to the application's project, or choose other contents."
         );
 }

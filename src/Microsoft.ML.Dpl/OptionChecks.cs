@@ -59,7 +59,7 @@ internal static class OptionChecks
     ) => RequireRange(holds && value is null or <= float.MaxValue, value, $"{range} and at most {float.MaxValue:g2}", option);
 
     /// <summary>A context that leaves room for a class's name in CLIP's texts.</summary>
-    public static void RequireContext(DplContext context, ClipConfig config, string option)
+    public static void RequireContext(PromptContext context, ClipConfig config, string option)
     {
         int longest = ContextLayout.LongestOf(config);
         RequireRange(

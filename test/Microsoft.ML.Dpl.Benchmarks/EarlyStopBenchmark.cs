@@ -41,7 +41,7 @@ internal sealed class EarlyStopBenchmark(
             {
                 var stages = new StageClock();
                 DplTrainer.Options options = data.Options(seed: 1);
-                (options.Training.Recipe, options.Validation.Set) = (DplRecipe.Paper, data.Validation);
+                (options.Training.Recipe, options.Validation.Set) = (TrainingRecipe.Paper, data.Validation);
                 (options.Training.BatchSize, options.Search.Epochs, options.Training.Epochs, options.Progress) = (
                     batch,
                     searchEpochs,

@@ -13,7 +13,7 @@ internal sealed class EndToEndBenchmark(string taskName, int batch, int searchEp
         using var data = BenchmarkTask.Drawn(taskName, seed: 1, testPerClass: 25);
         var stages = new StageClock();
         DplTrainer.Options options = data.Options(seed: 1);
-        (options.Training.Recipe, options.Validation.Set) = (DplRecipe.Paper, data.Validation);
+        (options.Training.Recipe, options.Validation.Set) = (TrainingRecipe.Paper, data.Validation);
         (options.Training.BatchSize, options.Search.Epochs, options.Training.Epochs, options.Progress) = (
             batch,
             searchEpochs,

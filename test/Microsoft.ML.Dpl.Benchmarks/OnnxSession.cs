@@ -15,7 +15,7 @@ internal sealed class OnnxSession : IDisposable
     private readonly InferenceSession _session;
     private readonly RunOptions _run = new();
 
-    public OnnxSession(FoldedClassifier classifier, DplOnnxPrecision precision = DplOnnxPrecision.Float32)
+    public OnnxSession(FoldedClassifier classifier, OnnxPrecision precision = OnnxPrecision.Float32)
     {
         OnnxNative.EnsureStarted();
         using var model = new MemoryStream();

@@ -18,7 +18,7 @@ internal static class PeakMemory
     private const int Steps = 2;
 
     /// <returns>Bytes.</returns>
-    public static long MeasureStep(StepSize size, string form, bool workers, bool tuneAllocator, DplPrecision precision, Device device)
+    public static long MeasureStep(StepSize size, string form, bool workers, bool tuneAllocator, ComputePrecision precision, Device device)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
         // Under `dotnet x.dll` the process is dotnet itself.
@@ -57,7 +57,7 @@ internal static class PeakMemory
     }
 
     /// <summary>What the measured process does.</summary>
-    public static void Measure(StepSize size, string form, bool workers, bool tuneAllocator, DplPrecision precision, Device device)
+    public static void Measure(StepSize size, string form, bool workers, bool tuneAllocator, ComputePrecision precision, Device device)
     {
         if (tuneAllocator)
             NativeAllocator.KeepFreedMemory();

@@ -38,7 +38,7 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
 {
     private const int Batch = 32;
 
-    private static readonly DplOnnxPrecision[] Precisions = [DplOnnxPrecision.Float16, DplOnnxPrecision.Int8];
+    private static readonly OnnxPrecision[] Precisions = [OnnxPrecision.Float16, OnnxPrecision.Int8];
 
     /// <param name="tasks">Drawn tasks and folders of photographs.</param>
     /// <param name="seeds">Draws, and seeds of the fits.</param>
@@ -97,8 +97,8 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
         using DplTransformer trained = task.Context.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(task.Train);
         string[] paths = [.. task.Test.GetColumn<string>(options.ImageColumnName)],
             labels = [.. task.Test.GetColumn<string>("Label")],
-            whole = Answers(DplOnnxPrecision.Float32);
-        double bytes = Bytes(DplOnnxPrecision.Float32);
+            whole = Answers(OnnxPrecision.Float32);
+        double bytes = Bytes(OnnxPrecision.Float32);
         return
         [
             .. Precisions.Select(precision =>
@@ -121,7 +121,7 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
             }),
         ];
 
-        string[] Answers(DplOnnxPrecision precision)
+        string[] Answers(OnnxPrecision precision)
         {
             using OnnxSession session = trained.Use(classifier => new OnnxSession(classifier, precision));
             int size = trained.Backbone.Config.ImageSize;
@@ -138,7 +138,7 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
             ];
         }
 
-        double Bytes(DplOnnxPrecision precision)
+        double Bytes(OnnxPrecision precision)
         {
             using var written = new MemoryStream();
             trained.SaveAsOnnx(written, precision: precision);

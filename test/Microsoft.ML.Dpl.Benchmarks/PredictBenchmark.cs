@@ -36,7 +36,7 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         FoldedClassifier prompted = new(promptedTower, classes, LogitScale),
             plain = new(plainTower, classes, LogitScale);
         using OnnxSession onnx = new(prompted),
-            int8 = new(prompted, DplOnnxPrecision.Int8);
+            int8 = new(prompted, OnnxPrecision.Int8);
         var results = new List<(int Batch, Timing Prompted, Timing Plain, Timing Onnx, Timing Int8)>();
         foreach (int batch in Batches)
         {

@@ -33,7 +33,10 @@ var naiveChunk = new Option<int?>("--naive-chunk")
 };
 var noWorkers = new Option<bool>("--no-workers") { Description = "Share operations among threads, not steps among workers." };
 var plainAllocator = new Option<bool>("--plain-allocator") { Description = "Leave the allocator as it is." };
-var precision = new Option<DplPrecision>("--precision") { Description = "Measure the same steps with products of this precision, too." };
+var precision = new Option<ComputePrecision>("--precision")
+{
+    Description = "Measure the same steps with products of this precision, too.",
+};
 var device = new Option<string>("--device") { Description = "cpu, cuda or cuda:n.", DefaultValueFactory = _ => "cpu" };
 var noMemory = new Option<bool>("--no-memory") { Description = "Leave out the memory, which is measured in processes of their own." };
 var json = new Option<bool>("--json") { Description = "One line of JSON instead of a table." };

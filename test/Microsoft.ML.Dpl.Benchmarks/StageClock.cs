@@ -1,15 +1,15 @@
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>How long each stage of a fit took; called on the fit's own thread at every step.</summary>
-internal sealed class StageClock : IProgress<DplProgress>
+internal sealed class StageClock : IProgress<FitProgress>
 {
     public TimeSpan Search { get; private set; }
 
     public TimeSpan Training { get; private set; }
 
-    public void Report(DplProgress value)
+    public void Report(FitProgress value)
     {
-        if (value.Stage == DplStage.Search)
+        if (value.Stage == FitStage.Search)
             Search = value.Elapsed;
         else
             Training = value.Elapsed;

@@ -109,7 +109,7 @@ internal sealed class StepDesigns : IDisposable
         if (context)
         {
             using Generator generator = shape.Generator("benchmark context");
-            var layout = new ContextLayout(ContextLength, DplContextPosition.End, ClassSpecific: false);
+            var layout = new ContextLayout(ContextLength, ContextPosition.End, ClassSpecific: false);
             InputContext vectors = Own(InputContext.Create(layout, _size.Classes, config.Text.Width, words: null, initial, generator, CPU));
             prompts = prompts with { Text = new ContextBranch(branches.Text, vectors) };
         }
@@ -126,7 +126,7 @@ internal sealed class StepDesigns : IDisposable
                 backward => model.Outputs(_images.Images, prompts, backward),
                 temperature: null,
                 _images,
-                DplStage.Training,
+                FitStage.Training,
                 epoch: 0,
                 step: 0,
                 maxGradientNorm: null

@@ -58,7 +58,7 @@ internal sealed class StepModels : IDisposable
         _imageSgd;
     private readonly PlainBranch _noText;
     private readonly int? _naiveChunk;
-    private readonly DplPrecision _precision;
+    private readonly ComputePrecision _precision;
     private readonly Device _device;
     private bool _sharing;
     private NaiveClip? _naive;
@@ -73,7 +73,7 @@ internal sealed class StepModels : IDisposable
         StepSize size,
         bool workers = true,
         int? naiveChunk = null,
-        DplPrecision precision = DplPrecision.Float32,
+        ComputePrecision precision = ComputePrecision.Float32,
         Device? device = null
     )
     {
@@ -117,7 +117,7 @@ internal sealed class StepModels : IDisposable
         Tensor[] Moved(IEnumerable<Tensor> tensors) => [.. tensors.Select(t => t.to(_device).DetachFromDisposeScope())];
         ImageWeights image = onCpu ? _clip.Image : Own(ImageWeights.FromTensors(config, Moved(_clip.Image.Tensors)));
         TextWeights text = onCpu ? _clip.Text : Own(TextWeights.FromTensors(config, Moved(_clip.Text.Tensors), _clip.Text.LogitScale));
-        StepBlocks? blocks = precision == DplPrecision.BFloat16 ? Own(new StepBlocks(text, image)) : null;
+        StepBlocks? blocks = precision == ComputePrecision.BFloat16 ? Own(new StepBlocks(text, image)) : null;
         PromptedClip Model()
         {
             ClipParts? parts = workers ? ClipParts.Create(text, image, _texts, size.Batch, blocks) : null;
@@ -159,7 +159,7 @@ internal sealed class StepModels : IDisposable
                         model.Logits(_images.Images, new BranchPair<IPromptedBranch>(text, _prompts.Image), backward),
                         _images.Labels
                     ),
-                DplStage.Training,
+                FitStage.Training,
                 0,
                 0
             )
@@ -205,7 +205,7 @@ internal sealed class StepModels : IDisposable
     /// to.</summary>
     private void AsInAFit(Action step)
     {
-        using IDisposable? rounding = _precision == DplPrecision.TensorFloat32 ? TensorFloat32.Allow() : null;
+        using IDisposable? rounding = _precision == ComputePrecision.TensorFloat32 ? TensorFloat32.Allow() : null;
         using IDisposable? limit = _sharing ? NativeThreads.LimitCallingThread(1) : null;
         step();
     }

@@ -16,7 +16,7 @@ internal sealed class StepsBenchmark(
     int? naiveChunk,
     bool workers,
     bool tuneAllocator,
-    DplPrecision precision,
+    ComputePrecision precision,
     Device device,
     bool withMemory
 )
@@ -31,7 +31,7 @@ internal sealed class StepsBenchmark(
         if (tuneAllocator)
             NativeAllocator.KeepFreedMemory();
         Dictionary<string, Timing> times;
-        string rounded = precision == DplPrecision.Float32 ? "" : $", {precision}";
+        string rounded = precision == ComputePrecision.Float32 ? "" : $", {precision}";
         using (var models = new StepModels(size, workers, naiveChunk, device: device))
         using (StepModels? roundedModels = rounded.Length == 0 ? null : new StepModels(size, workers, precision: precision, device: device))
         {
@@ -82,17 +82,17 @@ internal sealed class StepsBenchmark(
             ratios["train_step_speedup"] = Of("naive training step") / Of(TrainingStep);
         }
         var memory = new Dictionary<string, long>();
-        void MeasureMemory(DplPrecision of, string suffix, params string[] forms)
+        void MeasureMemory(ComputePrecision of, string suffix, params string[] forms)
         {
             foreach (string form in withMemory ? forms : [])
                 memory[form + suffix] = PeakMemory.MeasureStep(size, form, workers, tuneAllocator, of, device);
         }
-        MeasureMemory(DplPrecision.Float32, "", "search", "training");
+        MeasureMemory(ComputePrecision.Float32, "", "search", "training");
         if (rounded.Length > 0)
             MeasureMemory(precision, rounded, "search", "training");
         // The naive form in chunks holds less than its authors' would; on a GPU this process still holds its own.
         if (withNaive && naiveChunk is null && OnCpu)
-            MeasureMemory(DplPrecision.Float32, "", "naive-search", "naive-training");
+            MeasureMemory(ComputePrecision.Float32, "", "naive-search", "naive-training");
         if (memory.TryGetValue("naive-search", out long naiveSearch))
             ratios["search_peak_memory_ratio"] = (double)memory["search"] / naiveSearch;
         if (json)

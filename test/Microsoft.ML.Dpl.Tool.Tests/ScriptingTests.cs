@@ -127,7 +127,7 @@ public sealed partial class ScriptingTests(DrawnData data)
     [SkippableFact]
     public async Task A_missing_GPU_has_a_sentence_and_a_code_of_its_own()
     {
-        Skip.If(DplRuntime.HasCuda, "there is a GPU");
+        Skip.If(LibTorchRuntime.HasCuda, "there is a GPU");
         (await data.Fit()).Expect(0);
         foreach (
             string[] arguments in new string[][]

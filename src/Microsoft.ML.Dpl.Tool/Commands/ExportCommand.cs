@@ -84,7 +84,7 @@ internal static class ExportCommand
         clip.Apply(arguments, mlContext, cancellationToken);
         using SavedModel loaded = SavedModel.Load(mlContext, model);
         cancellationToken.ThrowIfCancellationRequested();
-        DplPrompts prompts = loaded.Transformer.ExportPrompts();
+        ExportedPrompts prompts = loaded.Transformer.ExportPrompts();
         cancellationToken.ThrowIfCancellationRequested();
         OutputFile.Undisturbed(() => prompts.Save(output));
         log.WriteLine($"Written: {Path.GetFullPath(output)}");
@@ -92,7 +92,7 @@ internal static class ExportCommand
         return (int)ExitCode.Success;
     }
 
-    private static void Describe(DplPrompts prompts, TextWriter log)
+    private static void Describe(ExportedPrompts prompts, TextWriter log)
     {
         log.WriteLine(prompts.Configuration.ToString());
         foreach (

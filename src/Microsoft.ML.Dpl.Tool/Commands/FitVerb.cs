@@ -99,8 +99,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         options.OnnxPrecision = _contents.ReadPrecision(arguments);
         (options.ModelContents, options.OnCancel, options.OnDivergence) = (
             _contents.Read(arguments),
-            DplInterruption.ReturnBest,
-            DplInterruption.ReturnBest
+            InterruptionBehavior.ReturnBest,
+            InterruptionBehavior.ReturnBest
         );
         (string Name, PromptConfiguration Lengths)[] baselines = [.. others.Select(other => (other.Name, other.LengthsFor(backbone)!))];
         ImageChecks.RequireTest(sets, options.Images.SkipUnreadable);

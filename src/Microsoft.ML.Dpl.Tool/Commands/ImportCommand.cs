@@ -115,7 +115,7 @@ internal static class ImportCommand
                         )
                     );
                 }
-                DplPrompts read = DplPrompts.Load(promptPath);
+                ExportedPrompts read = ExportedPrompts.Load(promptPath);
                 if (arguments.GetValue(classes) is { Length: > 0 } listed)
                     read = read with { ClassNames = listed };
                 if (arguments.GetValue(template) is { } text)
@@ -180,10 +180,10 @@ internal static class ImportCommand
     }
 
     private static int ImportPrompts(
-        DplPrompts prompts,
+        ExportedPrompts prompts,
         ClipBackbone backbone,
         string imageColumn,
-        (DplModelContents Contents, DplOnnxPrecision Precision) zip,
+        (ModelContents Contents, OnnxPrecision Precision) zip,
         OutputFile output,
         TextWriter log,
         CancellationToken cancellationToken

@@ -31,7 +31,7 @@ internal static class InspectCommand
     {
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no model '{path}'.", path);
-        DplModelInfo info = DplModelInfo.Read(path);
+        ModelInfo info = ModelInfo.Read(path);
         string? refusal = RefusalOf(path);
         if (refusal is not null)
             Terminal.Warn(refusal);
@@ -83,9 +83,9 @@ internal static class InspectCommand
             "CLIP in the zip",
             info.Contents switch
             {
-                DplModelContents.WithClip => "all of it",
-                DplModelContents.WithImageTower => "the image tower",
-                DplModelContents.WithOnnx => "nothing of it, but a graph with which ONNX Runtime predicts without it",
+                ModelContents.WithClip => "all of it",
+                ModelContents.WithImageTower => "the image tower",
+                ModelContents.WithOnnx => "nothing of it, but a graph with which ONNX Runtime predicts without it",
                 _ => "nothing of it",
             }
         );
@@ -99,12 +99,12 @@ internal static class InspectCommand
         Row("images", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {turned}");
         Row("check of the zip", refusal is null ? "passed" : "REFUSED: no other verb opens it");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
-        foreach (DplModelEntry entry in info.Entries)
+        foreach (ModelEntry entry in info.Entries)
             Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
         Terminal.Out.Write(table);
         if (info.Search is not null)
             ConfigurationTable.Write(info.Configuration, info.Search);
-        if (info.Contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx && refusal is null)
+        if (info.Contents is ModelContents.PromptsOnly or ModelContents.WithOnnx && refusal is null)
             Terminal.Warn(
                 "The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the "
                     + "environment variable DPL_CLIP, or fit with --contents image-tower or clip."
@@ -117,7 +117,7 @@ internal static class InspectCommand
     {
         try
         {
-            DplModelZip.Check(path);
+            ModelZip.Check(path);
             return null;
         }
         catch (InvalidDataException e)

@@ -34,18 +34,18 @@ internal static class OnnxCommand
                 $"Puts the weights into a second file, which is called as the first with {DataExtension} behind it and must stay "
                 + "beside it. A model of more than 2 GB is written so in any case.",
         };
-        var input = new ChoiceOption<DplOnnxInput>(
+        var input = new ChoiceOption<OnnxInput>(
             "--input",
             "pixels: float [batch, 3, size, size], any number of images that were resized, cropped and normalised; image: uint8 "
                 + "[height, width, 3], one image, which the model prepares itself.",
-            DplOnnxInput.Pixels
+            OnnxInput.Pixels
         );
         var tower = new ChoiceOption<Tower>(
             "--tower",
             "Of plain CLIP: image, vectors of images; text, vectors of texts, whose tokens it takes: int64 [batch, length].",
             Tower.Image
         );
-        ChoiceOption<DplOnnxPrecision> precision = ContentsOption.PrecisionOption("--precision", "");
+        ChoiceOption<OnnxPrecision> precision = ContentsOption.PrecisionOption("--precision", "");
         var format = new ChoiceOption<ResultFormat>("--format", "table or json: how it is told what was written.", ResultFormat.Table);
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
@@ -69,12 +69,12 @@ internal static class OnnxCommand
                 if (path is null && !clip.IsNamed(arguments))
                     throw new ArgumentException("Name a saved model, or with --clip a CLIP of which a tower is to be written.");
                 Tower chosen = tower.Read(arguments);
-                DplOnnxInput taken = input.Read(arguments);
+                OnnxInput taken = input.Read(arguments);
                 if (chosen == Tower.Text && path is not null)
                     throw new ArgumentException(
                         "A saved model is written with its image tower: --tower text is for plain CLIP, so name that with --clip alone."
                     );
-                if (chosen == Tower.Text && taken == DplOnnxInput.Image)
+                if (chosen == Tower.Text && taken == OnnxInput.Image)
                     throw new ArgumentException("The text tower takes tokens and no image: leave out --input.");
                 var mlContext = new MLContext();
                 string written = arguments.GetRequiredValue(output);
@@ -103,7 +103,7 @@ internal static class OnnxCommand
     }
 
     /// <summary>How it is written.</summary>
-    private sealed record Form(DplOnnxInput Input, DplOnnxPrecision Precision, bool ExternalData);
+    private sealed record Form(OnnxInput Input, OnnxPrecision Precision, bool ExternalData);
 
     /// <summary>What is written.</summary>
     /// <param name="Owner">Disposed with this.</param>
@@ -216,11 +216,11 @@ internal static class OnnxCommand
             log.WriteLine($"Weights, to stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
         log.WriteLine(
             ofTexts ? $"  tokens           int64 [batch, length], length at most {longest}"
-            : form.Input == DplOnnxInput.Image ? "  image            uint8 [height, width, 3]"
+            : form.Input == OnnxInput.Image ? "  image            uint8 [height, width, 3]"
             : $"  pixels           float [batch, 3, {size}, {size}]"
         );
         foreach ((string name, int width) in source.Outputs)
-            log.WriteLine($"  {name, -16} float [{(form.Input == DplOnnxInput.Image ? "1" : "batch")}, {width}]");
+            log.WriteLine($"  {name, -16} float [{(form.Input == OnnxInput.Image ? "1" : "batch")}, {width}]");
         log.WriteLine(
             ofTexts ? "Vectors have length 1. How texts become tokens is in its metadata."
             : source.ClassNames is null ? "Vectors have length 1. How images are prepared is in its metadata."

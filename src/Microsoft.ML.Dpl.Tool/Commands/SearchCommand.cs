@@ -62,8 +62,8 @@ internal static class SearchCommand
         var options = new DplTrainer.Options
         {
             Backbone = clip.Backbone(arguments, cancellationToken),
-            OnCancel = DplInterruption.ReturnBest,
-            OnDivergence = DplInterruption.ReturnBest,
+            OnCancel = InterruptionBehavior.ReturnBest,
+            OnDivergence = InterruptionBehavior.ReturnBest,
             CancellationToken = cancellationToken,
         };
         search.Apply(arguments, options);
@@ -80,7 +80,7 @@ internal static class SearchCommand
         );
         FitResults results = RunRecord.Create(arguments, options, sets, started);
 
-        DplSearchOutcome found = session.Search("search");
+        SearchOutcome found = session.Search("search");
         bool isInPlace = files.Main.WriteSomewhere(path =>
             File.WriteAllText(
                 path,

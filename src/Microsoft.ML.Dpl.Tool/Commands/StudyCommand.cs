@@ -176,7 +176,7 @@ internal sealed class StudyCommand
 
     private static ClipBackbone Open(StudyPlan plan, CancellationToken cancellationToken)
     {
-        DplRuntime.Threads = plan.Threads;
+        LibTorchRuntime.Threads = plan.Threads;
         try
         {
             ModelOptions.RequireDevice(

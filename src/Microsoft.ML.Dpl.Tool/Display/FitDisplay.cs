@@ -10,7 +10,7 @@ internal static class FitDisplay
     /// <param name="name">What is being fitted.</param>
     /// <param name="batchSize">Images a step.</param>
     /// <param name="fit">Given where to report to.</param>
-    public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<DplProgress>, T> fit) =>
+    public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<FitProgress>, T> fit) =>
         mode switch
         {
             ProgressMode.Bars => MovingBars.Show(context => fit(new Bars(name, batchSize, context))),
@@ -20,7 +20,7 @@ internal static class FitDisplay
         };
 
     /// <summary>Figures of a step, or of the epoch that it ended.</summary>
-    private static Figures FiguresOf(string name, DplProgress now, double? rate, double? accuracy)
+    private static Figures FiguresOf(string name, FitProgress now, double? rate, double? accuracy)
     {
         double? validation = now.EndedEpoch?.ValidationLoss ?? now.ValidationLoss;
         return new Figures()
@@ -38,21 +38,21 @@ internal static class FitDisplay
             .Add(1, Figures.Left(now.Remaining));
     }
 
-    private static string Stage(DplProgress now) => now.Stage.ToString().ToLowerInvariant();
+    private static string Stage(FitProgress now) => now.Stage.ToString().ToLowerInvariant();
 
-    private sealed class Silence : IProgress<DplProgress>
+    private sealed class Silence : IProgress<FitProgress>
     {
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             // Nothing is to be shown.
         }
     }
 
-    private sealed class Bars : IProgress<DplProgress>
+    private sealed class Bars : IProgress<FitProgress>
     {
         private readonly string _name;
         private readonly ProgressContext _context;
-        private readonly Dictionary<DplStage, ProgressTask> _tasks = [];
+        private readonly Dictionary<FitStage, ProgressTask> _tasks = [];
         private readonly ImageRate _rate;
         private ProgressTask? _first;
         private double? _accuracy;
@@ -65,7 +65,7 @@ internal static class FitDisplay
             _first.IsIndeterminate = true;
         }
 
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task))
             {
@@ -82,11 +82,11 @@ internal static class FitDisplay
         }
     }
 
-    private sealed class Lines(string name, int batchSize) : IProgress<DplProgress>
+    private sealed class Lines(string name, int batchSize) : IProgress<FitProgress>
     {
         private readonly ImageRate _rate = new(batchSize);
 
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             double? rate = _rate.Update(value);
             if (value.EndedEpoch is not null)
@@ -94,14 +94,14 @@ internal static class FitDisplay
         }
     }
 
-    private sealed class JsonLines(string name, int batchSize) : IProgress<DplProgress>
+    private sealed class JsonLines(string name, int batchSize) : IProgress<FitProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
         private readonly ImageRate _rate = new(batchSize);
         private TimeSpan _last;
 
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             double? rate = _rate.Update(value);
             if (value.EndedEpoch is null && (value.Elapsed - _last).Duration() < Interval)

@@ -4,11 +4,11 @@ namespace Microsoft.ML.Dpl.Tool.Display;
 /// <param name="batchSize">Images a step; an epoch's last step may have fewer.</param>
 internal sealed class ImageRate(int batchSize)
 {
-    private DplStage? _stage;
+    private FitStage? _stage;
     private long _before;
 
     /// <returns>Null at the first step seen of a stage, whose time is not known.</returns>
-    public double? Update(DplProgress now)
+    public double? Update(FitProgress now)
     {
         long done = (now.Epoch - 1L) * now.Steps + now.Step;
         if (_stage != now.Stage)

@@ -15,7 +15,7 @@ internal sealed class EpochLog
 
     private readonly string? _path;
     private readonly List<FittedEpoch> _epochs = [];
-    private DplStage? _stage;
+    private FitStage? _stage;
     private TimeSpan _before;
     private bool _startsOver,
         _fails;
@@ -41,7 +41,7 @@ internal sealed class EpochLog
     }
 
     /// <summary>Takes in what a fit reports.</summary>
-    public void Report(DplProgress progress)
+    public void Report(FitProgress progress)
     {
         if (_stage != progress.Stage)
         {
@@ -86,7 +86,7 @@ internal sealed class EpochLog
         _epochs.Add(epoch);
     }
 
-    private void Forget(DplStage stage, int epoch) =>
+    private void Forget(FitStage stage, int epoch) =>
         _epochs.RemoveAll(known => known.Stage > stage || (known.Stage == stage && known.Epoch >= epoch));
 
     /// <summary>Null for a line that was cut off.</summary>

@@ -14,14 +14,7 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 /// <param name="Figures">What it came to.</param>
 /// <param name="Elapsed">Since the stage began.</param>
 /// <param name="PeakBytes">The process's largest resident set until then.</param>
-internal sealed record FittedEpoch(
-    DplStage Stage,
-    int Epoch,
-    double LearningRate,
-    DplEpochMetrics Figures,
-    TimeSpan Elapsed,
-    long PeakBytes
-);
+internal sealed record FittedEpoch(FitStage Stage, int Epoch, double LearningRate, EpochMetrics Figures, TimeSpan Elapsed, long PeakBytes);
 
 /// <summary>Fits on one data set, with progress for the user and the epochs for the results.</summary>
 internal sealed class FitSession
@@ -93,7 +86,7 @@ internal sealed class FitSession
 
     /// <summary>Searches only.</summary>
     /// <param name="name">What progress calls it.</param>
-    public DplSearchOutcome Search(string name) => Run(name, trainer => trainer.Search(Train));
+    public SearchOutcome Search(string name) => Run(name, trainer => trainer.Search(Train));
 
     /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command starts over.</summary>
     public void Forget()
@@ -155,7 +148,7 @@ internal sealed class FitSession
                 using TensorBoardProgress? board = _tensorBoard is null
                     ? null
                     : OpenBoard(Path.Combine(_tensorBoard, FolderOf(name)), recorder);
-                _options.Progress = board ?? (IProgress<DplProgress>)recorder;
+                _options.Progress = board ?? (IProgress<FitProgress>)recorder;
                 try
                 {
                     return run(MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(_options));
@@ -169,7 +162,7 @@ internal sealed class FitSession
         );
     }
 
-    private TensorBoardProgress OpenBoard(string folder, IProgress<DplProgress> next)
+    private TensorBoardProgress OpenBoard(string folder, IProgress<FitProgress> next)
     {
         // A fit that goes on from its workspace belongs to the events that are there.
         if (
@@ -193,9 +186,9 @@ internal sealed class FitSession
             Encoding.UTF8.GetBytes(string.Join('\n', sets.Train.Concat(sets.Validation).Select(row => $"{row.ImagePath}\t{row.Label}")))
         )[..8];
 
-    private sealed class Recorder(IProgress<DplProgress> display, EpochLog epochs) : IProgress<DplProgress>
+    private sealed class Recorder(IProgress<FitProgress> display, EpochLog epochs) : IProgress<FitProgress>
     {
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             epochs.Report(value);
             display.Report(value);

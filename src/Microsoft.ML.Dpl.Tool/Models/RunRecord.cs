@@ -40,13 +40,13 @@ internal static class RunRecord
     /// <summary>The epochs of training as results; null where none ended.</summary>
     public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
     {
-        IReadOnlyList<TrainingEpochResults> training = EpochsOf(DplStage.Training, epochs);
+        IReadOnlyList<TrainingEpochResults> training = EpochsOf(FitStage.Training, epochs);
         return training.Count == 0 ? null : new TrainingResults(training, validationAccuracy);
     }
 
     /// <summary>The epochs of the comparison's short trainings as results; empty where none ended.</summary>
     public static IReadOnlyList<TrainingEpochResults> FinalistEpochs(IReadOnlyList<FittedEpoch> epochs) =>
-        EpochsOf(DplStage.Comparison, epochs);
+        EpochsOf(FitStage.Comparison, epochs);
 
     /// <summary>What each stage took until its last whole epoch.</summary>
     public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs) =>
@@ -61,7 +61,7 @@ internal static class RunRecord
         return process.PeakWorkingSet64;
     }
 
-    private static IReadOnlyList<TrainingEpochResults> EpochsOf(DplStage stage, IReadOnlyList<FittedEpoch> epochs) =>
+    private static IReadOnlyList<TrainingEpochResults> EpochsOf(FitStage stage, IReadOnlyList<FittedEpoch> epochs) =>
         [
             .. epochs
                 .Where(epoch => epoch.Stage == stage)
@@ -136,17 +136,17 @@ internal static class RunRecord
                 bool value => value ? "true" : "false",
                 IFormattable value => value.ToString(null, CultureInfo.InvariantCulture),
                 PromptConfiguration value => value.ToString(),
-                DplClassWeights value => ReferenceEquals(value, DplClassWeights.Balanced) ? "balanced" : "by name",
+                ClassWeights value => ReferenceEquals(value, ClassWeights.Balanced) ? "balanced" : "by name",
                 IEnumerable value and IReadOnlyList<int> => string.Join(' ', value.Cast<int>()),
                 IReadOnlyList<string> value => TemplatesText.Named(value),
-                DplContext value => ContextResults.Described(value),
-                DplKgCoOp value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight}"),
-                DplPromptSrc value => string.Create(
+                PromptContext value => ContextResults.Described(value),
+                KgCoOp value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight}"),
+                PromptSrc value => string.Create(
                     CultureInfo.InvariantCulture,
                     $"{value.TextWeight} {value.ImageWeight} {value.LogitsWeight}"
                 ),
-                DplProGrad value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight} {value.Temperature}"),
-                DplEpochAverage value => value.ToString(),
+                ProGrad value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight} {value.Temperature}"),
+                EpochAverage value => value.ToString(),
                 ClipBackbone value when property.Name == nameof(DplTrainer.DesignOptions.Teacher) => value.Name,
                 // Data, CLIP and whoever listens have places of their own or none.
                 _ => null,
@@ -161,12 +161,12 @@ internal static class RunRecord
             VersionResults.From(typeof(DplTrainer)),
             VersionResults.From(typeof(MLContext)),
             VersionResults.From(typeof(TorchSharp.torch)),
-            DplRuntime.Load(),
+            LibTorchRuntime.Load(),
             RuntimeInformation.FrameworkDescription,
             RuntimeInformation.OSDescription,
             Processor(),
             Environment.ProcessorCount,
-            DplRuntime.Threads,
+            LibTorchRuntime.Threads,
             options.Compute.Device ?? "cpu"
         );
 

@@ -21,12 +21,12 @@ internal sealed class SavedModel : IDisposable
     /// <summary>Looks at a zip before it is loaded: ML.NET unpacks whatever it claims, and names neither the file nor what is wrong with
     /// it.</summary>
     /// <inheritdoc cref="Load"/>
-    public static DplModelInfo Check(string path)
+    public static ModelInfo Check(string path)
     {
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no model '{path}'.", path);
-        DplModelZip.Check(path);
-        return DplModelInfo.Read(path);
+        ModelZip.Check(path);
+        return ModelInfo.Read(path);
     }
 
     public void Dispose() => Transformer.Dispose();

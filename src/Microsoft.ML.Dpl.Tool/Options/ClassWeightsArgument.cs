@@ -6,10 +6,10 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 internal static class ClassWeightsArgument
 {
     /// <exception cref="ArgumentException">The text has neither form, or a weight is not above 0.</exception>
-    public static DplClassWeights Parse(string text)
+    public static ClassWeights Parse(string text)
     {
         if (text.Equals("balanced", StringComparison.OrdinalIgnoreCase))
-            return DplClassWeights.Balanced;
+            return ClassWeights.Balanced;
         var weights = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (string pair in text.Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
@@ -24,6 +24,6 @@ internal static class ClassWeightsArgument
             if (!weights.TryAdd(pair[..equals].Trim(), weight))
                 throw new ArgumentException($"--class-weights names '{pair[..equals].Trim()}' twice.");
         }
-        return new DplClassWeights(weights);
+        return new ClassWeights(weights);
     }
 }

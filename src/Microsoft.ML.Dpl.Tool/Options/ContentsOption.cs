@@ -23,7 +23,7 @@ internal sealed class ContentsOption
             DefaultValueFactory = _ => isForAnyMachine ? ImageTower : Prompts,
         }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip, Onnx);
 
-    private readonly ChoiceOption<DplOnnxPrecision> _precision = PrecisionOption("--onnx-precision", " Of --contents onnx.");
+    private readonly ChoiceOption<OnnxPrecision> _precision = PrecisionOption("--onnx-precision", " Of --contents onnx.");
 
     public void AddTo(System.CommandLine.Command command)
     {
@@ -32,26 +32,26 @@ internal sealed class ContentsOption
     }
 
     /// <summary>What the graph computes with.</summary>
-    public DplOnnxPrecision ReadPrecision(ParseResult arguments) => _precision.Read(arguments);
+    public OnnxPrecision ReadPrecision(ParseResult arguments) => _precision.Read(arguments);
 
     /// <summary>An option of what a graph computes with.</summary>
     /// <param name="name">The option's.</param>
     /// <param name="of">What the description ends with.</param>
-    public static ChoiceOption<DplOnnxPrecision> PrecisionOption(string name, string of) =>
+    public static ChoiceOption<OnnxPrecision> PrecisionOption(string name, string of) =>
         new(
             name,
             "float32; float16: weights of half the size, as fast; int8: a quarter of the size, faster on processors with VNNI, scores "
                 + "that differ a little."
                 + of,
-            DplOnnxPrecision.Float32
+            OnnxPrecision.Float32
         );
 
-    public DplModelContents Read(ParseResult arguments) =>
+    public ModelContents Read(ParseResult arguments) =>
         arguments.GetRequiredValue(_contents) switch
         {
-            ImageTower => DplModelContents.WithImageTower,
-            Clip => DplModelContents.WithClip,
-            Onnx => DplModelContents.WithOnnx,
-            _ => DplModelContents.PromptsOnly,
+            ImageTower => ModelContents.WithImageTower,
+            Clip => ModelContents.WithClip,
+            Onnx => ModelContents.WithOnnx,
+            _ => ModelContents.PromptsOnly,
         };
 }

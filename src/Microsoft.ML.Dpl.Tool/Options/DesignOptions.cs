@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Tool.Options;
 
 /// <summary>How the prompts of the layers are made.</summary>
-internal enum PromptDesign
+internal enum PromptCoupling
 {
     /// <summary>A matrix for each layer of each tower.</summary>
     Independent,
@@ -18,29 +18,29 @@ internal sealed class DesignOptions : OptionGroup
 {
     private const string DistillationWeight = "--distillation-weight";
 
-    private static readonly NumberedWord KgCoOp = new("kgcoop", WordNumber.AboveZero("weight", new DplKgCoOp().Weight)),
+    private static readonly NumberedWord KgCoOp = new("kgcoop", WordNumber.AboveZero("weight", new KgCoOp().Weight)),
         PromptSrc =
             new(
                 "promptsrc",
-                WordNumber.AtLeastZero("text weight", new DplPromptSrc().TextWeight),
-                WordNumber.AtLeastZero("image weight", new DplPromptSrc().ImageWeight),
-                WordNumber.AtLeastZero("logits weight", new DplPromptSrc().LogitsWeight)
+                WordNumber.AtLeastZero("text weight", new PromptSrc().TextWeight),
+                WordNumber.AtLeastZero("image weight", new PromptSrc().ImageWeight),
+                WordNumber.AtLeastZero("logits weight", new PromptSrc().LogitsWeight)
             ),
         ProGrad =
             new(
                 "prograd",
-                WordNumber.AboveZero("weight", new DplProGrad().Weight),
-                WordNumber.AboveZero("temperature", new DplProGrad().Temperature)
+                WordNumber.AboveZero("weight", new ProGrad().Weight),
+                WordNumber.AboveZero("temperature", new ProGrad().Temperature)
             ),
         Exponential = new("exponential", new WordNumber("decay", 0.9, value => value is > 0 and < 1, "above 0 and below 1")),
         Last = new("last", new WordNumber("share", 0.25, value => value is > 0 and <= 1, "above 0 and at most 1")),
         Gaussian = new("gaussian", WordNumber.AboveZero("mean", 0.75), WordNumber.AboveZero("deviation", 0.05));
 
-    private readonly ChoiceOption<PromptDesign> _design = new(
+    private readonly ChoiceOption<PromptCoupling> _design = new(
         "--design",
         "How the layers' prompts are made: independent of each other, or coupled, where image prompts are linear functions of the text "
             + "prompts of the same layer, as in MaPLe.",
-        PromptDesign.Independent
+        PromptCoupling.Independent
     );
     private readonly Option<int?> _context = new("--context")
     {
@@ -54,7 +54,7 @@ internal sealed class DesignOptions : OptionGroup
         Description = "The same, begun with the words' embeddings: as many vectors as they have tokens. Example: \"a photo of a\".",
         HelpName = "words",
     };
-    private readonly ChoiceOption<DplContextPosition> _contextPosition = new(
+    private readonly ChoiceOption<ContextPosition> _contextPosition = new(
         "--context-position",
         "Where the class name stands: at the end, behind the context; in its middle; or in front of it. Default: end.",
         standard: null
@@ -102,7 +102,7 @@ internal sealed class DesignOptions : OptionGroup
         _regularisers.CompletionSources.Add(KgCoOp.Word, PromptSrc.Word);
         _average.CompletionSources.Add(Gaussian.Word, Exponential.Word, Last.Word);
         _teacher.CompletionSources.Add(BackboneArgument.Names);
-        Add(_design, (arguments, options) => options.Design.Coupled = _design.Read(arguments) == PromptDesign.Coupled);
+        Add(_design, (arguments, options) => options.Design.Coupled = _design.Read(arguments) == PromptCoupling.Coupled);
         Add(_context, (arguments, options) => options.Design.Context = Context(arguments));
         foreach (Option partOfContext in new Option[] { _contextWords, _contextPosition, _contextPerClass })
             Add(partOfContext, (_, _) => { });
@@ -168,10 +168,10 @@ internal sealed class DesignOptions : OptionGroup
     public ClipBackbone? Teacher(ParseResult arguments, CancellationToken cancellationToken) =>
         arguments.GetValue(_teacher) is { } named ? BackboneArgument.Resolve(named, cancellationToken: cancellationToken) : null;
 
-    private DplContext? Context(ParseResult arguments)
+    private PromptContext? Context(ParseResult arguments)
     {
         (int? length, string? words) = (arguments.GetValue(_context), arguments.GetValue(_contextWords));
-        DplContextPosition? position = _contextPosition.Find(arguments);
+        ContextPosition? position = _contextPosition.Find(arguments);
         bool perClass = arguments.GetValue(_contextPerClass);
         if (length is null && words is null)
             return position is null && !perClass
@@ -188,7 +188,7 @@ internal sealed class DesignOptions : OptionGroup
             throw new ArgumentException($"--context must be at least 1; it is {length}.");
         if (words is not null && string.IsNullOrWhiteSpace(words.Replace('_', ' ')))
             throw new ArgumentException("--context-words is empty: give words such as \"a photo of a\", or a number with --context.");
-        return new DplContext
+        return new PromptContext
         {
             Length = length,
             Words = words,
@@ -205,9 +205,9 @@ internal sealed class DesignOptions : OptionGroup
             if (word == KgCoOp ? options.Design.KgCoOp is not null : options.Design.PromptSrc is not null)
                 throw new ArgumentException($"{_regularisers.Name} names {word.Word} twice: give it once, with the weight it is to have.");
             if (word == KgCoOp)
-                options.Design.KgCoOp = new DplKgCoOp { Weight = numbers[0] };
+                options.Design.KgCoOp = new KgCoOp { Weight = numbers[0] };
             else
-                options.Design.PromptSrc = new DplPromptSrc
+                options.Design.PromptSrc = new PromptSrc
                 {
                     TextWeight = numbers[0],
                     ImageWeight = numbers[1],
@@ -216,21 +216,21 @@ internal sealed class DesignOptions : OptionGroup
         }
     }
 
-    private DplProGrad? ProGradOf(ParseResult arguments)
+    private ProGrad? ProGradOf(ParseResult arguments)
     {
         if (arguments.GetResult(_proGrad) is null)
             return null;
         double[] numbers = ProGrad.ReadAlone(_proGrad.Name, arguments.GetValue(_proGrad));
-        return new DplProGrad { Weight = numbers[0], Temperature = numbers[1] };
+        return new ProGrad { Weight = numbers[0], Temperature = numbers[1] };
     }
 
-    private DplEpochAverage? Average(ParseResult arguments)
+    private EpochAverage? Average(ParseResult arguments)
     {
         if (arguments.GetValue(_average) is not { } text)
             return null;
         (NumberedWord word, double[] numbers) = NumberedWord.Read(_average.Name, text, [Gaussian, Exponential, Last]);
-        return word == Gaussian ? DplEpochAverage.Gaussian(numbers[0], numbers[1])
-            : word == Exponential ? DplEpochAverage.Exponential(numbers[0])
-            : DplEpochAverage.Last(numbers[0]);
+        return word == Gaussian ? EpochAverage.Gaussian(numbers[0], numbers[1])
+            : word == Exponential ? EpochAverage.Exponential(numbers[0])
+            : EpochAverage.Last(numbers[0]);
     }
 }

@@ -18,13 +18,13 @@ internal enum ScoringEngine
 /// <param name="Precision">Of the weights; null: as the zip has it.</param>
 /// <param name="Threads">On the CPU; null: one for each core.</param>
 /// <param name="NeedsLibTorch">The option that only libtorch knows; null: none was given.</param>
-internal sealed record EngineRequest(ScoringEngine Engine, DplOnnxPrecision? Precision, int? Threads, string? NeedsLibTorch)
+internal sealed record EngineRequest(ScoringEngine Engine, OnnxPrecision? Precision, int? Threads, string? NeedsLibTorch)
 {
     // A graph is one message of protocol buffers, which can have no more; a zip with a graph had room for it.
     private const long LargestTower = int.MaxValue - (1 << 26);
 
     /// <summary>The engine for a model; never <see cref="ScoringEngine.Auto"/>.</summary>
-    public ScoringEngine Choose(DplModelInfo info)
+    public ScoringEngine Choose(ModelInfo info)
     {
         if (Engine != ScoringEngine.Auto)
             return Engine;
@@ -32,8 +32,8 @@ internal sealed record EngineRequest(ScoringEngine Engine, DplOnnxPrecision? Pre
             return ScoringEngine.OnnxRuntime;
         bool canDoWithout =
             NeedsLibTorch is null
-            && info.Contents != DplModelContents.PromptsOnly
-            && info.Entries.All(entry => info.Contents == DplModelContents.WithOnnx || entry.Bytes < LargestTower);
+            && info.Contents != ModelContents.PromptsOnly
+            && info.Entries.All(entry => info.Contents == ModelContents.WithOnnx || entry.Bytes < LargestTower);
         return canDoWithout ? ScoringEngine.OnnxRuntime : ScoringEngine.LibTorch;
     }
 }
@@ -47,7 +47,7 @@ internal sealed class EngineOptions
             + "Probabilities differ by less than 0.00001.",
         ScoringEngine.Auto
     );
-    private readonly ChoiceOption<DplOnnxPrecision> _precision = new(
+    private readonly ChoiceOption<OnnxPrecision> _precision = new(
         "--precision",
         "Of the weights in ONNX Runtime: float32, float16 or int8, which on processors with VNNI is two to three times as fast, with "
             + "probabilities that differ a little. Default: float32, or what the zip's graph has.",
@@ -64,7 +64,7 @@ internal sealed class EngineOptions
     public EngineRequest Read(ParseResult arguments, ModelOptions model)
     {
         ScoringEngine engine = _engine.Read(arguments);
-        DplOnnxPrecision? precision = _precision.Find(arguments);
+        OnnxPrecision? precision = _precision.Find(arguments);
         string? needsLibTorch = model.NeedsLibTorch(arguments);
         if (engine == ScoringEngine.LibTorch && precision is not null)
             throw new ArgumentException($"{_precision.Name} is for ONNX Runtime: leave out {_engine.Name} libtorch.");

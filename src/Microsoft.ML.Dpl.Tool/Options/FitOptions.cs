@@ -25,14 +25,14 @@ internal sealed class CommonOptions : OptionGroup
         HelpName = "weights",
     };
 
-    private readonly ChoiceOption<DplPrecision> _precision = new(
+    private readonly ChoiceOption<ComputePrecision> _precision = new(
         "--precision",
         "What products of search and training round to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on GPUs. "
             + "Predictions are float32 with each.",
         Defaults.Compute.Precision
     );
 
-    private readonly ChoiceOption<DplRecipe> _recipe = new(
+    private readonly ChoiceOption<TrainingRecipe> _recipe = new(
         "--recipe",
         "How prompts are drawn and trained: robust is AdamW with a learned temperature and a comparison of the searched lengths to uniform "
             + "ones; paper is the authors' SGD, which trains what the search found.",
@@ -152,7 +152,7 @@ internal sealed class SearchOptions : OptionGroup
         AllowMultipleArgumentsPerToken = true,
     };
 
-    private readonly ChoiceOption<DplSearchResult> _result = new(
+    private readonly ChoiceOption<SearchResult> _result = new(
         "--search-result",
         "What a fit compares to uniform lengths and trains: lengths are the chosen ones, trained afresh; mixture is the searched mixture "
             + "of all candidates, trained on.",

@@ -77,7 +77,7 @@ internal sealed class ModelOptions
     public void Check(ParseResult arguments)
     {
         if (ReadThreads(arguments) is int threads)
-            DplRuntime.Threads = threads;
+            LibTorchRuntime.Threads = threads;
         string device = arguments.GetRequiredValue(_device);
         if (!arguments.GetValue(_fallback))
             RequireDevice(device, $"--device {device}", "Or let the CPU do it, without --device or with --fallback-to-cpu.");
@@ -93,7 +93,7 @@ internal sealed class ModelOptions
     {
         if (GpuOf(device) is not int ordinal)
             return;
-        if (!DplRuntime.HasCuda)
+        if (!LibTorchRuntime.HasCuda)
             throw new MissingDeviceException(
                 $"{named}: there is no usable GPU here, because the libtorch in use has no CUDA, or there is no NVIDIA card "
                     + "with its driver. Set DPL_LIBTORCH to the folder of a libtorch with CUDA, such as torch/lib of an installed "

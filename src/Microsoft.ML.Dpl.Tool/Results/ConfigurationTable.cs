@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Tool.Results;
 /// <summary>Shows prompt lengths layer by layer, and how sure a search was of them.</summary>
 internal static class ConfigurationTable
 {
-    public static void Write(PromptConfiguration configuration, DplSearchReport? search)
+    public static void Write(PromptConfiguration configuration, SearchReport? search)
     {
         // A row for each layer: as columns, those of a large CLIP would not fit a terminal.
         var table = new Table().Border(TableBorder.Simple);

@@ -33,7 +33,7 @@ internal sealed record DesignResults(
             : null;
 
     /// <summary>The same without a context's words.</summary>
-    public static DesignResults? From(DplDesign? design, DplContext? context, IReadOnlyList<string>? templates) =>
+    public static DesignResults? From(PromptDesign? design, PromptContext? context, IReadOnlyList<string>? templates) =>
         design is null && context is null && templates is null
             ? null
             : new DesignResults(
@@ -71,7 +71,7 @@ internal sealed record DesignResults(
             );
     }
 
-    private static string SummaryOf(DplDesign? design, DplContext? context, IReadOnlyList<string>? templates) =>
+    private static string SummaryOf(PromptDesign? design, PromptContext? context, IReadOnlyList<string>? templates) =>
         string.Join(
             ", ",
             [
@@ -102,13 +102,13 @@ internal sealed record ContextResults(
         WordsEach = 5;
 
     /// <summary>As it was asked for.</summary>
-    public static ContextResults From(DplContext context) =>
+    public static ContextResults From(PromptContext context) =>
         new(context.Length, context.Position.ToString().ToLowerInvariant(), context.ClassSpecific, context.Words, 0, []);
 
     /// <summary>As it was learned.</summary>
-    public static ContextResults From(DplContext context, DplTransformer model)
+    public static ContextResults From(PromptContext context, DplTransformer model)
     {
-        IReadOnlyList<DplPromptRowWords> rows = model.NearestContextWords(WordsEach);
+        IReadOnlyList<PromptRowWords> rows = model.NearestContextWords(WordsEach);
         int length = context.Length ?? rows.Count;
         return From(context) with
         {
@@ -119,25 +119,25 @@ internal sealed record ContextResults(
                     .Select(row => new ContextVector(
                         context.ClassSpecific ? model.ClassNames[row.Row / length] : null,
                         row.Row % length + 1,
-                        [.. row.Words.Select(word => new NearWord(word.Word, word.Distance))]
+                        [.. row.Words.Select(word => new NearbyWord(word.Word, word.Distance))]
                     )),
             ],
         };
     }
 
     /// <summary>In one line.</summary>
-    public static string Described(DplContext context)
+    public static string Described(PromptContext context)
     {
         string Vectors(int? number) =>
             number is null ? "as many vectors as its words have tokens" : string.Create(CultureInfo.InvariantCulture, $"{number} vectors");
         string stand = context switch
         {
-            { Position: DplContextPosition.Front } => $"the class name, then {Vectors(context.Length)}",
-            { Position: DplContextPosition.Middle, Length: int length } => string.Create(
+            { Position: ContextPosition.Front } => $"the class name, then {Vectors(context.Length)}",
+            { Position: ContextPosition.Middle, Length: int length } => string.Create(
                 CultureInfo.InvariantCulture,
                 $"{length / 2} vectors, the class name, then {length - length / 2}"
             ),
-            { Position: DplContextPosition.Middle } => $"{Vectors(null)}, around the class name",
+            { Position: ContextPosition.Middle } => $"{Vectors(null)}, around the class name",
             _ => $"{Vectors(context.Length)}, then the class name",
         };
         return $"{stand}; {(context.ClassSpecific ? "of each class its own" : "shared by the classes")}; "
@@ -149,12 +149,12 @@ internal sealed record ContextResults(
 /// <param name="Class">Whose it is; null: it is shared.</param>
 /// <param name="Number">In its text, from 1.</param>
 /// <param name="Words">Of CLIP's vocabulary, the nearest first.</param>
-internal sealed record ContextVector(string? Class, int Number, IReadOnlyList<NearWord> Words);
+internal sealed record ContextVector(string? Class, int Number, IReadOnlyList<NearbyWord> Words);
 
 /// <summary>A word near to a vector.</summary>
 /// <param name="Text">The word; an ellipsis behind it means that another piece of a word follows.</param>
 /// <param name="Distance">Euclidean, between embeddings.</param>
-internal sealed record NearWord(string Text, double Distance);
+internal sealed record NearbyWord(string Text, double Distance);
 
 /// <summary>Templates as a line names them.</summary>
 internal static class TemplatesText

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>A <see cref="DplFinalist"/> as results.json keeps it, under names that stay when the library's change.</summary>
+/// <summary>A <see cref="Finalist"/> as results.json keeps it, under names that stay when the library's change.</summary>
 /// <param name="Configuration">Its prompt lengths; of a mixture the candidate of the largest weight in each layer.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of the validation rows, in nats.</param>
 /// <param name="ValidationAccuracy">Share of the validation rows classified rightly, 0 to 1.</param>
@@ -18,10 +18,10 @@ internal sealed record FinalistResults(
 {
     /// <summary>From a model's finalists.</summary>
     /// <param name="finalists">In the order of comparison; empty where nothing was compared.</param>
-    public static IReadOnlyList<FinalistResults> From(IReadOnlyList<DplFinalist> finalists)
+    public static IReadOnlyList<FinalistResults> From(IReadOnlyList<Finalist> finalists)
     {
         ArgumentNullException.ThrowIfNull(finalists);
-        DplFinalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
+        Finalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
         return
         [
             .. finalists.Select(finalist => new FinalistResults(

@@ -24,7 +24,7 @@ internal static class FitSummary
         foreach (ComparisonRow row in results.Comparison)
             Terminal.Line($"  {row.Name}: {EvaluationTables.Percent(row.Accuracy.Accuracy)} ({EvaluationTables.Interval(row.Accuracy)})");
         Terminal.Line($"Model: {files.Main.FullPath}");
-        if (transformer is { Contents: DplModelContents.PromptsOnly or DplModelContents.WithOnnx, Backbone.Location: { } location })
+        if (transformer is { Contents: ModelContents.PromptsOnly or ModelContents.WithOnnx, Backbone.Location: { } location })
             Terminal.Line(
                 $"  It names the CLIP at {location} and does not contain it: to predict elsewhere with libtorch, have that CLIP there "
                     + "(--clip, or DPL_CLIP), or fit with --contents image-tower."

@@ -22,7 +22,7 @@ internal sealed record PartSettings(
     int PartSize,
     int? Images,
     ScoringEngine Engine = ScoringEngine.LibTorch,
-    DplOnnxPrecision? Precision = null
+    OnnxPrecision? Precision = null
 )
 {
     /// <summary>What differs from other settings, for a message; null: nothing.</summary>

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>The epochs of a search as results.json keeps them. A file that others read: unlike <see cref="DplSearchReport"/> it also says
+/// <summary>The epochs of a search as results.json keeps them. A file that others read: unlike <see cref="SearchReport"/> it also says
 /// what follows from the run's margin, and its names stay when the library's change.</summary>
 /// <param name="CandidateLengths">Candidate prompt lengths, increasing from 0.</param>
 /// <param name="Margin">By how much of softmax weight a choice must lead to count as decided, 0 to 1.</param>
@@ -12,12 +12,12 @@ internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double
     /// <summary>From the library's report: decided layers and changes are computed from the alphas.</summary>
     /// <param name="report">Of a transformer or of a search alone.</param>
     /// <param name="margin">The run's <c>Search.Margin</c>.</param>
-    public static SearchResults From(DplSearchReport report, double margin)
+    public static SearchResults From(SearchReport report, double margin)
     {
         ArgumentNullException.ThrowIfNull(report);
         var epochs = new List<SearchEpochResults>();
-        DplSearchEpoch? before = null;
-        foreach (DplSearchEpoch epoch in report.Epochs)
+        SearchEpoch? before = null;
+        foreach (SearchEpoch epoch in report.Epochs)
         {
             int decided = AlphaWeights.Leads(Layers(epoch)).Count(lead => lead >= margin);
             double? change = before is null ? null : AlphaWeights.LargestChange(Layers(before), Layers(epoch));
@@ -37,10 +37,10 @@ internal sealed record SearchResults(IReadOnlyList<int> CandidateLengths, double
         return new SearchResults(report.CandidateLengths, margin, epochs);
     }
 
-    private static IEnumerable<IReadOnlyList<float>> Layers(DplSearchEpoch epoch) => epoch.TextAlphas.Concat(epoch.ImageAlphas);
+    private static IEnumerable<IReadOnlyList<float>> Layers(SearchEpoch epoch) => epoch.TextAlphas.Concat(epoch.ImageAlphas);
 }
 
-/// <summary>One epoch of a search: a <see cref="DplSearchEpoch"/> and what follows from the margin.</summary>
+/// <summary>One epoch of a search: a <see cref="SearchEpoch"/> and what follows from the margin.</summary>
 /// <param name="LearningRate">Of the prompts.</param>
 /// <param name="TrainLoss">Mean cross-entropy of the training batches, in nats.</param>
 /// <param name="ValidationLoss">Mean cross-entropy of the validation batches, in nats.</param>

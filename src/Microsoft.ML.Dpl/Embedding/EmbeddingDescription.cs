@@ -39,10 +39,10 @@ internal sealed record EmbeddingDescription(
 
     /// <summary>What of CLIP lies in the zip: there is no text tower without the image tower.</summary>
     [JsonIgnore]
-    public DplModelContents Contents =>
-        !CarriesClip ? DplModelContents.PromptsOnly
-        : Input == EmbeddedInput.Image ? DplModelContents.WithImageTower
-        : DplModelContents.WithClip;
+    public ModelContents Contents =>
+        !CarriesClip ? ModelContents.PromptsOnly
+        : Input == EmbeddedInput.Image ? ModelContents.WithImageTower
+        : ModelContents.WithClip;
 
     /// <summary>Whether the zip can be embedded with without libtorch.</summary>
     [JsonIgnore]
@@ -66,13 +66,13 @@ internal sealed record EmbeddingDescription(
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
         {
-            throw new InvalidDataException($"{ModelZip.EmbeddingEntry} of the model zip cannot be read: {e.Message}", e);
+            throw new InvalidDataException($"{ModelZipFormat.EmbeddingEntry} of the model zip cannot be read: {e.Message}", e);
         }
         if (description is not { Backbone: { Name: not null, Sha256: not null } })
-            throw new InvalidDataException($"{ModelZip.EmbeddingEntry} of the model zip lacks the backbone. Save the model again.");
+            throw new InvalidDataException($"{ModelZipFormat.EmbeddingEntry} of the model zip lacks the backbone. Save the model again.");
         if (description.MaxImagePixels < 1 || description.MaxImagePixels > ImageDecoder.LargestMaximumPixels)
             throw new InvalidDataException(
-                $"{ModelZip.EmbeddingEntry} of the model zip allows images of {description.MaxImagePixels} pixels, where 1 to "
+                $"{ModelZipFormat.EmbeddingEntry} of the model zip allows images of {description.MaxImagePixels} pixels, where 1 to "
                     + $"{ImageDecoder.LargestMaximumPixels} are possible. Save the model again."
             );
         return description;

@@ -22,7 +22,7 @@ internal static class EmbeddingZip
 
     /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
     /// <param name="columns">Go into the main stream.</param>
-    /// <param name="description">Goes into <see cref="ModelZip.EmbeddingEntry"/>.</param>
+    /// <param name="description">Goes into <see cref="ModelZipFormat.EmbeddingEntry"/>.</param>
     /// <param name="clip">Written one after another, each through a temporary file.</param>
     public static void Write(
         ModelSaveContext context,
@@ -40,7 +40,7 @@ internal static class EmbeddingZip
         writer.Write(columns.Input);
         writer.Write(columns.Output);
         writer.Write(columns.BatchSize);
-        writer.WriteText(ModelZip.EmbeddingEntry, text => text.Write(description.ToJson()));
+        writer.WriteText(ModelZipFormat.EmbeddingEntry, text => text.Write(description.ToJson()));
         foreach ((string name, Action<BinaryWriter> write) in clip)
             writer.WriteBinary(name, write);
     }
@@ -63,6 +63,6 @@ internal static class EmbeddingZip
                 $"The model zip names a batch size of {columns.BatchSize}. It was written by a newer version, or is damaged; save the "
                     + "model again."
             );
-        return (columns, EmbeddingDescription.FromJson(ModelZip.ReadText(reader, ModelZip.EmbeddingEntry)));
+        return (columns, EmbeddingDescription.FromJson(ModelZipFormat.ReadText(reader, ModelZipFormat.EmbeddingEntry)));
     }
 }

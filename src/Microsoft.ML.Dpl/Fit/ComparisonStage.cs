@@ -26,14 +26,14 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     /// <param name="checkpoints">Where its state is kept; null: nowhere.</param>
     /// <returns>One for each contender.</returns>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number.</exception>
-    public IReadOnlyList<DplFinalist> Run(IReadOnlyList<Contender> contenders, SearchStageResult? searched, FitCheckpoints? checkpoints)
+    /// <exception cref="NonFiniteValueException">A loss or a gradient ceased to be a number.</exception>
+    public IReadOnlyList<Finalist> Run(IReadOnlyList<Contender> contenders, SearchStageResult? searched, FitCheckpoints? checkpoints)
     {
-        List<DplFinalist> done = [.. checkpoints?.FoundFinalists() ?? []];
+        List<Finalist> done = [.. checkpoints?.FoundFinalists() ?? []];
         using IDisposable? rounding = fit.AllowRounding();
         while (done.Count < contenders.Count)
         {
-            DplFinalist finalist = Train(contenders, done.Count, searched, checkpoints?.ForComparison(searched, [.. done]));
+            Finalist finalist = Train(contenders, done.Count, searched, checkpoints?.ForComparison(searched, [.. done]));
             done.Add(finalist);
             fit.Log.Info(
                 string.Create(
@@ -46,7 +46,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         return done;
     }
 
-    private DplFinalist Train(IReadOnlyList<Contender> contenders, int index, SearchStageResult? searched, IStageCheckpoints? checkpoints)
+    private Finalist Train(IReadOnlyList<Contender> contenders, int index, SearchStageResult? searched, IStageCheckpoints? checkpoints)
     {
         Contender contender = contenders[index];
         FitSettings settings = fit.Settings;
@@ -61,7 +61,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         state.ZeroShot = _zeroShot;
         temperature.Set(contender.IsMixture ? searched!.Temperature : state.ZeroShot.Temperature);
         TrainingSettings training = settings.Comparison!.Training.Over(train.Source.BatchesPerEpoch);
-        fit.LogResumption(checkpoints, DplStage.Comparison, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
+        fit.LogResumption(checkpoints, FitStage.Comparison, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         new PromptTraining(fit.Clip, training, new Part(watch, index, contenders.Count)).Run(
             prompts.Prompts.Passes,
             train.Source,
@@ -72,7 +72,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
             fit.TeachersOf(training.Beside)
         );
         Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature.Value);
-        return new DplFinalist
+        return new Finalist
         {
             Configuration = contender.Configuration,
             IsMixture = contender.IsMixture,
@@ -87,11 +87,11 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
     {
         public void ThrowIfCancelled() => observer.ThrowIfCancelled();
 
-        public void Report(DplProgress now) =>
+        public void Report(FitProgress now) =>
             observer.Report(
-                new DplProgress(now)
+                new FitProgress(now)
                 {
-                    Stage = DplStage.Comparison,
+                    Stage = FitStage.Comparison,
                     Epoch = index * now.Epochs + now.Epoch,
                     Epochs = count * now.Epochs,
                 }

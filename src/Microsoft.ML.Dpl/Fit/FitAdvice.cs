@@ -32,9 +32,9 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     {
         if (!onCpu)
             return;
-        if (settings.Precision == DplPrecision.TensorFloat32)
+        if (settings.Precision == ComputePrecision.TensorFloat32)
             log.Warning("Compute.Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
-        if (settings.Precision == DplPrecision.BFloat16 && multipliesBFloat16 == false)
+        if (settings.Precision == ComputePrecision.BFloat16 && multipliesBFloat16 == false)
             log.Warning(
                 "Compute.Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and "
                     + "takes longer than with Float32."
@@ -65,7 +65,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
 
     private void CheckEpochs(string stage, int epochs, int? patience)
     {
-        if (epochs == 1 && settings.Training.Recipe == DplRecipe.Paper)
+        if (epochs == 1 && settings.Training.Recipe == TrainingRecipe.Paper)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,

@@ -93,7 +93,7 @@ internal sealed class FitCheckpoints : IDisposable
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
             return null;
-        DplSearchReport report = JsonSerializer.Deserialize<DplSearchReport>(json, CheckpointFile.Json)!;
+        SearchReport report = JsonSerializer.Deserialize<SearchReport>(json, CheckpointFile.Json)!;
         FixedBranch Branch(string prefix, IReadOnlyList<int> lengths) =>
             new([.. lengths.Select((length, layer) => length == 0 ? null : _found.Tensors[$"{prefix}.{layer}"])], device);
         InputContext? learned = context is null ? null : new InputContext(context, _found.Tensors[SearchedContext], device);
@@ -115,7 +115,7 @@ internal sealed class FitCheckpoints : IDisposable
     private BranchPair<MixtureBranch> Mixed(MixtureWeights mixture, Device device)
     {
         MixtureBranch Branch(string prefix, IReadOnlyList<IReadOnlyList<float>> weights) =>
-            DplMixture.Branch(mixture.Candidates, SavedParameters.Read(weights.Count, _found!.Tensors, prefix), weights, device);
+            TrainedMixture.Branch(mixture.Candidates, SavedParameters.Read(weights.Count, _found!.Tensors, prefix), weights, device);
         return new(Text: Branch(SearchedText, mixture.Text), Image: Branch(SearchedImage, mixture.Image));
     }
 
@@ -127,22 +127,22 @@ internal sealed class FitCheckpoints : IDisposable
     );
 
     /// <summary>The contenders that an earlier fit had done with.</summary>
-    public IReadOnlyList<DplFinalist> FoundFinalists() =>
+    public IReadOnlyList<Finalist> FoundFinalists() =>
         _found is not null && _found.Texts.TryGetValue(FinalistsName, out string? json)
-            ? JsonSerializer.Deserialize<DplFinalist[]>(json, CheckpointFile.Json)!
+            ? JsonSerializer.Deserialize<Finalist[]>(json, CheckpointFile.Json)!
             : [];
 
-    public IStageCheckpoints ForSearch() => new Stage(this, DplStage.Search, null, []);
+    public IStageCheckpoints ForSearch() => new Stage(this, FitStage.Search, null, []);
 
     /// <param name="searched">What the search left; kept with the state, so that the search need not be kept. Null without a
     /// search.</param>
     /// <param name="done">The contenders that need not be trained again.</param>
-    public IStageCheckpoints ForComparison(SearchStageResult? searched, IReadOnlyList<DplFinalist> done) =>
-        new Stage(this, DplStage.Comparison, searched, done);
+    public IStageCheckpoints ForComparison(SearchStageResult? searched, IReadOnlyList<Finalist> done) =>
+        new Stage(this, FitStage.Comparison, searched, done);
 
     /// <inheritdoc cref="ForComparison"/>
-    public IStageCheckpoints ForTraining(SearchStageResult? searched, IReadOnlyList<DplFinalist> done) =>
-        new Stage(this, DplStage.Training, searched, done);
+    public IStageCheckpoints ForTraining(SearchStageResult? searched, IReadOnlyList<Finalist> done) =>
+        new Stage(this, FitStage.Training, searched, done);
 
     /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
     public void Finish()
@@ -170,12 +170,12 @@ internal sealed class FitCheckpoints : IDisposable
     private sealed class Stage : IStageCheckpoints
     {
         private readonly FitCheckpoints _all;
-        private readonly DplStage _stage;
+        private readonly FitStage _stage;
         private readonly SearchStageResult? _searched;
         private readonly string _finalists;
         private long _latest = Stopwatch.GetTimestamp();
 
-        public Stage(FitCheckpoints all, DplStage stage, SearchStageResult? searched, IReadOnlyList<DplFinalist> finalists)
+        public Stage(FitCheckpoints all, FitStage stage, SearchStageResult? searched, IReadOnlyList<Finalist> finalists)
         {
             (_all, _stage, _searched) = (all, stage, searched);
             _finalists = JsonSerializer.Serialize(finalists, CheckpointFile.Json);
@@ -183,7 +183,7 @@ internal sealed class FitCheckpoints : IDisposable
             if (
                 all._found is { } found
                 && found.Texts[StageName] == stage.ToString()
-                && (stage != DplStage.Comparison || all.FoundFinalists().Count == finalists.Count)
+                && (stage != FitStage.Comparison || all.FoundFinalists().Count == finalists.Count)
             )
                 Saved = new SavedStage(found.Texts[StateName], found.Tensors);
         }

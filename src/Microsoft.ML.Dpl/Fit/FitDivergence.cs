@@ -19,7 +19,7 @@ internal readonly record struct ImageOrigin(long Row, string? Path)
 /// <param name="IsInValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
 /// <param name="Message">What became of which number where, the likely cause and what to do.</param>
 internal sealed record FitDivergence(
-    DplStage Stage,
+    FitStage Stage,
     int Epoch,
     int Step,
     IReadOnlyList<ImageOrigin> Batch,
@@ -47,7 +47,7 @@ internal sealed class DivergenceAnalysis(
 
     /// <param name="e">What happened.</param>
     /// <param name="returns">Whether the fit returns the best it had.</param>
-    public FitDivergence Explain(DivergedException e, bool returns)
+    public FitDivergence Explain(NonFiniteValueException e, bool returns)
     {
         bool isInValidationSet = e.IsInValidation && !reader.Splits;
         IReadOnlyList<ImageOrigin> origins = e.IsInValidation ? reader.ValidationOrigins : reader.Origins;
@@ -81,13 +81,13 @@ internal sealed class DivergenceAnalysis(
             + $"{string.Join(", ", batch.Take(MostRowsShown))}{more}, counted from 0";
     }
 
-    private string Cause(DivergedException e)
+    private string Cause(NonFiniteValueException e)
     {
         (string option, double highest, int epochs) =
-            e.Stage == DplStage.Search
+            e.Stage == FitStage.Search
                 ? ("Search.LearningRate", settings.Search!.LearningRate, settings.Search.Epochs)
                 : ("Training.LearningRate", settings.Training.LearningRate, settings.Training.Epochs);
-        if (e.Stage == DplStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
+        if (e.Stage == FitStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
             return string.Create(
                 CultureInfo.InvariantCulture,
                 $"The likely cause is Training.DistillationWeight, which is {settings.Training.DistillationWeight:g4}: it multiplies a "
@@ -101,7 +101,7 @@ internal sealed class DivergenceAnalysis(
                 + "weights, or look at these images with another CLIP.";
         }
         double rate =
-            settings.Training.Recipe == DplRecipe.Paper
+            settings.Training.Recipe == TrainingRecipe.Paper
                 ? LearningRateSchedule.At(e.Epoch, epochs, highest)
                 : highest * LearningRateSchedule.ShareAt(e.Epoch, Math.Max(epochs, e.Epoch + 1));
         string course = FormattableString.Invariant(
@@ -118,7 +118,7 @@ internal sealed class DivergenceAnalysis(
             );
         }
         string alphas =
-            e.Stage == DplStage.Search
+            e.Stage == FitStage.Search
                 ? FormattableString.Invariant($" Search.AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.")
                 : "";
         return $"The likely cause is too high a learning rate: {course}.{alphas} Set "
@@ -126,10 +126,10 @@ internal sealed class DivergenceAnalysis(
             + "learning rate too, look at these images.";
     }
 
-    private string Kept(DivergedException e)
+    private string Kept(NonFiniteValueException e)
     {
         string? folder = settings.Workspace is { } kept ? Path.GetFullPath(kept.Path) : null;
-        bool hasBest = e.HasGoodValues || (e.Stage == DplStage.Training && settings.Search is not null);
+        bool hasBest = e.HasGoodValues || (e.Stage == FitStage.Training && settings.Search is not null);
         return (folder, hasBest) switch
         {
             (null, true) => " With OnDivergence = ReturnBest the fit returns the best it had before.",

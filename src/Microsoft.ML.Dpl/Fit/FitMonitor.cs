@@ -5,9 +5,9 @@ using Microsoft.ML.Dpl.Optimization;
 namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>Adds times to the engine's progress, hands it to the caller, logs the epochs, and watches both ways of cancelling.</summary>
-internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, CancellationToken cancellationToken) : IRunObserver
+internal sealed class FitMonitor(HostLog log, IProgress<FitProgress>? progress, CancellationToken cancellationToken) : IRunObserver
 {
-    private DplStage? _stage;
+    private FitStage? _stage;
     private long _began,
         _before;
 
@@ -17,7 +17,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
         MLNetInternals.ThrowIfCanceled(log.Host);
     }
 
-    public void Report(DplProgress now)
+    public void Report(FitProgress now)
     {
         long done = (now.Epoch - 1L) * now.Steps + now.Step,
             all = (long)now.Epochs * now.Steps;
@@ -29,7 +29,7 @@ internal sealed class FitMonitor(HostLog log, IProgress<DplProgress>? progress, 
             _began = Stopwatch.GetTimestamp();
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
-        var timed = new DplProgress(now)
+        var timed = new FitProgress(now)
         {
             Elapsed = elapsed,
             Remaining = done > _before ? elapsed * ((double)(all - done) / (done - _before)) : null,

@@ -46,7 +46,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     /// <returns>The caller owns it.</returns>
     /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
     /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
-    /// <exception cref="DplDivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far
+    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far
     /// or there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is
     /// none.</exception>
@@ -67,16 +67,16 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             Finish(checkpoints, trained.End);
             return result;
         }
-        catch (DivergedException e)
+        catch (NonFiniteValueException e)
         {
-            throw new DplDivergedException(fit.Analysis.Explain(e, returns: false), e);
+            throw new DivergedException(fit.Analysis.Explain(e, returns: false), e);
         }
     }
 
     /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
     private TrainingStageResult Train(PreparedFit fit, SearchStageResult? searched)
     {
-        IReadOnlyList<DplFinalist> finalists = [];
+        IReadOnlyList<Finalist> finalists = [];
         try
         {
             if (fit.Settings.Comparison is { } comparison)
@@ -87,7 +87,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             log.Warning("Cancelled in the comparison: the prompts that the search has for its choice are returned.");
             return searched.AsTrained(StageEnd.Cancelled);
         }
-        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && searched is not null)
+        catch (NonFiniteValueException e) when (settings.ReturnBestWhenDiverged && searched is not null)
         {
             log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search has for its choice are returned.");
             return searched.AsTrained(StageEnd.Diverged);
@@ -106,7 +106,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     /// <summary>The search alone. The settings have one.</summary>
     /// <returns>What it found, and whether it was cut short.</returns>
     /// <inheritdoc cref="Fit" path="/exception"/>
-    public (DplSearchReport Report, StageEnd End) Search()
+    public (SearchReport Report, StageEnd End) Search()
     {
         using PreparedFit fit = PreparedFit.Create(backbone, settings, data, device, observer, log, searchesOnly: true);
         try
@@ -115,9 +115,9 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
             Finish(fit.Checkpoints, searched.End);
             return (searched.Report, searched.End);
         }
-        catch (DivergedException e)
+        catch (NonFiniteValueException e)
         {
-            throw new DplDivergedException(fit.Analysis.Explain(e, returns: false), e);
+            throw new DivergedException(fit.Analysis.Explain(e, returns: false), e);
         }
     }
 
@@ -191,13 +191,13 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
     }
 
     /// <summary>What the prompts were made with; null: with the plain method.</summary>
-    private static DplDesign? DesignOf(FitSettings settings)
+    private static PromptDesign? DesignOf(FitSettings settings)
     {
         ObjectiveSettings beside = settings.Training.Beside;
         DesignSettings design = settings.Design ?? new DesignSettings();
         if (settings.Design is null && beside.IsPlain && settings.Training.Average is null)
             return null;
-        return new DplDesign
+        return new PromptDesign
         {
             Prompts = design.Prompts.Name,
             TaskResidual = design.TaskResidual,

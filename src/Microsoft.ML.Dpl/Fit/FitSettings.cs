@@ -47,7 +47,7 @@ internal sealed record DesignSettings
     public object PromptValues => Prompts;
 
     /// <summary>In the input of the text tower; null: none.</summary>
-    public DplContext? Context { get; init; }
+    public PromptContext? Context { get; init; }
 
     /// <summary>Texts of a class that are averaged; null: the template alone.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
@@ -174,8 +174,8 @@ internal sealed record FitSettings
     /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a
     /// choice.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    [JsonConverter(typeof(JsonStringEnumConverter<DplPrecision>))]
-    public DplPrecision Precision { get; init; }
+    [JsonConverter(typeof(JsonStringEnumConverter<ComputePrecision>))]
+    public ComputePrecision Precision { get; init; }
 
     /// <summary>Whether what validation chose is trained once more, on training and validation rows.</summary>
     public bool Refits { get; init; }

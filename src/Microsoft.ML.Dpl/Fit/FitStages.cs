@@ -80,7 +80,7 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
 /// ended.</param>
 /// <param name="End">Training follows only a search that ended by itself.</param>
 /// <param name="Temperature">What the logits are divided by, above 0.</param>
-internal sealed record SearchStageResult(DplSearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
+internal sealed record SearchStageResult(SearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
 {
     /// <summary>What a comparison to others trains of it.</summary>
     public Contender AsContender() => new(Report.Configuration, Prompts.IsMixture);
@@ -103,7 +103,7 @@ internal sealed record TrainingStageResult(
     double? ValidationAccuracy = null,
     StageEnd End = StageEnd.Whole,
     double Temperature = 1,
-    IReadOnlyList<DplFinalist>? Finalists = null
+    IReadOnlyList<Finalist>? Finalists = null
 ) : IDisposable
 {
     public void Dispose() => Prompts.Dispose();

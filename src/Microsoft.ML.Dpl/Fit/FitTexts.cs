@@ -26,7 +26,7 @@ internal sealed class FitTexts : IDisposable
         FitSettings settings,
         int[][] tokens,
         int[] words,
-        DplContext? context,
+        PromptContext? context,
         Action<string> warn,
         Action beforeEach
     )
@@ -41,7 +41,7 @@ internal sealed class FitTexts : IDisposable
     public int[][] Tokens { get; }
 
     /// <summary>The context with its length; null without one.</summary>
-    public DplContext? Context { get; }
+    public PromptContext? Context { get; }
 
     /// <summary>Where the context stands in a text; null without one.</summary>
     public ContextLayout? Layout => Context is null ? null : new(Context.Length!.Value, Context.Position, Context.ClassSpecific);
@@ -80,7 +80,7 @@ internal sealed class FitTexts : IDisposable
                 $"Design.Context begins with the words '{asked.Words}', which are {words.Length} tokens to CLIP, but is to have "
                     + $"{length} vectors: leave out its Length, or give other words."
             );
-        DplContext context = asked with { Length = asked.Length ?? (words.Length > 0 ? words.Length : DplContext.DefaultLength) };
+        PromptContext context = asked with { Length = asked.Length ?? (words.Length > 0 ? words.Length : PromptContext.DefaultLength) };
         int longest = ContextLayout.LongestOf(backbone.Config);
         if (context.Length > longest)
             throw new InvalidOperationException(

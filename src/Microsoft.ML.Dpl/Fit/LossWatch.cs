@@ -14,17 +14,17 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <param name="log">Receives the warning.</param>
 internal sealed class LossWatch(IRunObserver observer, FitSettings settings, HostLog log) : IRunObserver
 {
-    private DplStage? _warned;
+    private FitStage? _warned;
 
     public void ThrowIfCancelled() => observer.ThrowIfCancelled();
 
-    public void Report(DplProgress now)
+    public void Report(FitProgress now)
     {
         observer.Report(now);
         if (now.EndedEpoch is not { Trouble: not LossTrouble.None } epoch || _warned == now.Stage)
             return;
         // With a learned temperature a loss that is that of guessing for a while is left again; only an end there is a failure.
-        if (settings.Training.Recipe == DplRecipe.Robust && now.Epoch < now.Epochs)
+        if (settings.Training.Recipe == TrainingRecipe.Robust && now.Epoch < now.Epochs)
             return;
         _warned = now.Stage;
         string what =
@@ -40,7 +40,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
                         + $"have become worse than untrained ones"
                 );
         (string option, double rate, double? bound) =
-            now.Stage == DplStage.Search
+            now.Stage == FitStage.Search
                 ? ("Search.LearningRate", settings.Search!.LearningRate, settings.Search.MaxGradientNorm)
                 : ("Training.LearningRate", settings.Training.LearningRate, settings.Training.MaxGradientNorm);
         string other = bound is null

@@ -44,7 +44,7 @@ internal sealed class PreparedFit : IDisposable
     public PromptShape Shape => new(Backbone.Config, Device, Settings.Seed);
 
     /// <summary>The context in the texts, with its length; null without one.</summary>
-    public DplContext? Context => _texts.Context;
+    public PromptContext? Context => _texts.Context;
 
     /// <summary>Where it stands; null without one.</summary>
     public ContextLayout? ContextLayout => _texts.Layout;
@@ -130,7 +130,7 @@ internal sealed class PreparedFit : IDisposable
         Validation = Images is null ? reader.ReadValidation(Classes) : Images.Validation;
         Checkpoints?.Find(FitFingerprint.Create(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
 
-        StepBlocks? steps = Settings.Precision == DplPrecision.BFloat16 ? Owned(new StepBlocks(text, image)) : null;
+        StepBlocks? steps = Settings.Precision == ComputePrecision.BFloat16 ? Owned(new StepBlocks(text, image)) : null;
         ImageTower imageTower = Owned(new ImageTower(image, steps));
         ClassTexts classTexts = Owned(new ClassTexts(texts, text));
         ClipParts? parts = ClipParts.Create(text, image, texts, Settings.BatchSize, steps);
@@ -196,10 +196,10 @@ internal sealed class PreparedFit : IDisposable
 
     /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
     public IDisposable? AllowRounding() =>
-        Settings.Precision == DplPrecision.TensorFloat32 && Device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
+        Settings.Precision == ComputePrecision.TensorFloat32 && Device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
     /// <summary>Says that a stage continues from a checkpoint, where it does.</summary>
-    public void LogResumption(IStageCheckpoints? checkpoints, DplStage stage, int epochs, int step, string? ended)
+    public void LogResumption(IStageCheckpoints? checkpoints, FitStage stage, int epochs, int step, string? ended)
     {
         if (checkpoints?.Saved is null)
             return;

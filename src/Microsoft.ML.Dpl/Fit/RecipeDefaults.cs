@@ -70,7 +70,7 @@ internal sealed record RecipeDefaults(
         TaskResidual: 16
     );
 
-    public static RecipeDefaults For(DplRecipe recipe) => recipe == DplRecipe.Paper ? Paper : Robust;
+    public static RecipeDefaults For(TrainingRecipe recipe) => recipe == TrainingRecipe.Paper ? Paper : Robust;
 }
 
 /// <summary>How many steps the robust recipe takes where neither steps nor epochs are given.</summary>

@@ -15,7 +15,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
 {
     /// <summary>Runs it, from the checkpoint where there is one.</summary>
     /// <returns>The caller owns it.</returns>
-    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
+    /// <exception cref="NonFiniteValueException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
     public SearchStageResult Run(SearchSettings given, IStageCheckpoints? checkpoints)
@@ -24,7 +24,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         (FitSettings settings, Device device, HostLog log) = (fit.Settings, fit.Device, fit.Log);
         using TrainFeed train = fit.TrainingFeed("search batches");
         SearchSettings search = given.Over(train.Source.BatchesPerEpoch);
-        bool isRobust = search.Recipe == DplRecipe.Robust;
+        bool isRobust = search.Recipe == TrainingRecipe.Robust;
         PromptDistribution initial = PromptDistribution.Normal(settings.Training.InitialDeviation);
         using var supernet = new Supernet(
             fit.Design.CreateSupernet(
@@ -41,7 +41,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         IBatchSource validation = images.Validation!.Shuffled(settings.BatchSize, settings.Seed, device);
         using IDisposable? rounding = fit.AllowRounding();
         SearchState state = checkpoints?.Saved is { } saved ? SearchState.FromJson(saved.State) : new SearchState();
-        fit.LogResumption(checkpoints, DplStage.Search, state.Epochs.Count, state.Step, state.ReasonToEnd(search));
+        fit.LogResumption(checkpoints, FitStage.Search, state.Epochs.Count, state.Step, state.ReasonToEnd(search));
         StageEnd end = StageEnd.Whole;
         int epochs;
         try
@@ -69,7 +69,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                     + "search has for it."
             );
         }
-        catch (DivergedException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
+        catch (NonFiniteValueException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
             (end, epochs) = (StageEnd.Diverged, state.GoodEpochs);
             log.Warning(
@@ -77,7 +77,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                     + "the prompts that the search had for it."
             );
         }
-        var report = new DplSearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);
+        var report = new SearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);
         PromptConfiguration choice = report.Configuration;
         log.Info($"Search: {choice}.");
         InputContext? context = supernet.Context is { } learned ? new InputContext(learned.Layout, learned.Vectors, device) : null;

@@ -24,13 +24,13 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
     /// <param name="finalists">What was compared; empty where nothing was.</param>
     /// <param name="checkpoints">Where its state is kept; null: nowhere.</param>
     /// <returns>The caller owns it.</returns>
-    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
+    /// <exception cref="NonFiniteValueException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
     /// there is none.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
-    public TrainingStageResult Run(SearchStageResult? searched, IReadOnlyList<DplFinalist> finalists, IStageCheckpoints? checkpoints)
+    public TrainingStageResult Run(SearchStageResult? searched, IReadOnlyList<Finalist> finalists, IStageCheckpoints? checkpoints)
     {
         HostLog log = fit.Log;
-        DplFinalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
+        Finalist? winner = finalists.MinBy(finalist => finalist.ValidationLoss);
         PromptConfiguration configuration = winner?.Configuration
             ?? searched?.Report.Configuration
             ?? new PromptConfiguration(_settings.TextLengths!, _settings.ImageLengths!);
@@ -44,8 +44,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         TrainingSettings training = train is null ? _settings.Training : _settings.Training.Over(train.Source.BatchesPerEpoch);
         using IDisposable? rounding = fit.AllowRounding();
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
-        fit.LogResumption(checkpoints, DplStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
-        using Temperature? temperature = _settings.Training.Recipe == DplRecipe.Robust ? new Temperature(1, fit.Device) : null;
+        fit.LogResumption(checkpoints, FitStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
+        using Temperature? temperature = _settings.Training.Recipe == TrainingRecipe.Robust ? new Temperature(1, fit.Device) : null;
         // After a refit no image is left to validate on: what the winner came to before it is the estimate.
         TrainingStageResult Present() =>
             branches with
@@ -96,13 +96,13 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             log.Warning("Cancelled before the first epoch of training ended: the prompts that the search has for its choice are returned.");
             return searched.AsTrained(StageEnd.Cancelled);
         }
-        catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
+        catch (NonFiniteValueException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
             string which = fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
             log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} {which} of {training.Epochs} epochs are returned.");
             return Present() with { End = StageEnd.Diverged };
         }
-        catch (DivergedException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
+        catch (NonFiniteValueException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
         {
             branches.Dispose();
             log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search has for its choice are returned.");
@@ -162,7 +162,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         return branches with { ValidationAccuracy = evaluation.Accuracy };
     }
 
-    private TrainingStageResult ZeroShotInstead(TrainingState state, IReadOnlyList<DplFinalist> finalists)
+    private TrainingStageResult ZeroShotInstead(TrainingState state, IReadOnlyList<Finalist> finalists)
     {
         static FixedBranch Plain(int layers, Device device) => new(new Tensor?[layers], device);
         ClipConfig config = fit.Backbone.Config;

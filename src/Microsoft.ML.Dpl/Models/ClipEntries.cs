@@ -18,9 +18,9 @@ internal sealed class ClipEntries : IDisposable
     private readonly Lease<ImageWeights>? _image;
     private readonly Lease<TextWeights>? _text;
 
-    private ClipEntries(ClipBackbone backbone, DplModelContents contents, Device device)
+    private ClipEntries(ClipBackbone backbone, ModelContents contents, Device device)
     {
-        if (contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx)
+        if (contents is ModelContents.PromptsOnly or ModelContents.WithOnnx)
             return;
         byte[] config = ClipJson.Serialize(backbone.Config),
             preprocessor = ClipJson.Serialize(backbone.CreateImageProcessor().Config);
@@ -31,7 +31,7 @@ internal sealed class ClipEntries : IDisposable
             (Preprocessor, writer => writer.Write(preprocessor)),
             (Image, writer => FoldedWeights.Write(writer.BaseStream, _image.Value)),
         ];
-        if (contents != DplModelContents.WithClip)
+        if (contents != ModelContents.WithClip)
             return;
         try
         {
@@ -53,15 +53,15 @@ internal sealed class ClipEntries : IDisposable
     }
 
     /// <summary>The names of the entries that a zip of these contents has, in the order in which they are written.</summary>
-    public static IReadOnlyList<string> NamesOf(DplModelContents contents) =>
+    public static IReadOnlyList<string> NamesOf(ModelContents contents) =>
         contents switch
         {
-            DplModelContents.WithImageTower => [Config, Preprocessor, Image],
-            DplModelContents.WithClip => [Config, Preprocessor, Image, Vocabulary, Merges, Text],
+            ModelContents.WithImageTower => [Config, Preprocessor, Image],
+            ModelContents.WithClip => [Config, Preprocessor, Image, Vocabulary, Merges, Text],
             _ => [],
         };
 
-    /// <summary>For <see cref="ModelZip.Write"/>.</summary>
+    /// <summary>For <see cref="ModelZipFormat.Write"/>.</summary>
     public IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Streams { get; } = [];
 
     /// <summary>What is to be written; the weights are rented until disposal, so what is missing is known before a byte is
@@ -70,14 +70,14 @@ internal sealed class ClipEntries : IDisposable
     /// <param name="contents">What of it.</param>
     /// <param name="device">Where the image tower is in use.</param>
     /// <exception cref="IOException">The weights are gone or have changed.</exception>
-    public static ClipEntries From(ClipBackbone backbone, DplModelContents contents, Device device) => new(backbone, contents, device);
+    public static ClipEntries From(ClipBackbone backbone, ModelContents contents, Device device) => new(backbone, contents, device);
 
     /// <summary>The CLIP of a model that is being loaded: of the zip where it lies there, else of this machine.</summary>
     /// <exception cref="FileNotFoundException">It is not in the zip, and was not found; the message says how to name its
     /// folder.</exception>
     /// <inheritdoc cref="Read"/>
-    public static ClipBackbone ReadOrFind(ModelReader reader, BackboneReference reference, DplModelContents contents) =>
-        contents is DplModelContents.PromptsOnly or DplModelContents.WithOnnx
+    public static ClipBackbone ReadOrFind(ModelReader reader, BackboneReference reference, ModelContents contents) =>
+        contents is ModelContents.PromptsOnly or ModelContents.WithOnnx
             ? BackboneLocator.Find(reference.Name, reference.Sha256, reference.Location, reference.Vocabulary)
             : Read(reader, reference, contents);
 
@@ -87,29 +87,34 @@ internal sealed class ClipEntries : IDisposable
     /// <param name="contents">What is there: the image tower or all of it.</param>
     /// <returns>Its weights go with the last share that <see cref="ClipBackbone.Hold"/> gives.</returns>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
-    public static ClipBackbone Read(ModelReader reader, BackboneReference reference, DplModelContents contents)
+    public static ClipBackbone Read(ModelReader reader, BackboneReference reference, ModelContents contents)
     {
-        ClipConfig config = ClipConfigReader.Parse(ModelZip.ReadBytes(reader, Config), Config);
+        ClipConfig config = ClipConfigReader.Parse(ModelZipFormat.ReadBytes(reader, Config), Config);
         ClipImageProcessorConfig preprocessor = ClipImageProcessorConfig.Parse(
-            ModelZip.ReadBytes(reader, Preprocessor),
+            ModelZipFormat.ReadBytes(reader, Preprocessor),
             Preprocessor,
             config.ImageSize
         );
         ClipVocabulary? vocabulary =
-            contents == DplModelContents.WithClip
+            contents == ModelContents.WithClip
                 ? ClipVocabulary.ReadHuggingFace(
-                    new MemoryStream(ModelZip.ReadBytes(reader, Vocabulary)),
+                    new MemoryStream(ModelZipFormat.ReadBytes(reader, Vocabulary)),
                     Vocabulary,
-                    new MemoryStream(ModelZip.ReadBytes(reader, Merges)),
+                    new MemoryStream(ModelZipFormat.ReadBytes(reader, Merges)),
                     Merges
                 )
                 : null;
-        ImageWeights image = ModelZip.ReadStream(reader, Image, stream => FoldedWeights.ReadImageTower(stream.BaseStream, Image, config));
+        ImageWeights image = ModelZipFormat.ReadStream(reader, Image, stream =>
+            FoldedWeights.ReadImageTower(stream.BaseStream, Image, config)
+        );
         try
         {
             (TextWeights, ClipVocabulary)? text = vocabulary is null
                 ? null
-                : (ModelZip.ReadStream(reader, Text, stream => FoldedWeights.ReadTextTower(stream.BaseStream, Text, config)), vocabulary);
+                : (
+                    ModelZipFormat.ReadStream(reader, Text, stream => FoldedWeights.ReadTextTower(stream.BaseStream, Text, config)),
+                    vocabulary
+                );
             return new ClipBackbone(reference.Name, config, new CarriedClip(reference.Sha256, preprocessor, image, text));
         }
         catch

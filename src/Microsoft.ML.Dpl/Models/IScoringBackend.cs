@@ -11,7 +11,7 @@ internal interface IScoringBackend
     /// <param name="environment">The caller's.</param>
     /// <param name="reader">Our folder of the zip.</param>
     /// <param name="columns">What its main stream says.</param>
-    /// <param name="json">Its <see cref="ModelZip.DescriptionEntry"/>, from which <paramref name="description"/> comes.</param>
+    /// <param name="json">Its <see cref="ModelZipFormat.DescriptionEntry"/>, from which <paramref name="description"/> comes.</param>
     /// <param name="description">It has a graph or CLIP's image tower.</param>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     ITransformer Load(IHostEnvironment environment, ModelReader reader, ModelColumns columns, string json, StoredDescription description);

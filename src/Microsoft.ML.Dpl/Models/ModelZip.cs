@@ -1,194 +1,94 @@
-using System.Reflection;
-using Microsoft.ML.Dpl.MLNet;
+using System.IO.Compression;
+using Microsoft.ML.Dpl.Models;
+using Microsoft.ML.Dpl.Runtime;
 
-namespace Microsoft.ML.Dpl.Models;
+namespace Microsoft.ML.Dpl;
 
-/// <summary>What a saved model must know to offer its columns.</summary>
-/// <param name="ImageColumnName">The input's column.</param>
-/// <param name="PredictedLabelColumnName">The added column with the best class.</param>
-/// <param name="ScoreColumnName">The added column with the probabilities.</param>
-/// <param name="BatchSize">Images a forward pass, at least 1.</param>
-/// <param name="Classes">The classes, in score order.</param>
-internal sealed record ModelColumns(
-    string ImageColumnName,
-    string PredictedLabelColumnName,
-    string ScoreColumnName,
-    int BatchSize,
-    LabelClasses Classes
-);
-
-/// <summary>The content of our folder in an ML.NET model zip.</summary>
-internal static class ModelZip
+/// <summary>Looks at a model zip from elsewhere before ML.NET opens it.</summary>
+/// <remarks>
+/// <para>ML.NET's loader writes each entry it needs to a temporary file in full, whatever its size, and only then hands it to the component
+/// that reads it. So what this library's own part of a zip may hold is checked on every load, but the disk space that a hostile zip takes
+/// can be bounded only by looking first.</para>
+/// <para>No check makes a zip from a stranger safe: a zip names the components that load it, and ML.NET runs whichever of the application's
+/// assemblies it names.</para>
+/// </remarks>
+public static class ModelZip
 {
-    /// <summary>The entry that a person can read: method, options, chosen configuration, backbone.</summary>
-    public const string DescriptionEntry = "dpl.json";
+    /// <summary>Deflate cannot do better than 1,032 : 1, and weights do not come near 20 : 1.</summary>
+    private const long LargestRatio = 200,
+        AlwaysAllowed = 1 << 24;
 
-    /// <summary>The entry with the prompts and the classes' features.</summary>
-    public const string PromptsEntry = "prompts.safetensors";
-
-    /// <summary>The entry of an embedding that a person can read: what is embedded, and by which CLIP.</summary>
-    public const string EmbeddingEntry = "clip-embedding.json";
-
-    private const long LargestText = 1 << 28,
-        LargestConfiguration = 1 << 20,
-        LargestVocabulary = 1 << 28,
-        LargestDigest = 1 << 10;
-
-    /// <summary>The most bytes that an entry is read to, whatever it claims to hold; null where its content says that, as it does for
-    /// weights.</summary>
-    public static long? LargestSizeOf(string entry) =>
-        entry switch
-        {
-            DescriptionEntry => LargestText,
-            EmbeddingEntry => LargestConfiguration,
-            ClipEntries.Config or ClipEntries.Preprocessor => LargestConfiguration,
-            ClipEntries.Vocabulary or ClipEntries.Merges => LargestVocabulary,
-            OnnxEntries.Graph => OnnxEntries.LargestGraph,
-            OnnxEntries.Digest => LargestDigest,
-            _ => null,
-        };
-
-    // *** Binary format ***
-    // main stream (Model.key):
-    //   int: id of string: image column name, not empty
-    //   int: id of string: predicted-label column name, not empty
-    //   int: id of string: score column name, not empty
-    //   int: batch size, at least 1
-    //   int: label kind, 0 key, 1 text
-    //   int: type of the key's values, as KeyValueAnnotation numbers them
-    //   int: number of classes, at least 1
-    //   int[number of classes]: ids of strings: class names, not blank
-    // text stream dpl.json: JSON, UTF-8
-    // binary streams, named by the caller: tensors and what belongs to them
-
-    /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
-    /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
-    /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    /// <param name="columns">Goes into the main stream.</param>
-    /// <param name="json">Goes into <see cref="DescriptionEntry"/>.</param>
-    /// <param name="required">What its readers must know.</param>
-    /// <param name="streams">Written one after another, each through a temporary file.</param>
-    public static void Write(
-        ModelSaveContext context,
-        string loaderSignature,
-        Assembly loaderAssembly,
-        ModelColumns columns,
-        string json,
-        RequiredReader required,
-        params (string Name, Action<BinaryWriter> Write)[] streams
-    )
+    /// <summary>Reads the zip's directory and checks it; of the entries nothing is read or written.</summary>
+    /// <param name="path">A zip that <c>mlContext.Model.Save</c> wrote.</param>
+    /// <param name="maximumBytes">The most bytes that all entries together may unpack to; ML.NET needs that much temporary disk
+    /// space.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is no zip or is cut short; it has no model of this library; an entry's name leads out of the zip or occurs twice; or an entry
+    /// claims a size that no model's has. The message names the zip and the entry.
+    /// </exception>
+    public static void Check(string path, long maximumBytes = 1L << 34)
     {
-        ModelWriter writer = MLNetInternals.BeginSave(context, loaderSignature, loaderAssembly, required);
-        writer.Write(columns.ImageColumnName);
-        writer.Write(columns.PredictedLabelColumnName);
-        writer.Write(columns.ScoreColumnName);
-        writer.Write(columns.BatchSize);
-        writer.Write((int)columns.Classes.Kind);
-        writer.Write(KeyValueAnnotation.CodeOf(columns.Classes.ValueType));
-        writer.Write(columns.Classes.Count);
-        foreach (string name in columns.Classes.Names)
-            writer.Write(name);
-        writer.WriteText(DescriptionEntry, text => text.Write(json));
-        foreach ((string name, Action<BinaryWriter> write) in streams)
-            writer.WriteBinary(name, write);
-    }
-
-    /// <exception cref="InvalidDataException">A value is outside its range, or the stream is cut short.</exception>
-    public static ModelColumns ReadColumns(ModelReader reader)
-    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumBytes, 1);
+        string shown = ShownText.Escape(path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no model zip '{shown}'.", path);
+        GitLfsPointer.Refuse(path);
+        using FileStream file = File.OpenRead(path);
         try
         {
-            return ReadCheckedColumns(reader);
+            using var zip = new ZipArchive(file, ZipArchiveMode.Read);
+            Check(zip, shown, file.Length, maximumBytes);
         }
-        catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
+        catch (InvalidDataException e) when (!e.Message.Contains(shown, StringComparison.Ordinal))
         {
-            // ML.NET's reader of strings and the check of class names speak of other causes.
-            throw new InvalidDataException(
-                $"The columns and classes of the model zip cannot be read: {e.Message} Copy or save the model again.",
-                e
-            );
+            throw Refused(shown, $"it is no zip, or it is cut short or damaged: {e.Message}", e);
         }
     }
 
-    private static ModelColumns ReadCheckedColumns(ModelReader reader)
+    private static void Check(ZipArchive zip, string path, long fileLength, long maximumBytes)
     {
-        string image = reader.ReadNonEmptyString(),
-            predicted = reader.ReadNonEmptyString(),
-            score = reader.ReadNonEmptyString();
-        int batchSize = reader.ReadInt32();
-        if (batchSize < 1)
-            throw Damaged($"a batch size of {batchSize}");
-        var kind = (LabelKind)reader.ReadInt32();
-        if (!Enum.IsDefined(kind))
-            throw Damaged($"the unknown label kind {(int)kind}");
-        var valueType = KeyValueAnnotation.TypeOf(reader.ReadInt32());
-        int count = reader.ReadInt32();
-        if (count < 1)
-            throw Damaged($"{count} classes");
-        var names = new List<string>();
-        for (int i = 0; i < count; i++)
-            names.Add(reader.ReadNonEmptyString());
-        if (!KeyValueAnnotation.Fit(names, valueType))
-            throw Damaged($"classes that are not of its type {valueType}");
-        return new ModelColumns(image, predicted, score, batchSize, new LabelClasses(kind, names, valueType, "The model zip"));
-    }
-
-    /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
-    public static string ReadDescription(ModelReader reader) => ReadText(reader, DescriptionEntry);
-
-    /// <summary>A whole entry of text.</summary>
-    /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
-    public static string ReadText(ModelReader reader, string name)
-    {
-        string read = "";
-        return reader.TryReadText(name, LargestSizeOf(name) ?? LargestText, text => read = text.ReadToEnd()) ? read : throw Missing(name);
-    }
-
-    /// <param name="reader">Our folder.</param>
-    /// <param name="name">As it was written.</param>
-    /// <param name="read">Must take what it needs: the stream is closed afterwards.</param>
-    /// <exception cref="InvalidDataException">The entry is missing, too large, or ends too early.</exception>
-    public static T ReadStream<T>(ModelReader reader, string name, Func<BinaryReader, T> read)
-    {
-        T? value = default;
-        Named(name, () =>
-            reader.TryReadBinary(name, LargestSizeOf(name) ?? long.MaxValue, stream => value = read(stream)) ? value : throw Missing(name)
-        );
-        return value!;
-    }
-
-    /// <summary>Reads something of an entry; what goes wrong names the entry.</summary>
-    /// <exception cref="InvalidDataException">The entry is damaged or ends too early.</exception>
-    public static T Named<T>(string name, Func<T> read)
-    {
-        try
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        long total = 0,
+            compressed = 0;
+        foreach (ZipArchiveEntry entry in zip.Entries)
         {
-            return read();
+            string name = ShownText.Escape(entry.FullName);
+            // ML.NET takes both strokes for separators and does not tell upper from lower case.
+            string[] parts = entry.FullName.Split('/', '\\');
+            if (parts.Contains("..") || parts[0].Length == 0 || entry.FullName.Contains(':', StringComparison.Ordinal))
+                throw Refused(path, $"the name of its entry '{name}' leads out of the zip");
+            if (!seen.Add(string.Join('/', parts)))
+                throw Refused(path, $"its entry '{name}' occurs twice");
+            if (entry.Length > AlwaysAllowed && entry.Length / LargestRatio > entry.CompressedLength)
+                throw Refused(
+                    path,
+                    $"its entry '{name}' would unpack {entry.CompressedLength} bytes to {entry.Length}, which no model does"
+                );
+            if (ModelZipFormat.LargestSizeOf(parts[^1]) is long largest && entry.Length > largest)
+                throw Refused(path, $"its entry '{name}' would unpack to {entry.Length} bytes, more than the {largest} that it can have");
+            total = Sum(total, entry.Length);
+            compressed = Sum(compressed, entry.CompressedLength);
+            if (total > maximumBytes)
+                throw Refused(
+                    path,
+                    $"its entries up to '{name}' would unpack to {total} bytes, more than the {maximumBytes} that are allowed"
+                );
+            if (compressed > fileLength)
+                throw Refused(
+                    path,
+                    $"its entries up to '{name}' overlap: they claim {compressed} bytes of the {fileLength} that the file has"
+                );
         }
-        catch (EndOfStreamException e)
-        {
-            throw new InvalidDataException($"The entry '{name}' of the model zip ends too early. Copy or save the model again.", e);
-        }
-        catch (InvalidDataException e) when (!e.Message.Contains(name, StringComparison.Ordinal))
-        {
-            // What decompression says names no entry.
-            throw new InvalidDataException($"The entry '{name}' of the model zip is damaged: {e.Message} Copy or save the model again.", e);
-        }
+        if (!zip.Entries.Any(entry => entry.Name is ModelZipFormat.DescriptionEntry or ModelZipFormat.EmbeddingEntry))
+            throw Refused(path, $"it has no entry '{ModelZipFormat.DescriptionEntry}', so it holds no model of this library");
     }
 
-    /// <summary>A whole entry.</summary>
-    /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
-    public static byte[] ReadBytes(ModelReader reader, string name) => ReadStream(reader, name, stream =>
-        {
-            using var bytes = new MemoryStream(stream.BaseStream.CanSeek ? checked((int)stream.BaseStream.Length) : 0);
-            stream.BaseStream.CopyTo(bytes);
-            // No second copy of a graph.
-            return bytes.Length == bytes.Capacity ? bytes.GetBuffer() : bytes.ToArray();
-        });
+    private static long Sum(long a, long b) => a > long.MaxValue - b ? long.MaxValue : a + b;
 
-    private static InvalidDataException Missing(string name) =>
-        new($"The model zip has no entry '{name}'. It was saved incompletely or changed afterwards; save the model again.");
-
-    private static InvalidDataException Damaged(string what) =>
-        new($"The model zip names {what}. It was written by a newer version, or is damaged; save the model again.");
+    private static InvalidDataException Refused(string path, string why, Exception? cause = null) =>
+        new($"The model zip '{path}' is refused: {why}. Get the zip again from where it was saved.", cause);
 }

@@ -14,13 +14,13 @@ internal static class NearestTokens
     /// <param name="count">How many for each row, at most as many as there are.</param>
     /// <param name="measure">What near means.</param>
     /// <returns>[length][count], the nearest first.</returns>
-    public static (int Id, float Distance)[][] Find(Tensor rows, Tensor embeddings, int[] ids, int count, DplWordDistance measure)
+    public static (int Id, float Distance)[][] Find(Tensor rows, Tensor embeddings, int[] ids, int count, WordDistance measure)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         Tensor candidates = embeddings.index_select(0, tensor(ids, ScalarType.Int64, device: embeddings.device));
         Tensor distances =
-            measure == DplWordDistance.Euclidean
+            measure == WordDistance.Euclidean
                 // the fast route loses digits where distances are small
                 ? cdist(rows, candidates, compute_mode: TorchSharp.compute_mode.donot_use_mm_for_euclid_dist)
                 : PromptedClip.UnitRows(rows).matmul(PromptedClip.UnitRows(candidates).t()).OneMinus();

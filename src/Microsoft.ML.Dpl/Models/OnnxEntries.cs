@@ -19,7 +19,7 @@ internal static class OnnxEntries
 
     private const int DigestLength = 64;
 
-    /// <summary>For <see cref="ModelZip.Write"/>.</summary>
+    /// <summary>For <see cref="ModelZipFormat.Write"/>.</summary>
     /// <param name="preprocessing">How images are prepared.</param>
     /// <param name="write">Writes the graph at the stream's position and leaves it open.</param>
     public static IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Create(

@@ -15,7 +15,7 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed record PromptRows(
     IReadOnlyList<Tensor?> Text,
     IReadOnlyList<Tensor?> Image,
-    DplMixture? Mixture = null,
+    TrainedMixture? Mixture = null,
     ContextRows? Context = null,
     Tensor? ClassOffsets = null
 ) : IDisposable
@@ -39,13 +39,15 @@ internal sealed record PromptRows(
         return new PromptRows(
             [.. branches.Text.Rows.Select(Copied)],
             [.. branches.Image.Rows.Select(Copied)],
-            new DplMixture(branches.Text.Candidates, branches.Text.Weights, branches.Image.Weights)
+            new TrainedMixture(branches.Text.Candidates, branches.Text.Weights, branches.Image.Weights)
         );
     }
 
     /// <summary>The text prompts as a tower takes them, copied to a device. The caller owns them.</summary>
     public ITrainedBranch TextBranch(Device device) =>
-        Mixture is null ? new FixedBranch(Text, device) : DplMixture.Branch(Mixture.CandidateLengths, Text, Mixture.TextWeights, device);
+        Mixture is null
+            ? new FixedBranch(Text, device)
+            : TrainedMixture.Branch(Mixture.CandidateLengths, Text, Mixture.TextWeights, device);
 
     /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns it.</summary>
     /// <param name="weights">The frozen image tower; not owned.</param>
@@ -55,7 +57,7 @@ internal sealed record PromptRows(
         using var scope = NewDisposeScope();
         if (Mixture is null)
             return new FoldedImageTower(weights, [.. Image.Select(rows => rows?.to(device))]);
-        using MixtureBranch branch = DplMixture.Branch(Mixture.CandidateLengths, Image, Mixture.ImageWeights, device);
+        using MixtureBranch branch = TrainedMixture.Branch(Mixture.CandidateLengths, Image, Mixture.ImageWeights, device);
         return new FoldedImageTower(weights, branch.Layers());
     }
 

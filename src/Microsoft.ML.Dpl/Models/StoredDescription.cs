@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.Search;
 namespace Microsoft.ML.Dpl.Models;
 
 /// <summary>The readable part of a saved model, dpl.json, as it stands in zips of all versions: its names are the file's. What a caller
-/// reads of it is a <see cref="DplModelInfo"/>, which has the zip's entries too and no defaults of older formats.</summary>
+/// reads of it is a <see cref="ModelInfo"/>, which has the zip's entries too and no defaults of older formats.</summary>
 /// <param name="Backbone">The CLIP it was trained on.</param>
 /// <param name="Template">A class's text, with {} for its name.</param>
 /// <param name="TextLengths">Prompt length per text layer; of a mixture, that of the largest weight.</param>
@@ -32,11 +32,11 @@ internal sealed record StoredDescription(
     IReadOnlyList<int> TextLengths,
     IReadOnlyList<int> ImageLengths,
     double? ValidationAccuracy,
-    [property: JsonConverter(typeof(SearchReportConverter))] DplSearchReport? Search,
+    [property: JsonConverter(typeof(SearchReportConverter))] SearchReport? Search,
     string? ImageFolder = null,
     bool WasCancelled = false,
     bool HasDiverged = false,
-    [property: JsonPropertyName("carries")] DplModelContents Contents = DplModelContents.PromptsOnly,
+    [property: JsonPropertyName("carries")] ModelContents Contents = ModelContents.PromptsOnly,
     bool ApplyExifOrientation = false,
     long? MaxImagePixels = null,
     IReadOnlyList<string>? ClassNames = null
@@ -48,11 +48,11 @@ internal sealed record StoredDescription(
 
     /// <summary>What was compared before the training; null, and left out of the text, where nothing was.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public IReadOnlyList<DplFinalist>? Finalists { get; init; }
+    public IReadOnlyList<Finalist>? Finalists { get; init; }
 
     /// <summary>Of a model with a learned context; null, and left out of the text, without one.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public DplContext? Context { get; init; }
+    public PromptContext? Context { get; init; }
 
     /// <summary>Templates whose mean the class features are; null, and left out of the text, where it is <see cref="Template"/>
     /// alone.</summary>
@@ -61,7 +61,7 @@ internal sealed record StoredDescription(
 
     /// <summary>What the prompts were made with; null, and left out of the text, where it is the plain method.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public DplDesign? Design { get; init; }
+    public PromptDesign? Design { get; init; }
 
     /// <summary>The least probability of a class that is predicted; null, and left out of the text, where any will do.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -73,7 +73,7 @@ internal sealed record StoredDescription(
 
     /// <summary>What that graph computes with; left out of the text where it is float32, or where the zip has none.</summary>
     [JsonPropertyName("onnxPrecision"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
-    public DplOnnxPrecision OnnxPrecision { get; init; }
+    public OnnxPrecision OnnxPrecision { get; init; }
 
     /// <summary>What a reader of the zip must know.</summary>
     [JsonIgnore]
@@ -87,12 +87,12 @@ internal sealed record StoredDescription(
     /// <summary>Whether the zip can be scored without libtorch.</summary>
     [JsonIgnore]
     public LightScoring Light =>
-        Contents != DplModelContents.PromptsOnly
+        Contents != ModelContents.PromptsOnly
             ? new(null, null)
             : new(
                 "The model zip has neither CLIP's image tower nor a graph for ONNX Runtime.",
-                "where the model was trained, save it with Contents = DplModelContents.WithImageTower or Contents = "
-                    + "DplModelContents.WithOnnx (dpl fit --contents image-tower, the default, or --contents onnx)"
+                "where the model was trained, save it with Contents = ModelContents.WithImageTower or Contents = "
+                    + "ModelContents.WithOnnx (dpl fit --contents image-tower, the default, or --contents onnx)"
             );
 
     /// <summary>What CLIP reads of a class.</summary>
@@ -114,8 +114,8 @@ internal sealed record StoredDescription(
         Converters =
         {
             new ContentsConverter(),
-            new JsonStringEnumConverter<DplContextPosition>(JsonNamingPolicy.CamelCase),
-            new JsonStringEnumConverter<DplOnnxPrecision>(JsonNamingPolicy.CamelCase),
+            new JsonStringEnumConverter<ContextPosition>(JsonNamingPolicy.CamelCase),
+            new JsonStringEnumConverter<OnnxPrecision>(JsonNamingPolicy.CamelCase),
         },
     };
 
@@ -157,90 +157,90 @@ internal sealed record StoredDescription(
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
         {
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip cannot be read: {e.Message}", e);
+            throw new InvalidDataException($"{ModelZipFormat.DescriptionEntry} of the model zip cannot be read: {e.Message}", e);
         }
         if (
             description
             is not { Backbone: { Name: not null, Sha256: not null }, TextLengths: not null, ImageLengths: not null, Template: not null }
         )
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip lacks the backbone, the template or the lengths. Save the model again."
             );
         if (!Enum.IsDefined(description.Contents))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip says that it carries {(int)description.Contents}, which is not known. "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip says that it carries {(int)description.Contents}, which is not known. "
                     + "Update the package, or save the model again."
             );
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
             if (length is < 0 or > LayerPrompt.MaximumLength)
                 throw new InvalidDataException(
-                    $"{ModelZip.DescriptionEntry} of the model zip holds a prompt length of {length}. Save the model again."
+                    $"{ModelZipFormat.DescriptionEntry} of the model zip holds a prompt length of {length}. Save the model again."
                 );
         if (description.TextLengths.Count == 0 || description.ImageLengths.Count == 0)
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has no lengths for a branch. Save the model again."
             );
         description.Mixture?.Require(description.TextLengths.Concat(description.ImageLengths));
         if (!ClassTemplate.IsValid(description.Template))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );
         if (description.Context is { } context && (context.Length is not (>= 1 and <= LayerPrompt.MaximumLength)))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has a context of {context.Length ?? 0} vectors. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a context of {context.Length ?? 0} vectors. Save the model again."
             );
         if (description.Context is { } placed && !Enum.IsDefined(placed.Position))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the model "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the model "
                     + "again."
             );
         if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(ClassTemplate.IsValid)))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a template that does not hold {{}} once. Save the model again."
             );
         if (description.Design is { } design && (design.Prompts is null || design.Regularizers is null))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip holds an incomplete design. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip holds an incomplete design. Save the model again."
             );
         if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip allows images of {pixels} pixels, where 1 to "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip allows images of {pixels} pixels, where 1 to "
                     + $"{ImageDecoder.LargestMaximumPixels} are possible. Save the model again."
             );
         if (description.Search is { } search && !IsComplete(search, description))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip holds an incomplete search. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip holds an incomplete search. Save the model again."
             );
         if (description.Threshold is double threshold && !(threshold > 0 && threshold <= 1))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has a threshold of {threshold}, where above 0 to 1 is possible. Save the "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a threshold of {threshold}, where above 0 to 1 is possible. Save the "
                     + "model again."
             );
         if (description.Onnx is not (null or OnnxEntries.Graph))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save the "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save the "
                     + "model again."
             );
         if (!Enum.IsDefined(description.OnnxPrecision))
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip names an unknown precision for its ONNX graph. Update the package, or save "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown precision for its ONNX graph. Update the package, or save "
                     + "the model again."
             );
-        return description is { Onnx: not null, Contents: DplModelContents.PromptsOnly }
+        return description is { Onnx: not null, Contents: ModelContents.PromptsOnly }
             ? description with
             {
-                Contents = DplModelContents.WithOnnx,
+                Contents = ModelContents.WithOnnx,
             }
             : description;
     }
 
     /// <summary>The same for a zip that holds this.</summary>
-    public StoredDescription With(DplModelContents contents, DplOnnxPrecision precision) =>
+    public StoredDescription With(ModelContents contents, OnnxPrecision precision) =>
         this with
         {
             Contents = contents,
-            OnnxPrecision = contents == DplModelContents.WithOnnx ? precision : default,
-            Onnx = contents == DplModelContents.WithOnnx ? OnnxEntries.Graph : null,
+            OnnxPrecision = contents == ModelContents.WithOnnx ? precision : default,
+            Onnx = contents == ModelContents.WithOnnx ? OnnxEntries.Graph : null,
         };
 
     /// <summary>Checks the layers against a backbone, which the text does not contain.</summary>
@@ -249,27 +249,27 @@ internal sealed record StoredDescription(
     {
         if (TextLengths.Count != text || ImageLengths.Count != image)
             throw new InvalidDataException(
-                $"{ModelZip.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} "
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has lengths for {TextLengths.Count} text and {ImageLengths.Count} "
                     + $"image layers, but the backbone has {text} and {image}. Save the model again."
             );
     }
 
     /// <summary>The names that zips have had since there was a choice, whatever the enumeration's are called.</summary>
-    private sealed class ContentsConverter : JsonConverter<DplModelContents>
+    private sealed class ContentsConverter : JsonConverter<ModelContents>
     {
-        private static readonly Dictionary<DplModelContents, string> Names = new()
+        private static readonly Dictionary<ModelContents, string> Names = new()
         {
-            [DplModelContents.PromptsOnly] = "none",
-            [DplModelContents.WithImageTower] = "imageTower",
-            [DplModelContents.WithClip] = "clip",
+            [ModelContents.PromptsOnly] = "none",
+            [ModelContents.WithImageTower] = "imageTower",
+            [ModelContents.WithClip] = "clip",
             // Nothing of CLIP: a reader that knows no graphs looks for it and predicts the same.
-            [DplModelContents.WithOnnx] = "none",
+            [ModelContents.WithOnnx] = "none",
         };
 
-        public override DplModelContents Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        public override ModelContents Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
         {
             if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int number))
-                return (DplModelContents)number;
+                return (ModelContents)number;
             string? name = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
             foreach (var (contents, known) in Names)
             {
@@ -279,11 +279,11 @@ internal sealed record StoredDescription(
             throw new JsonException("It does not say what of CLIP the zip carries: none, imageTower or clip.");
         }
 
-        public override void Write(Utf8JsonWriter writer, DplModelContents value, JsonSerializerOptions options) =>
+        public override void Write(Utf8JsonWriter writer, ModelContents value, JsonSerializerOptions options) =>
             writer.WriteStringValue(Names[value]);
     }
 
-    private static bool IsComplete(DplSearchReport search, StoredDescription description) =>
+    private static bool IsComplete(SearchReport search, StoredDescription description) =>
         search is { CandidateLengths.Count: > 0, Epochs.Count: > 0 }
         && search.Epochs.All(epoch =>
             IsComplete(epoch?.TextAlphas, description.TextLengths.Count, search.CandidateLengths.Count)
@@ -304,16 +304,16 @@ internal sealed record MixtureDescription(IReadOnlyList<int> CandidateLengths)
     {
         try
         {
-            DplMixture.CheckCandidates(CandidateLengths ?? []);
+            TrainedMixture.CheckCandidates(CandidateLengths ?? []);
         }
         catch (ArgumentException e)
         {
-            throw new InvalidDataException($"{ModelZip.DescriptionEntry} of the model zip: {e.Message} Save the model again.", e);
+            throw new InvalidDataException($"{ModelZipFormat.DescriptionEntry} of the model zip: {e.Message} Save the model again.", e);
         }
         foreach (int length in lengths)
             if (!CandidateLengths!.Contains(length))
                 throw new InvalidDataException(
-                    $"{ModelZip.DescriptionEntry} of the model zip holds a context length of {length}, which is no candidate of its "
+                    $"{ModelZipFormat.DescriptionEntry} of the model zip holds a context length of {length}, which is no candidate of its "
                         + $"mixture: {string.Join(' ', CandidateLengths!)}. Save the model again."
                 );
     }

@@ -16,7 +16,7 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed record StoredPrompts(
     IReadOnlyList<FloatArray?> Text,
     IReadOnlyList<FloatArray?> Image,
-    DplMixture? Mixture,
+    TrainedMixture? Mixture,
     FloatArray? Context,
     FloatArray? TaskResidual,
     FloatArray ClassFeatures,
@@ -112,7 +112,7 @@ internal sealed record StoredPrompts(
                 : Floats(LogitScaleName).Values[0];
         if (!(scale > 0 && double.IsFinite(scale)))
             throw new InvalidDataException($"{name}: tensor '{LogitScaleName}' is {scale}, which cannot scale logits.");
-        DplMixture? mixture = candidates is null
+        TrainedMixture? mixture = candidates is null
             ? null
             : Mixed(name, candidates, Weights(TextName, lengths.Text), Weights(ImageName, lengths.Image));
         if (mixture is not null && !mixture.Largest.Equals(lengths))
@@ -135,11 +135,11 @@ internal sealed record StoredPrompts(
 
     public static string WeightsName(string branch, int layer) => $"{branch}_weights.{layer}";
 
-    private static DplMixture Mixed(string name, IReadOnlyList<int> candidates, float[][] text, float[][] image)
+    private static TrainedMixture Mixed(string name, IReadOnlyList<int> candidates, float[][] text, float[][] image)
     {
         try
         {
-            return new DplMixture(candidates, text, image);
+            return new TrainedMixture(candidates, text, image);
         }
         catch (ArgumentException e)
         {

@@ -74,7 +74,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     /// <returns>[length][count], the nearest first.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has fewer tokens.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
-    public IReadOnlyList<IReadOnlyList<DistantWord>> Nearest(Tensor rows, int count, DplWordDistance measure)
+    public IReadOnlyList<IReadOnlyList<DistantWord>> Nearest(Tensor rows, int count, WordDistance measure)
     {
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("Reading prompts as words needs");

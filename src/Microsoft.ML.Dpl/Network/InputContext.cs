@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Network;
 /// <param name="Length">Vectors in each text, at least 1.</param>
 /// <param name="Position">Where they stand.</param>
 /// <param name="ClassSpecific">Whether each class has vectors of its own.</param>
-internal sealed record ContextLayout(int Length, DplContextPosition Position, bool ClassSpecific)
+internal sealed record ContextLayout(int Length, ContextPosition Position, bool ClassSpecific)
 {
     /// <summary>The longest context that leaves room for a start, a token of a name, the full stop and an end.</summary>
     public static int LongestOf(ClipConfig config) => config.ContextLength - 4;
@@ -25,8 +25,8 @@ internal sealed record ContextLayout(int Length, DplContextPosition Position, bo
         int first = ClassSpecific ? classIndex * Length : 0;
         int before = Position switch
         {
-            DplContextPosition.End => Length,
-            DplContextPosition.Middle => Length / 2,
+            ContextPosition.End => Length,
+            ContextPosition.Middle => Length / 2,
             _ => 0,
         };
         IEnumerable<int> vectors = Enumerable.Range(first, Length).Select(vector => -1 - vector);

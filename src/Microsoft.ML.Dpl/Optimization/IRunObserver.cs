@@ -7,5 +7,5 @@ internal interface IRunObserver
     void ThrowIfCancelled();
 
     /// <param name="now">Where the run stands; without times, which only the fit's own observer adds.</param>
-    void Report(DplProgress now);
+    void Report(FitProgress now);
 }

@@ -26,11 +26,11 @@ internal static class OptimizerStep
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <param name="proGradient">Changes the gradients before they are bounded; null: they stay as they are.</param>
     /// <returns>The reported loss before the step.</returns>
-    /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
+    /// <exception cref="NonFiniteValueException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public static double Take(
         optim.Optimizer optimizer,
         Func<BackwardTensors, StepLoss> loss,
-        DplStage stage,
+        FitStage stage,
         int epoch,
         int step,
         ImageBatch? batch = null,
@@ -49,7 +49,7 @@ internal static class OptimizerStep
         if (known is not null)
             proGradient!.Project(known);
         (double number, double reported, double largestGradient) = Read(value, optimizer.parameters());
-        DivergedException Diverged(Watched watched, double became) =>
+        NonFiniteValueException Diverged(Watched watched, double became) =>
             new(stage, epoch, step, watched, became, batch?.SourceRows ?? [], isInValidation);
         if (!double.IsFinite(number))
             throw Diverged(Watched.Loss, number);

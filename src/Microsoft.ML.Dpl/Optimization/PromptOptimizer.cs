@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl.Optimization;
 /// <summary>How a stage steps its prompts; the defaults are the paper's.</summary>
 internal abstract record PromptOptimizerSettings
 {
-    public DplRecipe Recipe { get; init; } = DplRecipe.Paper;
+    public TrainingRecipe Recipe { get; init; } = TrainingRecipe.Paper;
 
     /// <summary>The number of epochs, at least 1.</summary>
     public int Epochs { get; init; }
@@ -49,7 +49,7 @@ internal sealed class PromptOptimizer : IDisposable
         _settings = settings;
         Prompts = [.. prompts];
         Optimizer =
-            settings.Recipe == DplRecipe.Paper
+            settings.Recipe == TrainingRecipe.Paper
                 ? optim.SGD(Prompts, settings.LearningRate, momentum: settings.Momentum, weight_decay: settings.WeightDecay)
                 : optim.AdamW([
                     Group(Prompts, settings.LearningRate, settings.WeightDecay),
@@ -75,7 +75,7 @@ internal sealed class PromptOptimizer : IDisposable
     {
         double share = LearningRateSchedule.ShareAt((long)epoch * steps + step, (long)epochs * steps);
         double rate =
-            _settings.Recipe == DplRecipe.Paper
+            _settings.Recipe == TrainingRecipe.Paper
                 ? LearningRateSchedule.At(epoch, epochs, _settings.LearningRate)
                 : _settings.LearningRate * share;
         foreach (var (group, rates) in Optimizer.ParamGroups.Zip([rate, _settings.TemperatureLearningRate * share]))

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// libtorch's switch for <see cref="DplPrecision.TensorFloat32"/>, which is one for the whole process: on while anybody holds a
+/// libtorch's switch for <see cref="ComputePrecision.TensorFloat32"/>, which is one for the whole process: on while anybody holds a
 /// permission, then as it was.
 /// </summary>
 internal static class TensorFloat32

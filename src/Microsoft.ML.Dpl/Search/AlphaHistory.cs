@@ -71,7 +71,7 @@ public sealed class AlphaHistory
 
     /// <summary>The alphas of a search that this library ran.</summary>
     /// <param name="report">As <see cref="DplTransformer.SearchReport"/> gives it.</param>
-    public static AlphaHistory From(DplSearchReport report)
+    public static AlphaHistory From(SearchReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
         return new AlphaHistory(

@@ -34,7 +34,7 @@ internal sealed class AlphaStep : IDisposable
         return OptimizerStep.Take(
             _optimizer,
             backward => Losses.CrossEntropy(_supernet.Logits(_clip, validation.Images, backward), validation.Labels, validation.Weights),
-            DplStage.Search,
+            FitStage.Search,
             epoch,
             step,
             validation,

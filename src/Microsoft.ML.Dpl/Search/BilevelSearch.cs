@@ -25,7 +25,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     /// <param name="validation">Batches that are taken in turn, one per training batch; its epochs are counted from 0.</param>
     /// <param name="state">How far the search has come; changed with every step.</param>
     /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
-    /// <exception cref="DivergedException">The loss or a gradient became infinite or not a number; the supernet has the values of the
+    /// <exception cref="NonFiniteValueException">The loss or a gradient became infinite or not a number; the supernet has the values of the
     /// latest good epoch again, if there is one.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     public void Run(
@@ -71,7 +71,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             {
                 (upper, lower) = (alphaStep.Run(validationBatch, epoch, step), promptStep.Run(trainBatch, epoch, step));
             }
-            catch (DivergedException e)
+            catch (NonFiniteValueException e)
             {
                 (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), good.Epochs > 0);
                 good.Restore();
@@ -80,11 +80,11 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             good.Confirm();
             state.GoodEpochs = good.Epochs;
             state.Add(lower, upper);
-            DplEpochMetrics? ended = null;
+            EpochMetrics? ended = null;
             if (state.Step == steps)
             {
-                DplSearchEpoch now = state.EndEpoch(rate, Read(supernet));
-                ended = new DplEpochMetrics
+                SearchEpoch now = state.EndEpoch(rate, Read(supernet));
+                ended = new EpochMetrics
                 {
                     TrainLoss = now.TrainLoss,
                     FirstTrainLoss = state.Epochs[0].TrainLoss,
@@ -98,9 +98,9 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                 before = now.Layers;
             }
             observer.Report(
-                new DplProgress
+                new FitProgress
                 {
-                    Stage = DplStage.Search,
+                    Stage = FitStage.Search,
                     Epoch = epoch + 1,
                     Epochs = settings.Epochs,
                     Step = step + 1,

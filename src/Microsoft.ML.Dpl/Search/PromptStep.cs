@@ -42,7 +42,7 @@ internal sealed class PromptStep : IDisposable
             backward => _clip.Outputs(train.Images, _supernet.Passes, backward),
             _supernet.Temperature,
             train,
-            DplStage.Search,
+            FitStage.Search,
             epoch,
             step,
             _maxGradientNorm

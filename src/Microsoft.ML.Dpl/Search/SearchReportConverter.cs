@@ -8,13 +8,13 @@ namespace Microsoft.ML.Dpl.Search;
 /// <c>{"candidates": […], "epochs": [{"learningRate", "trainLoss", "validationLoss", "alphas": {"image": [[…]], "text": [[…]]}}]}</c>.
 /// Members that are missing are null in the report that is read: whoever reads it checks that it is complete.
 /// </remarks>
-internal sealed class SearchReportConverter : JsonConverter<DplSearchReport>
+internal sealed class SearchReportConverter : JsonConverter<SearchReport>
 {
-    public override DplSearchReport? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    public override SearchReport? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         if (JsonSerializer.Deserialize<StoredSearch>(ref reader, options) is not { } search)
             return null;
-        return new DplSearchReport(
+        return new SearchReport(
             search.Candidates!,
             search.Epochs is null
                 ? null!
@@ -23,7 +23,7 @@ internal sealed class SearchReportConverter : JsonConverter<DplSearchReport>
                     .. search.Epochs.Select(epoch =>
                         epoch is null
                             ? null!
-                            : new DplSearchEpoch(
+                            : new SearchEpoch(
                                 epoch.LearningRate,
                                 epoch.TrainLoss,
                                 epoch.ValidationLoss,
@@ -35,7 +35,7 @@ internal sealed class SearchReportConverter : JsonConverter<DplSearchReport>
         );
     }
 
-    public override void Write(Utf8JsonWriter writer, DplSearchReport value, JsonSerializerOptions options) =>
+    public override void Write(Utf8JsonWriter writer, SearchReport value, JsonSerializerOptions options) =>
         JsonSerializer.Serialize(
             writer,
             new StoredSearch(

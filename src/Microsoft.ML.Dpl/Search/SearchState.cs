@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Training;
 namespace Microsoft.ML.Dpl.Search;
 
 /// <summary>How far a search has come, besides its tensors.</summary>
-internal sealed class SearchState : StageState<DplSearchEpoch>
+internal sealed class SearchState : StageState<SearchEpoch>
 {
     /// <summary>CLIP without prompts on the training images; null where the recipe does not ask for it.</summary>
     public ZeroShotStart? ZeroShot { get; set; }
@@ -29,11 +29,9 @@ internal sealed class SearchState : StageState<DplSearchEpoch>
     /// <summary>Turns the steps taken into an epoch.</summary>
     /// <param name="learningRate">The prompts' rate in it.</param>
     /// <param name="alphas">[layer][candidate] of each branch at its end.</param>
-    public DplSearchEpoch EndEpoch(double learningRate, BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas)
+    public SearchEpoch EndEpoch(double learningRate, BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas)
     {
-        DplSearchEpoch epoch = EndEpoch(
-            new DplSearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas.Text, alphas.Image)
-        );
+        SearchEpoch epoch = EndEpoch(new SearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas.Text, alphas.Image));
         ValidationLoss = 0;
         return epoch;
     }
@@ -42,11 +40,11 @@ internal sealed class SearchState : StageState<DplSearchEpoch>
     public string? ReasonToEnd(SearchSettings settings) =>
         ReasonToEnd(settings.Epochs, settings.Patience, patience => ReasonToStop(settings, patience));
 
-    protected override double TrainLossOf(DplSearchEpoch epoch) => epoch.TrainLoss;
+    protected override double TrainLossOf(SearchEpoch epoch) => epoch.TrainLoss;
 
     private string? ReasonToStop(SearchSettings settings, int patience)
     {
-        PromptConfiguration Choice(DplSearchEpoch epoch) => PromptConfiguration.FromAlphas(settings.Candidates, epoch.Alphas);
+        PromptConfiguration Choice(SearchEpoch epoch) => PromptConfiguration.FromAlphas(settings.Candidates, epoch.Alphas);
         if (Epochs.Count <= patience || Epochs.TakeLast(patience + 1).Select(Choice).Distinct().Count() > 1)
             return null;
         double least = AlphaWeights.Leads(Epochs[^1].Layers).Min();

@@ -14,7 +14,7 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Of one batch, in nats; by
 /// step</description></item>
 /// <item><term>search/, training/: train_loss, validation_loss, validation_accuracy, learning_rate, decided_layers,
-/// largest_alpha_change</term><description>As <see cref="DplEpochMetrics"/> has them; by epoch, from 1</description></item>
+/// largest_alpha_change</term><description>As <see cref="EpochMetrics"/> has them; by epoch, from 1</description></item>
 /// <item><term>alphas/text, alphas/image</term><description>Histograms, before the softmax; by epoch of the search</description></item>
 /// <item><term>weights/text, weights/image</term><description>Images of the softmax weights: a row per layer, a column per candidate, from
 /// dark violet (0) to yellow (1)</description></item>
@@ -22,12 +22,12 @@ namespace Microsoft.ML.Dpl;
 /// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see
 /// <see cref="Failure"/>.
 /// </remarks>
-public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
+public sealed class TensorBoardProgress : IProgress<FitProgress>, IDisposable
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2); // between two flushes
 
     private readonly EventFile _file;
-    private readonly IProgress<DplProgress>? _next;
+    private readonly IProgress<FitProgress>? _next;
     private readonly object _writing = new();
     private long _flushed = Stopwatch.GetTimestamp();
 
@@ -35,7 +35,7 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
     /// <param name="next">A second receiver of every report; null: none.</param>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder must not be written.</exception>
-    public TensorBoardProgress(string folder, IProgress<DplProgress>? next = null)
+    public TensorBoardProgress(string folder, IProgress<FitProgress>? next = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         (_file, _next) = (new EventFile(folder), next);
@@ -48,7 +48,7 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
     public IOException? Failure { get; private set; }
 
     /// <inheritdoc/>
-    public void Report(DplProgress value)
+    public void Report(FitProgress value)
     {
         ArgumentNullException.ThrowIfNull(value);
         lock (_writing)
@@ -82,7 +82,7 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
         }
     }
 
-    private void Write(DplProgress progress)
+    private void Write(FitProgress progress)
     {
         string stage = progress.Stage.ToString().ToLowerInvariant();
         _file.Add(
@@ -97,7 +97,7 @@ public sealed class TensorBoardProgress : IProgress<DplProgress>, IDisposable
         _flushed = Stopwatch.GetTimestamp();
     }
 
-    private static IEnumerable<Summary.Types.Value> FromEpoch(string stage, DplEpochMetrics ended, double learningRate)
+    private static IEnumerable<Summary.Types.Value> FromEpoch(string stage, EpochMetrics ended, double learningRate)
     {
         IEnumerable<Summary.Types.Value> values = Scalars(
             stage,

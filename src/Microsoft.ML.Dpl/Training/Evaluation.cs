@@ -43,11 +43,11 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
     public static Evaluation Compute<TBranch>(PromptedClip clip, BranchPair<TBranch> prompts, ImageBatch batch, double temperature = 1)
         where TBranch : IPromptedBranch => Compute(clip, prompts, temperature, new[] { batch });
 
-    /// <exception cref="DivergedException">The loss is infinite or not a number.</exception>
+    /// <exception cref="NonFiniteValueException">The loss is infinite or not a number.</exception>
     public void RequireFinite(int epoch, int step)
     {
         if (!double.IsFinite(Loss))
-            throw new DivergedException(DplStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, isInValidation: true);
+            throw new NonFiniteValueException(FitStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, isInValidation: true);
     }
 
     /// <summary>Disposes each batch before the next is asked for.</summary>

@@ -59,13 +59,13 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
     /// <param name="step">The step within the epoch, from 0.</param>
     /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
     /// <returns>The cross-entropy to the labels as they are before the step, without the regularisers.</returns>
-    /// <exception cref="DivergedException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
+    /// <exception cref="NonFiniteValueException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
     public double Step(
         PromptOptimizer optimizer,
         Func<BackwardTensors, ClipOutputs> pass,
         Temperature? temperature,
         ImageBatch batch,
-        DplStage stage,
+        FitStage stage,
         int epoch,
         int step,
         double? maxGradientNorm

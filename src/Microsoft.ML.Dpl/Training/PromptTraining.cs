@@ -27,7 +27,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="temperature">Trained and kept with the prompts; null: the logits are CLIP's own.</param>
     /// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
     /// batch.</param>
-    /// <exception cref="DivergedException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
+    /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
     /// or without validation images those of the latest good epoch, if there are any.</exception>
     /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
     public void Run<TBranch>(
@@ -51,7 +51,9 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         ObjectiveSettings beside = settings.Beside;
         using Teacher? own = beside.IsPlain || teachers is not null ? null : Teacher.Create(clip);
         var objective = new PromptObjective(beside, teachers ?? (own is null ? null : new Teachers(own)));
-        using EpochAverage? average = settings.Average is { } weights ? new EpochAverage(parameters, weights, settings.Epochs) : null;
+        using ParameterAverage? average = settings.Average is { } weights
+            ? new ParameterAverage(parameters, weights, settings.Epochs)
+            : null;
         using var best = new BestValues(parameters);
         // With validation images the best values are the good ones.
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
@@ -82,7 +84,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         backward => clip.Outputs(batch.Images, prompts, backward),
                         temperature,
                         batch,
-                        DplStage.Training,
+                        FitStage.Training,
                         epoch,
                         step,
                         settings.MaxGradientNorm
@@ -93,7 +95,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     if (state.Step == steps)
                         average?.Add(epoch);
                 }
-                DplEpochMetrics? ended = null;
+                EpochMetrics? ended = null;
                 if (state.Step == steps)
                 {
                     Evaluation Evaluate() => Evaluation.Compute(clip, prompts, validation!, observer, temperature?.Value ?? 1);
@@ -109,7 +111,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     TrainingEpoch now = state.EndEpoch(rate, evaluation);
                     if (epoch > 0 && good is not null && !LossTroubles.IsChance(now.TrainLoss, clip.Texts.Count))
                         lowest!.Offer(-now.TrainLoss, good.Values);
-                    ended = new DplEpochMetrics
+                    ended = new EpochMetrics
                     {
                         TrainLoss = now.TrainLoss,
                         FirstTrainLoss = state.Epochs[0].TrainLoss,
@@ -119,9 +121,9 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     };
                 }
                 observer.Report(
-                    new DplProgress
+                    new FitProgress
                     {
-                        Stage = DplStage.Training,
+                        Stage = FitStage.Training,
                         Epoch = epoch + 1,
                         Epochs = settings.Epochs,
                         Step = Math.Min(step + 1, steps),
@@ -145,7 +147,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             average?.Apply();
             throw;
         }
-        catch (DivergedException e)
+        catch (NonFiniteValueException e)
         {
             (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), state.GoodEpochs > 0);
             good?.Restore();
@@ -165,7 +167,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
-        EpochAverage? average,
+        ParameterAverage? average,
         TrainingState state
     )
     {
@@ -185,7 +187,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         BestValues best,
         GoodValues? good,
         BestValues? lowest,
-        EpochAverage? average,
+        ParameterAverage? average,
         TrainingState state,
         int steps
     )
@@ -212,6 +214,14 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             step = train.BatchesPerEpoch - 1;
         Evaluation end = Evaluation.Compute(clip, prompts, train.Read(epoch, step), temperature?.Value ?? 1);
         if (!double.IsFinite(end.Loss))
-            throw new DivergedException(DplStage.Training, epoch, step, Watched.FinalLoss, end.Loss, end.FirstBad, isInValidation: false);
+            throw new NonFiniteValueException(
+                FitStage.Training,
+                epoch,
+                step,
+                Watched.FinalLoss,
+                end.Loss,
+                end.FirstBad,
+                isInValidation: false
+            );
     }
 }

@@ -58,7 +58,7 @@ public sealed class FoundClipTests : IDisposable
         void Refuses(Action read) => Assert.Contains("git lfs pull", Assert.Throws<InvalidDataException>(read).Message);
         Refuses(() => ClipBackbone.FromFolder(_folder.FullPath));
         Refuses(() => ImageDecoder.FromFile(_folder.File("image.png")));
-        Refuses(() => DplModelInfo.Read(_folder.File("model.zip")));
+        Refuses(() => ModelInfo.Read(_folder.File("model.zip")));
         Refuses(() => TorchArchive.Open(_folder.File("pytorch_model.bin")));
     }
 

@@ -113,7 +113,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
         foreach ((ITransformer model, string name) in new[] { (transformer, "alone.zip"), (chain, "chain.zip") })
         {
             _mlContext.Model.SaveWhole(model, Data().Schema, folder.File(name));
-            DplModelZip.Check(folder.File(name));
+            ModelZip.Check(folder.File(name));
             ITransformer loaded = new MLContext().Model.Load(folder.File(name), out DataViewSchema schema);
             Assert.NotNull(schema);
             IDataView embedded = loaded.Transform(Data());

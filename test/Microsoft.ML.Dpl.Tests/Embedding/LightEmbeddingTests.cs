@@ -105,7 +105,7 @@ public sealed class LightEmbeddingTests(SmallBackbone small, ColourImages images
     {
         using ClipEmbeddingTransformer heavy = Fit(new());
         using var stream = new MemoryStream();
-        heavy.SaveAsOnnx(stream, DplOnnxInput.Image);
+        heavy.SaveAsOnnx(stream, OnnxInput.Image);
         using var session = new InferenceSession(stream.ToArray());
         using MLImage image = MLImage.CreateFromFile(images.Test[0].ImagePath);
         int step = image.BitsPerPixel / 8;

@@ -103,7 +103,7 @@ public sealed class ZeroShotTests(SmallBackbone small, ColourImages images) : IC
             ImageFolder = images.Folder,
             MaxPixels = 1 << 20,
             ApplyExifOrientation = true,
-            ModelContents = DplModelContents.WithImageTower,
+            ModelContents = ModelContents.WithImageTower,
         };
         using DplTransformer zeroShot = _mlContext.MulticlassClassification.ClipZeroShot(small.Backbone, Classes, options).Fit(relative);
         using DplTransformer plain = Fit();
@@ -112,10 +112,7 @@ public sealed class ZeroShotTests(SmallBackbone small, ColourImages images) : IC
         _mlContext.Model.Save(zeroShot, relative.Schema, zip);
         zip.Position = 0;
         using var loaded = (DplTransformer)new MLContext().Model.Load(zip, out _);
-        Assert.Equal(
-            (true, 1L << 20, DplModelContents.WithImageTower),
-            (loaded.ApplyExifOrientation, loaded.MaxImagePixels, loaded.Contents)
-        );
+        Assert.Equal((true, 1L << 20, ModelContents.WithImageTower), (loaded.ApplyExifOrientation, loaded.MaxImagePixels, loaded.Contents));
         Assert.Equal(Scores(zeroShot.Transform(relative)), Scores(loaded.Transform(relative)));
     }
 

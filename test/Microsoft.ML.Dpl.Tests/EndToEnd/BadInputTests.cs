@@ -186,8 +186,8 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             Type t when t == typeof(double) || t == typeof(double?) => option == "Training.LearningRate" ? double.NaN : -1.0,
             Type t when t == typeof(string) => option == "Compute.Device" ? "gpu" : "",
             Type t when t == typeof(TimeSpan) => TimeSpan.FromTicks(-1),
-            Type t when t == typeof(DplInterruption) => (DplInterruption)7,
-            Type t when t == typeof(DplPrecision) => (DplPrecision)7,
+            Type t when t == typeof(InterruptionBehavior) => (InterruptionBehavior)7,
+            Type t when t == typeof(ComputePrecision) => (ComputePrecision)7,
             Type t when t == typeof(PromptConfiguration) => new PromptConfiguration([1], [1]),
             Type t when t == typeof(IReadOnlyList<int>) => new[] { 1, 2 },
             _ => null,
@@ -300,9 +300,9 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     }
 
     /// <summary>Where an error is expected, not a single step may run first; skipping is meant to go on.</summary>
-    private sealed class NoTraining(Action<DplTrainer.Options> change) : IProgress<DplProgress>
+    private sealed class NoTraining(Action<DplTrainer.Options> change) : IProgress<FitProgress>
     {
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             var probe = new DplTrainer.Options();
             change(probe);

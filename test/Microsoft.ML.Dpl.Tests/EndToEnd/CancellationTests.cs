@@ -14,8 +14,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     public void In_training_the_best_validated_prompts_come_back_and_the_zip_says_so()
     {
         var reports = new ProgressRecorder();
-        using DplTransformer early = FitUntil(DplStage.Training, 4, 1, reports),
-            late = FitUntil(DplStage.Training, 4, 2);
+        using DplTransformer early = FitUntil(FitStage.Training, 4, 1, reports),
+            late = FitUntil(FitStage.Training, 4, 2);
         Assert.True(early.WasCancelled);
         Assert.Equal(reports.Seen.Max(r => r.ValidationAccuracy), early.ValidationAccuracy);
         // The steps of the epoch under way have changed the prompts, and are taken back.
@@ -52,8 +52,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     {
         void Fixed(DplTrainer.Options o) =>
             (o.Validation.RowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 2));
-        using DplTransformer early = FitUntil(DplStage.Training, 3, 1, change: Fixed),
-            late = FitUntil(DplStage.Training, 3, 2, change: Fixed);
+        using DplTransformer early = FitUntil(FitStage.Training, 3, 1, change: Fixed),
+            late = FitUntil(FitStage.Training, 3, 2, change: Fixed);
         Assert.True(early.WasCancelled);
         Assert.Null(early.ValidationAccuracy);
         Assert.NotEqual(Scores(early), Scores(late));
@@ -62,8 +62,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void In_the_search_the_choice_of_the_last_whole_epoch_comes_back_with_the_searchs_prompts()
     {
-        using DplTransformer cancelled = FitUntil(DplStage.Search, 3, 2),
-            sooner = FitUntil(DplStage.Search, 2, 2);
+        using DplTransformer cancelled = FitUntil(FitStage.Search, 3, 2),
+            sooner = FitUntil(FitStage.Search, 2, 2);
         Assert.True(cancelled.WasCancelled);
         Assert.Equal((2, 1), (cancelled.SearchReport!.Epochs.Count, sooner.SearchReport!.Epochs.Count));
         Assert.Null(cancelled.ValidationAccuracy);
@@ -81,8 +81,8 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void Before_the_first_epoch_of_training_ends_the_searchs_prompts_are_the_best_there_is()
     {
-        using DplTransformer first = FitUntil(DplStage.Training, 1, 1),
-            second = FitUntil(DplStage.Training, 1, 2);
+        using DplTransformer first = FitUntil(FitStage.Training, 1, 1),
+            second = FitUntil(FitStage.Training, 1, 2);
         Assert.True(first.WasCancelled);
         Assert.Equal(3, first.SearchReport!.Epochs.Count);
         Assert.Null(first.ValidationAccuracy);
@@ -92,9 +92,9 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void Before_any_epoch_ends_there_is_nothing_to_return()
     {
-        Assert.Throws<OperationCanceledException>(() => FitUntil(DplStage.Search, 1, 2));
+        Assert.Throws<OperationCanceledException>(() => FitUntil(FitStage.Search, 1, 2));
         Assert.Throws<OperationCanceledException>(() =>
-            FitUntil(DplStage.Training, 1, 2, change: o =>
+            FitUntil(FitStage.Training, 1, 2, change: o =>
                 (o.Validation.RowsPerClass, o.Configuration) = (null, PromptConfiguration.Uniform(small.Backbone, 1))
             )
         );
@@ -106,7 +106,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
         var options = Options(
             new ProgressRecorder(r =>
             {
-                if (r is { Stage: DplStage.Training, Epoch: 2 })
+                if (r is { Stage: FitStage.Training, Epoch: 2 })
                     _mlContext.CancelExecution();
             })
         );
@@ -122,7 +122,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     [Fact]
     public void A_fit_that_ends_by_itself_was_not_cancelled()
     {
-        using DplTransformer transformer = FitUntil(DplStage.Training, 99, 1);
+        using DplTransformer transformer = FitUntil(FitStage.Training, 99, 1);
         Assert.False(transformer.WasCancelled);
     }
 
@@ -133,7 +133,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
     }
 
     private DplTransformer FitUntil(
-        DplStage stage,
+        FitStage stage,
         int epoch,
         int step,
         ProgressRecorder? reports = null,
@@ -155,7 +155,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private DplTrainer.Options Options(IProgress<DplProgress> progress) =>
+    private DplTrainer.Options Options(IProgress<FitProgress> progress) =>
         new()
         {
             Backbone = small.Backbone,
@@ -163,12 +163,12 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 5,
                 LearningRate = 0.02,
             },
             Validation = { RowsPerClass = 2 },
-            OnCancel = DplInterruption.ReturnBest,
+            OnCancel = InterruptionBehavior.ReturnBest,
             Progress = progress,
         };
 

@@ -57,7 +57,7 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
     }
 
     /// <summary>A fit that is cancelled after one step of an epoch, and continued by another one in the same workspace.</summary>
-    private protected DplTransformer Interrupted(Action<DplTrainer.Options> change, TemporaryFolder folder, DplStage stage, int epoch)
+    private protected DplTransformer Interrupted(Action<DplTrainer.Options> change, TemporaryFolder folder, FitStage stage, int epoch)
     {
         using var source = new CancellationTokenSource();
         void Kept(DplTrainer.Options o)

@@ -91,7 +91,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         int taken = 0;
         options.Progress = new ProgressRecorder(report =>
         {
-            if (taken > 0 && report is { Stage: DplStage.Search, Epoch: 1, Step: 1 })
+            if (taken > 0 && report is { Stage: FitStage.Search, Epoch: 1, Step: 1 })
                 steps.Add(0);
             steps[^1]++;
             if (++taken == interruptAt)

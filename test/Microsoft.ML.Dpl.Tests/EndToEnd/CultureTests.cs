@@ -46,7 +46,7 @@ public sealed class CultureTests(SmallBackbone small, ColourImages images) : ICl
                 source.Token,
                 new ProgressRecorder(r =>
                 {
-                    if (r is { Stage: DplStage.Search, Epoch: 2, Step: 1 })
+                    if (r is { Stage: FitStage.Search, Epoch: 2, Step: 1 })
                         source.Cancel();
                 })
             );

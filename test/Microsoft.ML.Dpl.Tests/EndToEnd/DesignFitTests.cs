@@ -12,20 +12,20 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     private static readonly Dictionary<string, Action<DplTrainer.Options>> Designs = new()
     {
         ["coupled"] = o => o.Design.Coupled = true,
-        ["context at the end"] = o => o.Design.Context = new DplContext(),
-        ["context of words in the middle"] = o => o.Design.Context = new DplContext { Words = "red", Position = DplContextPosition.Middle },
+        ["context at the end"] = o => o.Design.Context = new PromptContext(),
+        ["context of words in the middle"] = o => o.Design.Context = new PromptContext { Words = "red", Position = ContextPosition.Middle },
         ["context per class in front"] = o =>
-            o.Design.Context = new DplContext
+            o.Design.Context = new PromptContext
             {
                 Length = 3,
                 ClassSpecific = true,
-                Position = DplContextPosition.Front,
+                Position = ContextPosition.Front,
             },
-        ["KgCoOp"] = o => o.Design.KgCoOp = new DplKgCoOp(),
-        ["PromptSRC"] = o => o.Design.PromptSrc = new DplPromptSrc(),
-        ["ProGrad"] = o => o.Design.ProGrad = new DplProGrad { Weight = 0.5, Temperature = 2 },
-        ["Gaussian average"] = o => o.Design.Average = DplEpochAverage.Gaussian(),
-        ["moving average"] = o => o.Design.Average = DplEpochAverage.Exponential(),
+        ["KgCoOp"] = o => o.Design.KgCoOp = new KgCoOp(),
+        ["PromptSRC"] = o => o.Design.PromptSrc = new PromptSrc(),
+        ["ProGrad"] = o => o.Design.ProGrad = new ProGrad { Weight = 0.5, Temperature = 2 },
+        ["Gaussian average"] = o => o.Design.Average = EpochAverage.Gaussian(),
+        ["moving average"] = o => o.Design.Average = EpochAverage.Exponential(),
         ["templates"] = o => o.Design.Templates = ["a {}.", "the {}.", "{}"],
         ["task residual"] = o => o.Design.TaskResidual = 4,
         ["distillation"] = o => o.Training.DistillationWeight = 0.5,
@@ -52,7 +52,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
             Search = { CandidateLengths = [0, 1, 3], Epochs = 2 },
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 3,
                 LearningRate = 0.02,
             },
@@ -78,19 +78,19 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         Assert.Equal(whole.Templates, loaded.Templates);
 
         using var folder = new TemporaryFolder();
-        using DplTransformer resumed = Interrupted(Both, folder, DplStage.Training, epoch: 2);
+        using DplTransformer resumed = Interrupted(Both, folder, FitStage.Training, epoch: 2);
         Assert.Equal(scores, Scores(resumed));
     }
 
     [Theory]
-    [InlineData(DplStage.Search, 2)]
-    [InlineData(DplStage.Comparison, 1)]
-    [InlineData(DplStage.Training, 2)]
-    public void Interrupted_in_any_stage_of_the_robust_recipe_it_goes_on_to_the_same_bits(DplStage stage, int epoch)
+    [InlineData(FitStage.Search, 2)]
+    [InlineData(FitStage.Comparison, 1)]
+    [InlineData(FitStage.Training, 2)]
+    public void Interrupted_in_any_stage_of_the_robust_recipe_it_goes_on_to_the_same_bits(FitStage stage, int epoch)
     {
         static void Many(DplTrainer.Options o)
         {
-            o.Training.Recipe = DplRecipe.Robust;
+            o.Training.Recipe = TrainingRecipe.Robust;
             foreach (string design in (string[])["coupled", "context at the end", "PromptSRC", "ProGrad", "Gaussian average", "templates"])
                 Designs[design](o);
         }
@@ -117,11 +117,11 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     public void A_context_alone_is_CoOp()
     {
         using DplTransformer transformer = Fit(o =>
-            (o.Configuration, o.Design.Context) = (PromptConfiguration.Uniform(Small.Backbone, 0), new DplContext { Length = 5 })
+            (o.Configuration, o.Design.Context) = (PromptConfiguration.Uniform(Small.Backbone, 0), new PromptContext { Length = 5 })
         );
         using DplTransformer zeroShot = Fit(o => o.Configuration = PromptConfiguration.Uniform(Small.Backbone, 0));
         Assert.True(transformer.Configuration.IsZeroShot);
-        Assert.Equal(new DplContext { Length = 5 }, transformer.Context);
+        Assert.Equal(new PromptContext { Length = 5 }, transformer.Context);
         Assert.NotEqual(Scores(zeroShot), Scores(transformer));
         Assert.Equal(5, transformer.NearestContextWords(2).Count);
         // New classes are read under the learned context.
@@ -137,7 +137,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     {
         using DplTransformer transformer = Fit(o =>
         {
-            (o.Configuration, o.Design.Context) = (PromptConfiguration.Uniform(Small.Backbone, 0), new DplContext { Words = "r_ed" });
+            (o.Configuration, o.Design.Context) = (PromptConfiguration.Uniform(Small.Backbone, 0), new PromptContext { Words = "r_ed" });
             (o.Training.LearningRate, o.Training.WeightDecay) = (1e-12, 0);
         });
         Assert.Equal(["r", "ed"], transformer.NearestContextWords(1).Select(row => row.Words[0].Word));
@@ -168,7 +168,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         foreach (string name in (string[])["prompts.safetensors", "arrays"])
         {
             transformer.ExportPrompts().Save(folder.File(name));
-            DplPrompts read = DplPrompts.Load(folder.File(name));
+            ExportedPrompts read = ExportedPrompts.Load(folder.File(name));
             Assert.Equal(transformer.Context, read.ContextDesign);
             using DplTransformer model = MLContext.DifferentiablePromptModel(read, Small.Backbone, imageColumnName: "ImagePath");
             Assert.Equal(Scores(transformer), Scores(model));
@@ -245,7 +245,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         ClipBackbone teacher = ClipBackbone.FromFolder(folder.FullPath);
         using DplTransformer own = Fit(o => o.Training.DistillationWeight = 1),
             taught = Fit(o => (o.Training.DistillationWeight, o.Design.Teacher) = (1, teacher)),
-            both = Fit(o => (o.Training.DistillationWeight, o.Design.Teacher, o.Design.PromptSrc) = (1, teacher, new DplPromptSrc()));
+            both = Fit(o => (o.Training.DistillationWeight, o.Design.Teacher, o.Design.PromptSrc) = (1, teacher, new PromptSrc()));
         Assert.NotEqual(Scores(own), Scores(taught));
         Assert.NotEqual(Scores(both), Scores(taught));
         Assert.Equal(teacher.Name, taught.Design!.Teacher);
@@ -265,7 +265,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
             kept = Fit(o =>
             {
                 Text(o);
-                o.Design.KgCoOp = new DplKgCoOp { Weight = 100 };
+                o.Design.KgCoOp = new KgCoOp { Weight = 100 };
             });
         Assert.True(Distance(kept, zeroShot) < 0.5 * Distance(free, zeroShot));
     }

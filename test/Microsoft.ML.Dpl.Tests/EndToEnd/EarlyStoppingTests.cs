@@ -75,7 +75,7 @@ public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images)
             },
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 BatchSize = 6,
                 Epochs = 12,
             },

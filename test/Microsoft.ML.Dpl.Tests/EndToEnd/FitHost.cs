@@ -29,7 +29,7 @@ internal static class FitHost
             throw new ArgumentException("Arguments: CLIP folder, table, workspace, zip.");
         var more = arguments.Skip(4).Select(argument => argument.Split('=')).ToDictionary(parts => parts[0], parts => parts[1]);
         if (more.TryGetValue("threads", out string? threads))
-            DplRuntime.Threads = Number(threads);
+            LibTorchRuntime.Threads = Number(threads);
         var mlContext = new MLContext(1);
         mlContext.Log += (_, e) =>
         {

@@ -73,8 +73,8 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         };
         if (designed)
         {
-            (options.Design.Coupled, options.Design.Context, options.Design.Templates) = (true, new DplContext(), ["a {}.", "{}"]);
-            (options.Design.PromptSrc, options.Design.ProGrad, options.Design.Average) = (new(), new(), DplEpochAverage.Gaussian());
+            (options.Design.Coupled, options.Design.Context, options.Design.Templates) = (true, new PromptContext(), ["a {}.", "{}"]);
+            (options.Design.PromptSrc, options.Design.ProGrad, options.Design.Average) = (new(), new(), EpochAverage.Gaussian());
         }
         DplTrainer trainer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
         if (cancelled)
@@ -87,11 +87,11 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
     }
 
     /// <summary>Cancels in the training stage, behind an epoch that was validated.</summary>
-    private sealed class CancelAt(CancellationTokenSource? source) : IProgress<DplProgress>
+    private sealed class CancelAt(CancellationTokenSource? source) : IProgress<FitProgress>
     {
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
-            if (value is { Stage: DplStage.Training, Epoch: 2 })
+            if (value is { Stage: FitStage.Training, Epoch: 2 })
                 source?.Cancel();
         }
     }

@@ -18,7 +18,11 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
         // With the robust recipe a loss above zero-shot CLIP's gives the prompts up; a heavy regulariser is no such loss.
         void Heavy(DplTrainer.Options o)
         {
-            (o.Training.Recipe, o.Configuration, o.Training.Epochs) = (DplRecipe.Robust, PromptConfiguration.Uniform(Small.Backbone, 2), 6);
+            (o.Training.Recipe, o.Configuration, o.Training.Epochs) = (
+                TrainingRecipe.Robust,
+                PromptConfiguration.Uniform(Small.Backbone, 2),
+                6
+            );
             o.Validation.RowsPerClass = null;
         }
         var plain = new ProgressRecorder();
@@ -71,16 +75,16 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
     {
         Action<DplTrainer.Options> bad = option switch
         {
-            "Design.Context.Length" => o => o.Design.Context = new DplContext { Length = 46 },
-            "Design.Context.Position" => o => o.Design.Context = new DplContext { Position = (DplContextPosition)3 },
-            "Design.Context.Words" => o => o.Design.Context = new DplContext { Words = " " },
+            "Design.Context.Length" => o => o.Design.Context = new PromptContext { Length = 46 },
+            "Design.Context.Position" => o => o.Design.Context = new PromptContext { Position = (ContextPosition)3 },
+            "Design.Context.Words" => o => o.Design.Context = new PromptContext { Words = " " },
             "Design.Templates" => o => o.Design.Templates = ["a photo"],
-            "Design.KgCoOp.Weight" => o => o.Design.KgCoOp = new DplKgCoOp { Weight = 0 },
-            "Design.PromptSrc.TextWeight" => o => o.Design.PromptSrc = new DplPromptSrc { TextWeight = -1 },
-            "Design.PromptSrc.ImageWeight" => o => o.Design.PromptSrc = new DplPromptSrc { ImageWeight = double.NaN },
-            "Design.PromptSrc.LogitsWeight" => o => o.Design.PromptSrc = new DplPromptSrc { LogitsWeight = 1e39 },
-            "Design.ProGrad.Weight" => o => o.Design.ProGrad = new DplProGrad { Weight = 0 },
-            "Design.ProGrad.Temperature" => o => o.Design.ProGrad = new DplProGrad { Temperature = 0 },
+            "Design.KgCoOp.Weight" => o => o.Design.KgCoOp = new KgCoOp { Weight = 0 },
+            "Design.PromptSrc.TextWeight" => o => o.Design.PromptSrc = new PromptSrc { TextWeight = -1 },
+            "Design.PromptSrc.ImageWeight" => o => o.Design.PromptSrc = new PromptSrc { ImageWeight = double.NaN },
+            "Design.PromptSrc.LogitsWeight" => o => o.Design.PromptSrc = new PromptSrc { LogitsWeight = 1e39 },
+            "Design.ProGrad.Weight" => o => o.Design.ProGrad = new ProGrad { Weight = 0 },
+            "Design.ProGrad.Temperature" => o => o.Design.ProGrad = new ProGrad { Temperature = 0 },
             "Design.Teacher" => o => o.Design.Teacher = Small.Backbone,
             _ => o =>
             {
@@ -95,7 +99,9 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void Words_and_a_length_that_differ_are_told()
     {
-        var e = Assert.Throws<InvalidOperationException>(() => Fit(o => o.Design.Context = new DplContext { Words = "a b", Length = 3 }));
+        var e = Assert.Throws<InvalidOperationException>(() =>
+            Fit(o => o.Design.Context = new PromptContext { Words = "a b", Length = 3 })
+        );
         Assert.Contains("2 tokens", e.Message);
     }
 
@@ -108,9 +114,9 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
         Assert.Throws<ArgumentOutOfRangeException>(() =>
             kind switch
             {
-                "gaussian" => DplEpochAverage.Gaussian(first, second),
-                "exponential" => DplEpochAverage.Exponential(first),
-                _ => DplEpochAverage.Last(first),
+                "gaussian" => EpochAverage.Gaussian(first, second),
+                "exponential" => EpochAverage.Exponential(first),
+                _ => EpochAverage.Last(first),
             }
         );
 

@@ -65,12 +65,12 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
                 o.Training.LearningRate,
                 o.Training.MaxGradientNorm
             ) = (2, 18, 0, 0, rate, norm);
-        DplPrompts Prompts(Action<DplTrainer.Options> change)
+        ExportedPrompts Prompts(Action<DplTrainer.Options> change)
         {
             using DplTransformer transformer = Fit(change);
             return transformer.ExportPrompts();
         }
-        DplPrompts start = Prompts(o =>
+        ExportedPrompts start = Prompts(o =>
             {
                 OneStepAnEpoch(o, null);
                 o.Training.Epochs = 1;
@@ -139,7 +139,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
             Configuration = PromptConfiguration.Uniform(small.Backbone, 2),
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 2,
                 BatchSize = 6,
             },
@@ -150,9 +150,9 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
             .Fit(mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private static double Distance(DplPrompts a, DplPrompts b) =>
+    private static double Distance(ExportedPrompts a, ExportedPrompts b) =>
         Math.Sqrt(Numbers(a).Zip(Numbers(b)).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
 
-    private static IEnumerable<float> Numbers(DplPrompts prompts) =>
+    private static IEnumerable<float> Numbers(ExportedPrompts prompts) =>
         prompts.Text.Concat(prompts.Image).OfType<float[,]>().SelectMany(rows => rows.Cast<float>());
 }

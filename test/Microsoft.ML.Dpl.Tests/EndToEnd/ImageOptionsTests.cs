@@ -79,7 +79,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
         Assert.Equal((2, 1), ZipBytes.FormatVersions(File.ReadAllBytes(Save(plain))));
         string zip = Save(applying);
         Assert.Equal((3, 3), ZipBytes.FormatVersions(File.ReadAllBytes(zip)));
-        Assert.True(DplModelInfo.Read(zip).ApplyExifOrientation);
+        Assert.True(ModelInfo.Read(zip).ApplyExifOrientation);
     }
 
     [Fact]

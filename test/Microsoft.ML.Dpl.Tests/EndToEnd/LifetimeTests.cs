@@ -64,7 +64,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
     [Fact]
     public async Task Many_threads_may_dispose_one_model_while_others_use_it()
     {
-        byte[] zip = Saved(DplModelContents.WithImageTower);
+        byte[] zip = Saved(ModelContents.WithImageTower);
         for (int round = 0; round < LongRuns.Times(6, 300); round++)
         {
             DplTransformer transformer = Load(zip);
@@ -106,9 +106,9 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
     }
 
     [Theory]
-    [InlineData(DplModelContents.PromptsOnly)]
-    [InlineData(DplModelContents.WithClip)]
-    public void A_model_that_nobody_disposed_is_collected_and_its_clip_with_it(DplModelContents contents)
+    [InlineData(ModelContents.PromptsOnly)]
+    [InlineData(ModelContents.WithClip)]
+    public void A_model_that_nobody_disposed_is_collected_and_its_clip_with_it(ModelContents contents)
     {
         byte[] zip = Saved(contents);
         LoadAndForget(zip);
@@ -163,7 +163,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         }
     }
 
-    private byte[] Saved(DplModelContents contents)
+    private byte[] Saved(ModelContents contents)
     {
         using DplTransformer transformer = Fit(o => o.ModelContents = contents);
         using var stream = new MemoryStream();

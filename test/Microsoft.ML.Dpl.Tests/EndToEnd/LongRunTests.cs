@@ -26,9 +26,9 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
     }
 
     [Theory]
-    [InlineData(DplModelContents.PromptsOnly)]
-    [InlineData(DplModelContents.WithClip)]
-    public void Loading_and_disposing_leaves_memory_as_it_was(DplModelContents contents)
+    [InlineData(ModelContents.PromptsOnly)]
+    [InlineData(ModelContents.WithClip)]
+    public void Loading_and_disposing_leaves_memory_as_it_was(ModelContents contents)
     {
         byte[] zip;
         float[] expected;

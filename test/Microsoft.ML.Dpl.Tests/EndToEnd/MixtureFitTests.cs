@@ -14,7 +14,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
             {
                 CandidateLengths = Candidates,
                 Epochs = 3,
-                Result = DplSearchResult.Mixture,
+                Result = SearchResult.Mixture,
                 Compare = false,
             },
             Training = { Epochs = 4, LearningRate = 0.01 },
@@ -22,16 +22,16 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         };
 
     [Theory]
-    [InlineData(DplRecipe.Paper, false)]
-    [InlineData(DplRecipe.Robust, false)]
-    [InlineData(DplRecipe.Paper, true)]
-    public void The_mixture_is_trained_on_saved_and_loaded(DplRecipe recipe, bool designed)
+    [InlineData(TrainingRecipe.Paper, false)]
+    [InlineData(TrainingRecipe.Robust, false)]
+    [InlineData(TrainingRecipe.Paper, true)]
+    public void The_mixture_is_trained_on_saved_and_loaded(TrainingRecipe recipe, bool designed)
     {
         using DplTransformer transformer = Fit(o =>
         {
             o.Training.Recipe = recipe;
             if (designed)
-                (o.Design.Coupled, o.Design.Context) = (true, new DplContext());
+                (o.Design.Coupled, o.Design.Context) = (true, new PromptContext());
         });
         Assert.Equal(Candidates, transformer.Mixture!.CandidateLengths);
         Assert.Empty(transformer.Finalists);
@@ -49,12 +49,12 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
     }
 
     [Theory]
-    [InlineData(DplStage.Search, 2)]
-    [InlineData(DplStage.Training, 1)]
-    [InlineData(DplStage.Training, 3)]
-    public void Interrupted_it_goes_on_to_the_same_bits(DplStage stage, int epoch)
+    [InlineData(FitStage.Search, 2)]
+    [InlineData(FitStage.Training, 1)]
+    [InlineData(FitStage.Training, 3)]
+    public void Interrupted_it_goes_on_to_the_same_bits(FitStage stage, int epoch)
     {
-        static void Designed(DplTrainer.Options o) => o.Design.Context = new DplContext();
+        static void Designed(DplTrainer.Options o) => o.Design.Context = new PromptContext();
         using DplTransformer whole = Fit(Designed);
         using var folder = new TemporaryFolder();
         using DplTransformer resumed = Interrupted(Designed, folder, stage, epoch);
@@ -68,10 +68,10 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         using var source = new CancellationTokenSource();
         using DplTransformer transformer = Fit(o =>
         {
-            (o.CancellationToken, o.OnCancel) = (source.Token, DplInterruption.ReturnBest);
+            (o.CancellationToken, o.OnCancel) = (source.Token, InterruptionBehavior.ReturnBest);
             o.Progress = new ProgressRecorder(report =>
             {
-                if (report is { Stage: DplStage.Training, Epoch: 1 })
+                if (report is { Stage: FitStage.Training, Epoch: 1 })
                     source.Cancel();
             });
         });
@@ -99,15 +99,15 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
             o.Search.Compare = true;
             o.Progress = reports;
         });
-        IReadOnlyList<DplFinalist> finalists = transformer.Finalists;
+        IReadOnlyList<Finalist> finalists = transformer.Finalists;
         Assert.Equal([true, false, false], finalists.Select(finalist => finalist.IsMixture));
         Assert.Equal(transformer.SearchReport!.Configuration, finalists[0].Configuration);
-        DplFinalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
+        Finalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
         Assert.Equal(best.IsMixture, transformer.Mixture is not null);
         Assert.Equal(best.Configuration, transformer.Configuration);
         Assert.Equal(best.ValidationAccuracy, transformer.ValidationAccuracy);
         // 12 training rows are two batches of 6 in the search and the comparison, all 18 are three in the training.
-        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == DplStage.Training ? 3 : 2, report.Steps));
+        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == FitStage.Training ? 3 : 2, report.Steps));
         using DplTransformer loaded = Reloaded(transformer);
         Assert.Equal(finalists, loaded.Finalists);
         Assert.Equal(Scores(transformer), Scores(loaded));
@@ -121,7 +121,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         static void Compared(DplTrainer.Options o) => o.Search.Compare = true;
         using DplTransformer whole = Fit(Compared);
         using var folder = new TemporaryFolder();
-        using DplTransformer resumed = Interrupted(Compared, folder, DplStage.Comparison, epoch);
+        using DplTransformer resumed = Interrupted(Compared, folder, FitStage.Comparison, epoch);
         Assert.Equal(whole.Finalists, resumed.Finalists);
         Assert.Equal(Scores(whole), Scores(resumed));
     }
@@ -137,6 +137,6 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         });
         Assert.NotNull(transformer.Mixture);
         Assert.Null(transformer.ValidationAccuracy);
-        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == DplStage.Training ? 3 : 2, report.Steps));
+        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == FitStage.Training ? 3 : 2, report.Steps));
     }
 }

@@ -108,12 +108,12 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
     }
 
     [Theory]
-    [InlineData(DplWordDistance.Euclidean)]
-    [InlineData(DplWordDistance.Cosine)]
-    public void Every_row_has_its_nearest_words(DplWordDistance distance)
+    [InlineData(WordDistance.Euclidean)]
+    [InlineData(WordDistance.Cosine)]
+    public void Every_row_has_its_nearest_words(WordDistance distance)
     {
         using DplTransformer trained = Fit(keyLabel: true, o => o.Configuration = PromptConfiguration.Parse("text 2 0 | image 0 0 0"));
-        IReadOnlyList<DplPromptRowWords> rows = trained.NearestWords(0, 5, distance);
+        IReadOnlyList<PromptRowWords> rows = trained.NearestWords(0, 5, distance);
         Assert.Equal([0, 1], rows.Select(r => r.Row));
         Assert.All(rows, row =>
         {
@@ -145,7 +145,7 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
             Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 1,
                 BatchSize = 9,
             },

@@ -38,7 +38,7 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
         LabelledImage[] red = [.. images.Train.Where(p => p.Label == "red")],
             rest = [.. images.Train.Where(p => p.Label != "red" && p.Other < 2)];
         LabelledImage[] rows = [.. Enumerable.Repeat(red, 34).SelectMany(p => p).Take(200), .. rest];
-        double OfTheSmall(DplClassWeights? weights)
+        double OfTheSmall(ClassWeights? weights)
         {
             using DplTransformer trained = Fit(rows, o =>
             {
@@ -50,7 +50,7 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
             RequireProbabilities(scores, 3);
             return scores.Zip(rest).Average(pair => pair.First[trained.ClassNames.ToList().IndexOf(pair.Second.Label)]);
         }
-        Assert.True(OfTheSmall(DplClassWeights.Balanced) > OfTheSmall(null));
+        Assert.True(OfTheSmall(ClassWeights.Balanced) > OfTheSmall(null));
     }
 
     [Fact]

@@ -13,7 +13,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
     [Fact]
     public void A_bfloat16_fit_is_another_one_with_the_same_bits_every_time_and_saves_an_ordinary_model()
     {
-        string Content(DplPrecision precision)
+        string Content(ComputePrecision precision)
         {
             DplTrainer.Options options = ResumableFit.Options(Small.Backbone, workspace: null);
             options.Compute.Precision = precision;
@@ -26,12 +26,12 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
             Assert.Equal(Scores(transformer), Scores(loaded));
             return ResumableFit.Content(MLContext, transformer);
         }
-        string rounded = Content(DplPrecision.BFloat16);
-        Assert.Equal(rounded, Content(DplPrecision.BFloat16));
-        string exact = Content(DplPrecision.Float32);
+        string rounded = Content(ComputePrecision.BFloat16);
+        Assert.Equal(rounded, Content(ComputePrecision.BFloat16));
+        string exact = Content(ComputePrecision.Float32);
         Assert.NotEqual(rounded, exact);
         // On a CPU there is no other float32.
-        Assert.Equal(exact, Content(DplPrecision.TensorFloat32));
+        Assert.Equal(exact, Content(ComputePrecision.TensorFloat32));
     }
 
     [Fact]
@@ -39,29 +39,36 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
     {
         using var folder = new TemporaryFolder();
         using var source = new CancellationTokenSource();
-        DplTrainer.Options Options(DplPrecision precision)
+        DplTrainer.Options Options(ComputePrecision precision)
         {
             DplTrainer.Options options = ResumableFit.Options(Small.Backbone, folder.File("workspace"));
             options.Compute.Precision = precision;
             return options;
         }
-        DplTrainer.Options first = Options(DplPrecision.BFloat16);
+        DplTrainer.Options first = Options(ComputePrecision.BFloat16);
         (first.CancellationToken, first.Progress) = (source.Token, new ProgressRecorder(report => source.Cancel()));
         Assert.Throws<OperationCanceledException>(() => ResumableFit.Fit(MLContext, first, Images.Train));
-        var e = Assert.Throws<InvalidOperationException>(() => ResumableFit.Fit(MLContext, Options(DplPrecision.Float32), Images.Train));
+        var e = Assert.Throws<InvalidOperationException>(() =>
+            ResumableFit.Fit(MLContext, Options(ComputePrecision.Float32), Images.Train)
+        );
         Assert.Contains("Compute.Precision was \"BFloat16\" and is nothing", e.Message);
-        ResumableFit.Fit(MLContext, Options(DplPrecision.BFloat16), Images.Train).Dispose();
+        ResumableFit.Fit(MLContext, Options(ComputePrecision.BFloat16), Images.Train).Dispose();
     }
 
     [Theory]
-    [InlineData(DplPrecision.Float32, true, false, null)]
-    [InlineData(DplPrecision.TensorFloat32, true, true, "products stay float32")]
-    [InlineData(DplPrecision.TensorFloat32, false, true, null)]
-    [InlineData(DplPrecision.BFloat16, true, false, "neither AMX nor AVX512-BF16")]
-    [InlineData(DplPrecision.BFloat16, true, true, null)]
-    [InlineData(DplPrecision.BFloat16, true, null, null)]
-    [InlineData(DplPrecision.BFloat16, false, false, null)]
-    public void A_precision_that_does_not_pay_is_warned_of(DplPrecision precision, bool onCpu, bool? multipliesBFloat16, string? expected)
+    [InlineData(ComputePrecision.Float32, true, false, null)]
+    [InlineData(ComputePrecision.TensorFloat32, true, true, "products stay float32")]
+    [InlineData(ComputePrecision.TensorFloat32, false, true, null)]
+    [InlineData(ComputePrecision.BFloat16, true, false, "neither AMX nor AVX512-BF16")]
+    [InlineData(ComputePrecision.BFloat16, true, true, null)]
+    [InlineData(ComputePrecision.BFloat16, true, null, null)]
+    [InlineData(ComputePrecision.BFloat16, false, false, null)]
+    public void A_precision_that_does_not_pay_is_warned_of(
+        ComputePrecision precision,
+        bool onCpu,
+        bool? multipliesBFloat16,
+        string? expected
+    )
     {
         using (var log = new HostLog(MLContext, nameof(DplTrainer), "Fit"))
             new FitAdvice(
@@ -91,7 +98,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
         IDataView train = Read("train.tsv"),
             test = Read("test.tsv");
         string[] labels = [.. test.GetColumn<string>("Label")];
-        double Accuracy(DplPrecision precision, int trainingEpochs)
+        double Accuracy(ComputePrecision precision, int trainingEpochs)
         {
             using DplTransformer transformer = MLContext
                 .MulticlassClassification.Trainers.DifferentiablePromptLearning(
@@ -114,9 +121,9 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
                 .Zip(labels)
                 .Average(pair => pair.First == pair.Second ? 1.0 : 0);
         }
-        double zeroShot = Accuracy(DplPrecision.Float32, 0),
-            exact = Accuracy(DplPrecision.Float32, 20),
-            rounded = Accuracy(DplPrecision.BFloat16, 20);
+        double zeroShot = Accuracy(ComputePrecision.Float32, 0),
+            exact = Accuracy(ComputePrecision.Float32, 20),
+            rounded = Accuracy(ComputePrecision.BFloat16, 20);
         string all = $"zero-shot {zeroShot:p1}, float32 {exact:p1}, bfloat16 {rounded:p1}";
         double Error(double other) => Math.Sqrt((rounded * (1 - rounded) + other * (1 - other)) / labels.Length);
         Assert.True(rounded > zeroShot + 2 * Error(zeroShot), all);

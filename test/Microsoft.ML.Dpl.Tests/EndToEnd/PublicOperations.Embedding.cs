@@ -57,11 +57,11 @@ internal static partial class PublicOperations
                         t.Transform(w.Train, new CancellationToken(canceled: true)).GetColumn<float[]>("Features").Count()
                     )
             ),
-            ["DplOnnx.SaveAsOnnx(ClipEmbeddingTransformer, String, DplOnnxInput, Boolean, DplOnnxPrecision, CancellationToken)"] = Embedded(
-                t => InFolder(folder => t.SaveAsOnnx(Path.Combine(folder, "embedding.onnx")))
+            ["DplOnnx.SaveAsOnnx(ClipEmbeddingTransformer, String, OnnxInput, Boolean, OnnxPrecision, CancellationToken)"] = Embedded(t =>
+                InFolder(folder => t.SaveAsOnnx(Path.Combine(folder, "embedding.onnx")))
             ),
-            ["DplOnnx.SaveAsOnnx(ClipEmbeddingTransformer, Stream, DplOnnxInput, DplOnnxPrecision, CancellationToken)"] = Embedded(t =>
-                t.SaveAsOnnx(Stream.Null, DplOnnxInput.Image, DplOnnxPrecision.Int8)
+            ["DplOnnx.SaveAsOnnx(ClipEmbeddingTransformer, Stream, OnnxInput, OnnxPrecision, CancellationToken)"] = Embedded(t =>
+                t.SaveAsOnnx(Stream.Null, OnnxInput.Image, OnnxPrecision.Int8)
             ),
             ["ClipEmbeddingTransformer.Dispose()"] = Embedded(t => t.Dispose()),
             ["ClipImageEmbeddingOptions..ctor()"] = new(_ => Assert.True(new ClipImageEmbeddingOptions().Normalize)),

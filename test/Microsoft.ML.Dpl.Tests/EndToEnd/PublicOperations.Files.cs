@@ -24,7 +24,7 @@ internal static partial class PublicOperations
             ["AlphaHistory.ToTextArray()"] = new(w => Assert.NotEmpty(History(w).ToTextArray())),
             ["AlphaHistory.ToImageArray()"] = new(w => Assert.NotEmpty(History(w).ToImageArray())),
             ["AlphaHistory.Configuration(Nullable`1)"] = new(w => Assert.NotNull(History(w).Configuration())),
-            ["AlphaHistory.From(DplSearchReport)"] = new(w => AlphaHistory.From(w.Searched)),
+            ["AlphaHistory.From(SearchReport)"] = new(w => AlphaHistory.From(w.Searched)),
             ["AlphaHistory.Save(String)"] = new(w => InFolder(folder => History(w).Save(Path.Combine(folder, "alphas")))),
             ["AlphaHistory.Load(String, IReadOnlyList`1)"] = new(w =>
                 InFolder(folder =>
@@ -62,32 +62,36 @@ internal static partial class PublicOperations
                     Assert.ThrowsAsync<HubException>(() => ClipHub.FetchVocabularyAsync(Unknown, Offline(folder))).GetAwaiter().GetResult()
                 )
             ),
-            ["DplCatalog.DifferentiablePromptModel(MLContext, DplPrompts, ClipBackbone, String, String, String, String)"] = new(
+            ["DplCatalog.DifferentiablePromptModel(MLContext, ExportedPrompts, ClipBackbone, String, String, String, String)"] = new(
                 w => w.Context.DifferentiablePromptModel(w.Trained.ExportPrompts(), w.Small.Backbone).Dispose(),
                 World.TextLayers
             ),
-            ["DplModelInfo.Read(String)"] = new(w =>
-                WithZip(w, path => Assert.Equal(w.Trained.Configuration, DplModelInfo.Read(path).Configuration))
+            ["ModelInfo.Read(String)"] = new(w =>
+                WithZip(w, path => Assert.Equal(w.Trained.Configuration, ModelInfo.Read(path).Configuration))
             ),
-            ["DplModelZip.Check(String, Int64)"] = new(w => WithZip(w, path => DplModelZip.Check(path))),
-            ["DplPrompts.get_Configuration()"] = new(w => Assert.Equal(w.Trained.Configuration, w.Trained.ExportPrompts().Configuration)),
-            ["DplPrompts.get_TaskResidual()"] = new(w => Assert.NotNull(w.Trained.ExportPrompts().TaskResidual)),
-            ["DplPrompts.set_TaskResidual(Single[,])"] = new(w =>
+            ["ModelZip.Check(String, Int64)"] = new(w => WithZip(w, path => ModelZip.Check(path))),
+            ["ExportedPrompts.get_Configuration()"] = new(w =>
+                Assert.Equal(w.Trained.Configuration, w.Trained.ExportPrompts().Configuration)
+            ),
+            ["ExportedPrompts.get_TaskResidual()"] = new(w => Assert.NotNull(w.Trained.ExportPrompts().TaskResidual)),
+            ["ExportedPrompts.set_TaskResidual(Single[,])"] = new(w =>
                 Assert.Null((w.Trained.ExportPrompts() with { TaskResidual = null }).TaskResidual)
             ),
-            ["DplPrompts.Save(String)"] = new(w => InFolder(folder => w.Trained.ExportPrompts().Save(Path.Combine(folder, "prompts")))),
-            ["DplPrompts.Load(String)"] = new(w =>
+            ["ExportedPrompts.Save(String)"] = new(w =>
+                InFolder(folder => w.Trained.ExportPrompts().Save(Path.Combine(folder, "prompts")))
+            ),
+            ["ExportedPrompts.Load(String)"] = new(w =>
                 InFolder(folder =>
                 {
                     string path = Path.Combine(folder, "prompts.safetensors");
                     w.Trained.ExportPrompts().Save(path);
-                    Assert.Equal(w.Trained.Configuration, DplPrompts.Load(path).Configuration);
+                    Assert.Equal(w.Trained.Configuration, ExportedPrompts.Load(path).Configuration);
                 })
             ),
-            ["DplRuntime.Load()"] = new(_ => Assert.NotEmpty(DplRuntime.Load())),
-            ["DplRuntime.get_Threads()"] = new(_ => Assert.True(DplRuntime.Threads > 0)),
-            ["DplRuntime.set_Threads(Int32)"] = new(_ => DplRuntime.Threads = DplRuntime.Threads),
-            ["DplRuntime.get_HasCuda()"] = new(_ => Assert.IsType<bool>(DplRuntime.HasCuda)),
+            ["LibTorchRuntime.Load()"] = new(_ => Assert.NotEmpty(LibTorchRuntime.Load())),
+            ["LibTorchRuntime.get_Threads()"] = new(_ => Assert.True(LibTorchRuntime.Threads > 0)),
+            ["LibTorchRuntime.set_Threads(Int32)"] = new(_ => LibTorchRuntime.Threads = LibTorchRuntime.Threads),
+            ["LibTorchRuntime.get_HasCuda()"] = new(_ => Assert.IsType<bool>(LibTorchRuntime.HasCuda)),
             ["DplTrainer.Search(IDataView)"] = new(
                 w =>
                 {
@@ -101,11 +105,11 @@ internal static partial class PublicOperations
             ["DplTransformer.get_ScoreColumnName()"] = new(w => Assert.Equal("Score", w.Trained.ScoreColumnName)),
             ["DplTransformer.get_ApplyExifOrientation()"] = new(w => Assert.False(w.Trained.ApplyExifOrientation)),
             ["DplTransformer.get_MaxImagePixels()"] = new(w => Assert.Equal(178_956_970, w.Trained.MaxImagePixels)),
-            ["DplOnnx.SaveAsOnnx(DplTransformer, String, DplOnnxInput, Boolean, DplOnnxPrecision, CancellationToken)"] = new(w =>
+            ["DplOnnx.SaveAsOnnx(DplTransformer, String, OnnxInput, Boolean, OnnxPrecision, CancellationToken)"] = new(w =>
                 InFolder(folder => w.Trained.SaveAsOnnx(Path.Combine(folder, "model.onnx")))
             ),
-            ["DplOnnx.SaveAsOnnx(DplTransformer, Stream, DplOnnxInput, DplOnnxPrecision, CancellationToken)"] = new(w =>
-                w.Trained.SaveAsOnnx(Stream.Null, DplOnnxInput.Image, DplOnnxPrecision.Int8)
+            ["DplOnnx.SaveAsOnnx(DplTransformer, Stream, OnnxInput, OnnxPrecision, CancellationToken)"] = new(w =>
+                w.Trained.SaveAsOnnx(Stream.Null, OnnxInput.Image, OnnxPrecision.Int8)
             ),
             ["DplTransformer.Pixels(String)"] = new(w => Assert.Equal(3 * 24 * 24, w.Trained.Pixels(w.Images.Test[0].ImagePath).Length)),
             ["DplTransformer.Pixels(MLImage)"] = new(w => Assert.Equal(3 * 24 * 24, w.Trained.Pixels(w.Image).Length)),
@@ -120,7 +124,7 @@ internal static partial class PublicOperations
             ["KnownClip.Find(String)"] = new(_ => Assert.NotNull(KnownClip.Find("ViT-B/16"))),
             ["TensorBoardProgress..ctor(String, IProgress`1)"] = new(_ => InFolder(folder => new TensorBoardProgress(folder).Dispose())),
             ["TensorBoardProgress.get_EventFilePath()"] = new(_ => WithBoard(board => Assert.True(File.Exists(board.EventFilePath)))),
-            ["TensorBoardProgress.Report(DplProgress)"] = new(_ => WithBoard(board => board.Report(World.Progress))),
+            ["TensorBoardProgress.Report(FitProgress)"] = new(_ => WithBoard(board => board.Report(World.Progress))),
             ["TensorBoardProgress.Dispose()"] = new(_ => WithBoard(board => board.Dispose())),
         };
 

@@ -18,11 +18,11 @@ internal static partial class PublicOperations
                 w => w.Trainers.DifferentiablePromptLearning(w.Options()).Fit(w.Train, w.Trained).Dispose(),
                 World.GivenLengths
             ),
-            ["DplPrediction.get_Label()"] = Predicted(p => Assert.NotNull(p.Label)),
-            ["DplPrediction.get_Probability()"] = Predicted(p => Assert.InRange(p.Probability, 0, 1)),
-            ["DplPrediction.get_Item(String)"] = Predicted(p => Assert.InRange(p["red"], 0, 1)),
-            ["DplPrediction.Best(Int32)"] = Predicted(p => Assert.Equal(2, p.Best(2).Count)),
-            ["DplPrediction.ToString()"] = Predicted(p => Assert.NotEmpty(p.ToString())),
+            ["ImagePrediction.get_Label()"] = Predicted(p => Assert.NotNull(p.Label)),
+            ["ImagePrediction.get_Probability()"] = Predicted(p => Assert.InRange(p.Probability, 0, 1)),
+            ["ImagePrediction.get_Item(String)"] = Predicted(p => Assert.InRange(p["red"], 0, 1)),
+            ["ImagePrediction.Best(Int32)"] = Predicted(p => Assert.Equal(2, p.Best(2).Count)),
+            ["ImagePrediction.ToString()"] = Predicted(p => Assert.NotEmpty(p.ToString())),
             ["DplCatalog.LoadDpl(ModelOperationsCatalog, String)"] = new(w =>
             {
                 using var folder = new TemporaryFolder();
@@ -33,5 +33,5 @@ internal static partial class PublicOperations
             }),
         };
 
-    private static Operation Predicted(Action<DplPrediction> use) => new(w => use(w.Trained.Predict(w.Image)));
+    private static Operation Predicted(Action<ImagePrediction> use) => new(w => use(w.Trained.Predict(w.Image)));
 }

@@ -70,21 +70,21 @@ internal static partial class PublicOperations
             {
                 using var folder = new TemporaryFolder();
                 w.Context.Model.SaveWhole(w.Trained, w.Train.Schema, folder.File("new/model.zip"));
-                Assert.Equal(w.Trained.Configuration.ToString(), DplModelInfo.Read(folder.File("new/model.zip")).Configuration.ToString());
+                Assert.Equal(w.Trained.Configuration.ToString(), ModelInfo.Read(folder.File("new/model.zip")).Configuration.ToString());
             }),
             ["ClipBackbone.Register()"] = new(w => w.Small.Backbone.Register()),
-            ["DplClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ =>
-                Assert.NotNull(new DplClassWeights(new Dictionary<string, double> { ["a"] = 1 }))
+            ["ClassWeights..ctor(IReadOnlyDictionary`2)"] = new(_ =>
+                Assert.NotNull(new ClassWeights(new Dictionary<string, double> { ["a"] = 1 }))
             ),
-            ["DplClassWeights.op_Implicit(Dictionary`2)"] = new(_ =>
-                Assert.NotNull((DplClassWeights)new Dictionary<string, double> { ["a"] = 1 })
+            ["ClassWeights.op_Implicit(Dictionary`2)"] = new(_ =>
+                Assert.NotNull((ClassWeights)new Dictionary<string, double> { ["a"] = 1 })
             ),
-            ["DplEpochMetrics..ctor()"] = new(_ => Assert.Null(new DplEpochMetrics { TrainLoss = 1 }.ValidationLoss)),
-            ["DplProgress..ctor()"] = new(_ => Assert.Null(World.Progress.EndedEpoch)),
-            ["DplProgress.get_Fraction()"] = new(_ => Assert.Equal(1, World.Progress.Fraction)),
-            ["DplProgress.ToString()"] = new(_ => Assert.NotEmpty(World.Progress.ToString())),
-            ["DplSearchReport.get_TextConfidence()"] = new(w => Assert.NotEmpty(w.Searched.TextConfidence)),
-            ["DplSearchReport.get_ImageConfidence()"] = new(w => Assert.NotEmpty(w.Searched.ImageConfidence)),
+            ["EpochMetrics..ctor()"] = new(_ => Assert.Null(new EpochMetrics { TrainLoss = 1 }.ValidationLoss)),
+            ["FitProgress..ctor()"] = new(_ => Assert.Null(World.Progress.EndedEpoch)),
+            ["FitProgress.get_Fraction()"] = new(_ => Assert.Equal(1, World.Progress.Fraction)),
+            ["FitProgress.ToString()"] = new(_ => Assert.NotEmpty(World.Progress.ToString())),
+            ["SearchReport.get_TextConfidence()"] = new(w => Assert.NotEmpty(w.Searched.TextConfidence)),
+            ["SearchReport.get_ImageConfidence()"] = new(w => Assert.NotEmpty(w.Searched.ImageConfidence)),
             ["DplTrainer.Fit(IDataView)"] = new(w => w.Fit().Dispose(), World.GivenLengths),
             ["DplTrainer.GetOutputSchema(SchemaShape)"] = new(w =>
                 w.Trainers.DifferentiablePromptLearning(w.Options()).GetOutputSchema(MLNetInternals.ShapeOf(w.Train.Schema))
@@ -95,18 +95,18 @@ internal static partial class PublicOperations
                 )
             ),
             ["DplTransformer.get_Finalists()"] = new(w => Assert.Empty(w.Trained.Finalists)),
-            ["DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe)"] = new(_ =>
-                Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(DplRecipe.Paper))
+            ["DplTrainer.TrainingOptions.DefaultBatchSize(TrainingRecipe)"] = new(_ =>
+                Assert.Equal(4, DplTrainer.TrainingOptions.DefaultBatchSize(TrainingRecipe.Paper))
             ),
             ["DplTrainer.Options..ctor()"] = new(_ => Assert.NotNull(new DplTrainer.Options())),
             ["DplTransformer.get_ClassNames()"] = new(w => Assert.Equal(3, w.Trained.ClassNames.Count)),
             ["DplTransformer.get_ValidationAccuracy()"] = new(w => Assert.Null(w.Trained.ValidationAccuracy)),
             ["DplTransformer.get_WasCancelled()"] = new(w => Assert.False(w.Trained.WasCancelled)),
             ["DplTransformer.get_HasDiverged()"] = new(w => Assert.False(w.Trained.HasDiverged)),
-            ["DplMixture..ctor(IReadOnlyList`1, IReadOnlyList`1, IReadOnlyList`1)"] = new(_ =>
+            ["TrainedMixture..ctor(IReadOnlyList`1, IReadOnlyList`1, IReadOnlyList`1)"] = new(_ =>
                 Assert.Equal(
                     [0, 1],
-                    new DplMixture(
+                    new TrainedMixture(
                         [0, 1],
                         [
                             [0.5f, 0.5f],
@@ -119,18 +119,18 @@ internal static partial class PublicOperations
             ),
             ["DplTransformer.get_Mixture()"] = new(w => Assert.Null(w.Trained.Mixture)),
             ["DplTransformer.get_Template()"] = new(w => Assert.NotEmpty(w.Trained.Template)),
-            ["DplTransformer.get_Contents()"] = new(w => Assert.Equal(DplModelContents.PromptsOnly, w.Trained.Contents)),
-            ["DplTransformer.get_OnnxPrecision()"] = new(w => Assert.Equal(DplOnnxPrecision.Float32, w.Trained.OnnxPrecision)),
-            ["DplTransformer.set_OnnxPrecision(DplOnnxPrecision)"] = new(w => w.Trained.OnnxPrecision = DplOnnxPrecision.Float32),
-            ["DplTransformer.set_Contents(DplModelContents)"] = new(w => w.Trained.Contents = DplModelContents.PromptsOnly),
+            ["DplTransformer.get_Contents()"] = new(w => Assert.Equal(ModelContents.PromptsOnly, w.Trained.Contents)),
+            ["DplTransformer.get_OnnxPrecision()"] = new(w => Assert.Equal(OnnxPrecision.Float32, w.Trained.OnnxPrecision)),
+            ["DplTransformer.set_OnnxPrecision(OnnxPrecision)"] = new(w => w.Trained.OnnxPrecision = OnnxPrecision.Float32),
+            ["DplTransformer.set_Contents(ModelContents)"] = new(w => w.Trained.Contents = ModelContents.PromptsOnly),
             ["DplTransformer.GetOutputSchema(DataViewSchema)"] = new(w => w.Trained.GetOutputSchema(w.Train.Schema)),
             ["DplTransformer.Transform(IDataView)"] = new(w =>
                 Assert.Equal(18, w.Trained.Transform(w.Train).GetColumn<float[]>("Score").Count())
             ),
             ["DplTransformer.Explain(MLImage, String)"] = new(w => w.Trained.Explain(w.Image, "red")),
             ["DplTransformer.WithClasses(IEnumerable`1)"] = new(w => w.Trained.WithClasses(["a", "b"]).Dispose(), World.TextLayers),
-            ["DplTransformer.NearestWords(Int32, Int32, DplWordDistance)"] = new(w => w.Trained.NearestWords(0, 3)),
-            ["DplTransformer.Dispose()"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
+            ["DplTransformer.NearestWords(Int32, Int32, WordDistance)"] = new(w => w.Trained.NearestWords(0, 3)),
+            ["DplTransformer.Dispose()"] = new(w => w.Load(ModelContents.PromptsOnly).Dispose()),
             ["PromptConfiguration..ctor(IReadOnlyList`1, IReadOnlyList`1)"] = new(_ => Assert.NotNull(new PromptConfiguration([1], [2]))),
             ["PromptConfiguration.get_IsZeroShot()"] = new(w => Assert.False(w.Trained.Configuration.IsZeroShot)),
             ["PromptConfiguration.Uniform(ClipBackbone, Int32)"] = new(w => PromptConfiguration.Uniform(w.Small.Backbone, 1)),
@@ -151,10 +151,10 @@ internal static partial class PublicOperations
         new Dictionary<string, Operation>
         {
             ["A prediction engine"] = new(w => w.Predict()),
-            ["Saving and loading prompts"] = new(w => w.Load(DplModelContents.PromptsOnly).Dispose()),
-            ["Saving and loading with the image tower"] = new(w => w.Load(DplModelContents.WithImageTower).Dispose()),
-            ["Saving and loading with CLIP"] = new(w => w.Load(DplModelContents.WithClip).Dispose()),
-            ["Loading a zip cut short"] = new(w => Assert.ThrowsAny<Exception>(() => w.Load(DplModelContents.WithClip, cut: true))),
+            ["Saving and loading prompts"] = new(w => w.Load(ModelContents.PromptsOnly).Dispose()),
+            ["Saving and loading with the image tower"] = new(w => w.Load(ModelContents.WithImageTower).Dispose()),
+            ["Saving and loading with CLIP"] = new(w => w.Load(ModelContents.WithClip).Dispose()),
+            ["Loading a zip cut short"] = new(w => Assert.ThrowsAny<Exception>(() => w.Load(ModelContents.WithClip, cut: true))),
             ["A bad image in the middle of a batch"] = new(w =>
                 Assert.ThrowsAny<InvalidOperationException>(() => w.Trained.Transform(w.WithBadImage).GetColumn<float[]>("Score").Count())
             ),
@@ -175,7 +175,7 @@ internal static partial class PublicOperations
                             w.Fit(o =>
                             {
                                 Here(o);
-                                w.Cancelled(o, DplInterruption.Throw);
+                                w.Cancelled(o, InterruptionBehavior.Throw);
                             })
                         );
                         Assert.Contains(
@@ -197,28 +197,28 @@ internal static partial class PublicOperations
                 Assert.ThrowsAny<InvalidOperationException>(() => w.Fit(data: w.WithBadImage))
             ),
             ["A search whose progress fails"] = new(
-                w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Search))),
+                w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: FitStage.Search))),
                 World.SearchOnly
             ),
             ["A training whose progress fails"] = new(
-                w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: DplStage.Training))),
+                w => Assert.Throws<World.ReportFailure>(() => w.Fit(o => w.Searching(o, failing: FitStage.Training))),
                 World.BothStages
             ),
             ["A cancelled fit"] = new(
-                w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, DplInterruption.Throw))),
+                w => Assert.Throws<OperationCanceledException>(() => w.Fit(o => w.Cancelled(o, InterruptionBehavior.Throw))),
                 World.GivenLengths
             ),
             ["A cancelled fit that returns its best"] = new(
-                w => w.Fit(o => w.Cancelled(o, DplInterruption.ReturnBest)).Dispose(),
+                w => w.Fit(o => w.Cancelled(o, InterruptionBehavior.ReturnBest)).Dispose(),
                 World.GivenLengths
             ),
-            ["A diverged fit"] = new(w => Assert.Throws<DplDivergedException>(() => w.Fit(w.Diverging)), World.GivenLengths),
+            ["A diverged fit"] = new(w => Assert.Throws<DivergedException>(() => w.Fit(w.Diverging)), World.GivenLengths),
             ["A diverged fit that returns its best"] = new(
                 w =>
                     w.Fit(o =>
                         {
                             w.Diverging(o);
-                            o.OnDivergence = DplInterruption.ReturnBest;
+                            o.OnDivergence = InterruptionBehavior.ReturnBest;
                         })
                         .Dispose(),
                 World.GivenLengths
@@ -226,7 +226,7 @@ internal static partial class PublicOperations
             ["New classes that CLIP reads alike"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.WithClasses(["a_b", "a b"]))),
             ["New classes of an image tower alone"] = new(w =>
             {
-                using DplTransformer loaded = w.Load(DplModelContents.WithImageTower);
+                using DplTransformer loaded = w.Load(ModelContents.WithImageTower);
                 Assert.Throws<InvalidOperationException>(() => loaded.WithClasses(["a", "b"]));
             }),
             ["An explanation of no class"] = new(w => Assert.Throws<ArgumentException>(() => w.Trained.Explain(w.Image, "violet"))),
@@ -243,7 +243,7 @@ internal static partial class PublicOperations
     /// <summary>What the operations work on.</summary>
     public sealed class World : IDisposable
     {
-        private readonly Dictionary<DplModelContents, byte[]> _zips = [];
+        private readonly Dictionary<ModelContents, byte[]> _zips = [];
 
         public World()
         {
@@ -262,10 +262,10 @@ internal static partial class PublicOperations
         /// <summary>A progress that fails.</summary>
         public sealed class ReportFailure : Exception;
 
-        public static DplProgress Progress =>
+        public static FitProgress Progress =>
             new()
             {
-                Stage = DplStage.Search,
+                Stage = FitStage.Search,
                 Epoch = 1,
                 Epochs = 1,
                 Step = 1,
@@ -290,7 +290,7 @@ internal static partial class PublicOperations
 
         public ClassExplanation Explanation { get; }
 
-        public DplSearchReport Searched { get; }
+        public SearchReport Searched { get; }
 
         public MulticlassClassificationCatalog.MulticlassClassificationTrainers Trainers => Context.MulticlassClassification.Trainers;
 
@@ -322,7 +322,7 @@ internal static partial class PublicOperations
                 },
             };
 
-        public void Searching(DplTrainer.Options options, DplStage? failing)
+        public void Searching(DplTrainer.Options options, FitStage? failing)
         {
             (options.Configuration, options.Search.CandidateLengths, options.Search.Epochs) = (null, [0, 1], 2);
             (options.Search.Compare, options.Validation.RowsPerClass) = (false, 1);
@@ -334,9 +334,9 @@ internal static partial class PublicOperations
         }
 
         public void Diverging(DplTrainer.Options options) =>
-            (options.Training.Recipe, options.Training.LearningRate, options.Training.Epochs) = (DplRecipe.Paper, 1e37, 3);
+            (options.Training.Recipe, options.Training.LearningRate, options.Training.Epochs) = (TrainingRecipe.Paper, 1e37, 3);
 
-        public void Cancelled(DplTrainer.Options options, DplInterruption onCancel)
+        public void Cancelled(DplTrainer.Options options, InterruptionBehavior onCancel)
         {
             var source = new CancellationTokenSource();
             (options.CancellationToken, options.OnCancel, options.Validation.RowsPerClass) = (source.Token, onCancel, 1);
@@ -362,14 +362,14 @@ internal static partial class PublicOperations
             Assert.ThrowsAny<InvalidOperationException>(() => engine.Predict(new LabelledImage { ImagePath = "/missing/a.png" }));
         }
 
-        public DplTransformer Load(DplModelContents contents, bool cut = false)
+        public DplTransformer Load(ModelContents contents, bool cut = false)
         {
             if (!_zips.TryGetValue(contents, out byte[]? zip))
             {
                 using var stream = new MemoryStream();
                 Trained.Contents = contents;
                 Context.Model.Save(Trained, Train.Schema, stream);
-                Trained.Contents = DplModelContents.PromptsOnly;
+                Trained.Contents = ModelContents.PromptsOnly;
                 _zips.Add(contents, zip = stream.ToArray());
             }
             using var read = new MemoryStream(cut ? zip[..(zip.Length / 2)] : zip);

@@ -25,7 +25,7 @@ internal static class ResumableFit
             },
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 BatchSize = 4,
                 Epochs = 6,
                 LearningRate = 0.02,

@@ -23,16 +23,16 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
     {
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Fit(o => o.Progress = reports);
-        IReadOnlyList<DplFinalist> finalists = transformer.Finalists;
+        IReadOnlyList<Finalist> finalists = transformer.Finalists;
         Assert.Contains(PromptConfiguration.Uniform(Small.Backbone, 1), finalists.Select(finalist => finalist.Configuration));
         Assert.Contains(PromptConfiguration.Uniform(Small.Backbone, 3), finalists.Select(finalist => finalist.Configuration));
         Assert.Equal(finalists.Count, finalists.Select(finalist => finalist.Configuration).Distinct().Count());
-        DplFinalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
+        Finalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
         Assert.Equal(best.Configuration, transformer.Configuration);
         Assert.Equal(best.ValidationAccuracy, transformer.ValidationAccuracy);
         // 12 training rows are two batches of 6 in the search and the comparison, all 18 are three in the training.
-        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == DplStage.Training ? 3 : 2, report.Steps));
-        Assert.Equal([DplStage.Search, DplStage.Comparison, DplStage.Training], reports.Seen.Select(report => report.Stage).Distinct());
+        Assert.All(reports.Seen, report => Assert.Equal(report.Stage == FitStage.Training ? 3 : 2, report.Steps));
+        Assert.Equal([FitStage.Search, FitStage.Comparison, FitStage.Training], reports.Seen.Select(report => report.Stage).Distinct());
         Assert.Equal(Enumerable.Range(1, finalists.Count), reports.Seen.Where(IsComparison).Select(report => report.Epoch).Distinct());
         Assert.Null(reports.Seen[0].Remaining);
     }
@@ -57,19 +57,19 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         using DplTransformer asItIs = Fit(_ => { }),
             tenth = Fit(o => o.Training.LabelSmoothing = 0.1),
             none = Fit(o => o.Training.LabelSmoothing = 0),
-            paper = Fit(o => o.Training.Recipe = DplRecipe.Paper),
-            paperWithout = Fit(o => (o.Training.Recipe, o.Training.LabelSmoothing) = (DplRecipe.Paper, 0));
+            paper = Fit(o => o.Training.Recipe = TrainingRecipe.Paper),
+            paperWithout = Fit(o => (o.Training.Recipe, o.Training.LabelSmoothing) = (TrainingRecipe.Paper, 0));
         Assert.Equal(Scores(tenth), Scores(asItIs));
         Assert.NotEqual(Scores(none), Scores(asItIs));
         Assert.Equal(Scores(paperWithout), Scores(paper));
     }
 
     [Theory]
-    [InlineData(DplStage.Search, 2)]
-    [InlineData(DplStage.Comparison, 1)]
-    [InlineData(DplStage.Comparison, 2)]
-    [InlineData(DplStage.Training, 3)]
-    public void Interrupted_in_any_stage_it_goes_on_to_the_same_bits(DplStage stage, int epoch)
+    [InlineData(FitStage.Search, 2)]
+    [InlineData(FitStage.Comparison, 1)]
+    [InlineData(FitStage.Comparison, 2)]
+    [InlineData(FitStage.Training, 3)]
+    public void Interrupted_in_any_stage_it_goes_on_to_the_same_bits(FitStage stage, int epoch)
     {
         using DplTransformer whole = Fit(_ => { });
         using var folder = new TemporaryFolder();
@@ -84,10 +84,10 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         using var source = new CancellationTokenSource();
         using DplTransformer transformer = Fit(o =>
         {
-            (o.CancellationToken, o.OnCancel) = (source.Token, DplInterruption.ReturnBest);
+            (o.CancellationToken, o.OnCancel) = (source.Token, InterruptionBehavior.ReturnBest);
             o.Progress = new ProgressRecorder(report =>
             {
-                if (report is { Stage: DplStage.Comparison, Epoch: 2 })
+                if (report is { Stage: FitStage.Comparison, Epoch: 2 })
                     source.Cancel();
             });
         });
@@ -151,5 +151,5 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         Assert.Equal(option, e.ParamName);
     }
 
-    private static bool IsComparison(DplProgress report) => report.Stage == DplStage.Comparison;
+    private static bool IsComparison(FitProgress report) => report.Stage == FitStage.Comparison;
 }

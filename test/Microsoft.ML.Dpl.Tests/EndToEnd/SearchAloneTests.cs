@@ -11,14 +11,14 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
     public void It_takes_the_steps_of_a_fits_search()
     {
         var reports = new ProgressRecorder();
-        DplSearchOutcome alone = Search(o => o.Progress = reports);
+        SearchOutcome alone = Search(o => o.Progress = reports);
         DplTrainer.Options options = Options();
         (options.Training.Epochs, options.Search.Compare) = (1, false);
         using DplTransformer fit = _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(Train);
         Assert.Equal(fit.Configuration, alone.Configuration);
         Assert.False(alone.WasCancelled);
         Assert.Equal(Text(fit.SearchReport!), Text(alone.Report));
-        Assert.All(reports.Seen, report => Assert.Equal(DplStage.Search, report.Stage));
+        Assert.All(reports.Seen, report => Assert.Equal(FitStage.Search, report.Stage));
     }
 
     [Fact]
@@ -27,12 +27,12 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         using var folder = new TemporaryFolder();
         string expected = Text(Search(_ => { }).Report);
         using var source = new CancellationTokenSource();
-        DplSearchOutcome cut = Search(o =>
+        SearchOutcome cut = Search(o =>
         {
             (o.Compute.WorkspacePath, o.Compute.CheckpointInterval, o.OnCancel, o.CancellationToken) = (
                 folder.File("workspace"),
                 TimeSpan.FromTicks(1),
-                DplInterruption.ReturnBest,
+                InterruptionBehavior.ReturnBest,
                 source.Token
             );
             o.Progress = new ProgressRecorder(report =>
@@ -54,7 +54,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
             .Message;
         Assert.Contains("search without training", message);
 
-        DplSearchOutcome gone = Search(o => o.Compute.WorkspacePath = folder.File("workspace"));
+        SearchOutcome gone = Search(o => o.Compute.WorkspacePath = folder.File("workspace"));
         Assert.Equal(expected, Text(gone.Report));
         Assert.Empty(Directory.GetFiles(folder.File("workspace"), "checkpoint*"));
     }
@@ -79,16 +79,16 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
                 Epochs = 3,
                 AlphaLearningRate = 0.02,
             },
-            Training = { Recipe = DplRecipe.Paper },
+            Training = { Recipe = TrainingRecipe.Paper },
             Validation = { RowsPerClass = 2 },
         };
 
-    private DplSearchOutcome Search(Action<DplTrainer.Options> change)
+    private SearchOutcome Search(Action<DplTrainer.Options> change)
     {
         DplTrainer.Options options = Options();
         change(options);
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Search(Train);
     }
 
-    private static string Text(DplSearchReport report) => System.Text.Json.JsonSerializer.Serialize(report);
+    private static string Text(SearchReport report) => System.Text.Json.JsonSerializer.Serialize(report);
 }

@@ -16,9 +16,9 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         using PredictionEngine<LabelledImage, Answer> engine = _mlContext.Model.CreatePredictionEngine<LabelledImage, Answer>(model);
         foreach (LabelledImage row in images.Test)
         {
-            DplPrediction byPath = model.Predict(row.ImagePath);
+            ImagePrediction byPath = model.Predict(row.ImagePath);
             using MLImage image = MLImage.CreateFromFile(row.ImagePath);
-            DplPrediction byImage = model.Predict(image);
+            ImagePrediction byImage = model.Predict(image);
             Answer answer = engine.Predict(row);
             Assert.Equal(answer.Score, byPath.Scores);
             Assert.Equal(answer.Score, byImage.Scores);
@@ -31,7 +31,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
             );
             Assert.StartsWith(byPath.Label!, byPath.ToString());
         }
-        DplPrediction some = model.Predict(images.Test[0].ImagePath);
+        ImagePrediction some = model.Predict(images.Test[0].ImagePath);
         Assert.Equal(3, some.Best(99).Count);
         Assert.Throws<ArgumentOutOfRangeException>(() => some.Best(0));
         Assert.Contains("'violet'", Assert.Throws<ArgumentException>(() => some["violet"]).Message);
@@ -92,7 +92,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         _mlContext.Model.SaveWhole(model, Data().Schema, folder.File("model.zip"));
         Assert.Single(told, line => line.Contains($"names the CLIP at '{small.Backbone.Location}'", StringComparison.Ordinal));
         told.Clear();
-        model.Contents = DplModelContents.WithImageTower;
+        model.Contents = ModelContents.WithImageTower;
         _mlContext.Model.SaveWhole(model, Data().Schema, folder.File("model.zip"));
         Assert.DoesNotContain(told, line => line.Contains("names the CLIP", StringComparison.Ordinal));
     }
@@ -120,7 +120,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         using (var folder = new TemporaryFolder())
         {
             File.WriteAllBytes(folder.File("model.zip"), zip.ToArray());
-            Assert.Equal(threshold, DplModelInfo.Read(folder.File("model.zip")).Threshold);
+            Assert.Equal(threshold, ModelInfo.Read(folder.File("model.zip")).Threshold);
         }
         zip.Position = 0;
         using var loaded = (DplTransformer)new MLContext().Model.Load(zip, out _);
@@ -141,7 +141,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
             Assert.Contains(labels, label => label.Length > 0);
             for (int row = 0; row < labels.Length; row++)
             {
-                DplPrediction one = transformer.Predict(images.Test[row].ImagePath);
+                ImagePrediction one = transformer.Predict(images.Test[row].ImagePath);
                 Assert.Equal(one.Probability < threshold, one.Label is null);
             }
         }

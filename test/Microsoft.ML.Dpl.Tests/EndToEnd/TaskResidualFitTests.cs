@@ -11,7 +11,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     {
         using DplTransformer robust = Fit(_ => { }),
             without = Fit(o => o.Design.TaskResidual = 0),
-            paper = Fit(o => o.Training.Recipe = DplRecipe.Paper);
+            paper = Fit(o => o.Training.Recipe = TrainingRecipe.Paper);
         Assert.Equal(16, robust.Design!.TaskResidual);
         Assert.Contains("task residual 16", robust.Design.ToString(), StringComparison.Ordinal);
         float[,] residual = robust.ExportPrompts().TaskResidual!;
@@ -33,7 +33,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
             taskRes = Fit(o => (o.Configuration, o.Design.TaskResidual) = (none, 1));
         Assert.Null(zeroShot.ExportPrompts().TaskResidual);
         Assert.True(taskRes.Configuration.IsZeroShot);
-        (DplPrompts before, DplPrompts after) = (zeroShot.ExportPrompts(), taskRes.ExportPrompts());
+        (ExportedPrompts before, ExportedPrompts after) = (zeroShot.ExportPrompts(), taskRes.ExportPrompts());
         float[,] expected = Unit(before.ClassFeatures!, after.TaskResidual!);
         Assert.Equal(expected.Cast<float>(), after.ClassFeatures!.Cast<float>(), (a, b) => Math.Abs(a - b) < 1e-5f);
     }
@@ -44,7 +44,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
         using var folder = new TemporaryFolder();
         using DplTransformer trained = Fit(_ => { });
         trained.ExportPrompts().Save(folder.File("prompts.safetensors"));
-        DplPrompts read = DplPrompts.Load(folder.File("prompts.safetensors"));
+        ExportedPrompts read = ExportedPrompts.Load(folder.File("prompts.safetensors"));
         Assert.Equal(trained.ExportPrompts().TaskResidual, read.TaskResidual);
         using DplTransformer rebuilt = MLContext.DifferentiablePromptModel(read, Small.Backbone, "ImagePath"),
             loaded = Reloaded(rebuilt);
@@ -57,7 +57,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     public void Names_that_were_trained_keep_their_rows_and_new_ones_have_none()
     {
         using DplTransformer trained = Fit(_ => { });
-        DplPrompts prompts = trained.ExportPrompts();
+        ExportedPrompts prompts = trained.ExportPrompts();
         string kept = trained.ClassNames[1];
         using DplTransformer mixed = trained.WithClasses(["orange", kept]),
             fresh = trained.WithClasses(["orange", "grey"]);
@@ -92,9 +92,9 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     {
         using var folder = new TemporaryFolder();
         using DplTransformer trained = Fit(_ => { });
-        DplPrompts prompts = trained.ExportPrompts();
+        ExportedPrompts prompts = trained.ExportPrompts();
         (prompts with { ClassNames = [trained.ClassNames[2], "grey"] }).Save(folder.File("some.safetensors"));
-        DplPrompts read = DplPrompts.Load(folder.File("some.safetensors"));
+        ExportedPrompts read = ExportedPrompts.Load(folder.File("some.safetensors"));
         Assert.Equal(Row(prompts.TaskResidual!, 2), Row(read.TaskResidual!, 0));
         Assert.All(Row(read.TaskResidual!, 1), value => Assert.Equal(0, value));
     }
@@ -103,7 +103,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     public void A_residual_of_another_shape_or_without_numbers_is_refused()
     {
         using DplTransformer trained = Fit(_ => { });
-        DplPrompts prompts = trained.ExportPrompts();
+        ExportedPrompts prompts = trained.ExportPrompts();
         int width = (int)Small.Backbone.Config.EmbeddingWidth;
         var infinite = new float[3, width];
         infinite[1, 1] = float.PositiveInfinity;
@@ -141,7 +141,7 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
         using DplTransformer mixture = Fit(o =>
         {
             o.Configuration = null;
-            (o.Search.CandidateLengths, o.Search.Epochs, o.Search.Result) = ([0, 1, 3], 2, DplSearchResult.Mixture);
+            (o.Search.CandidateLengths, o.Search.Epochs, o.Search.Result) = ([0, 1, 3], 2, SearchResult.Mixture);
             (o.Search.Compare, o.Validation.RowsPerClass) = (false, 2);
         });
         Assert.NotNull(mixture.Mixture);

@@ -25,7 +25,7 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
             })
             .Fit(Load(images.Train), first);
         Assert.Equal(first.Configuration, again.Configuration);
-        DplPrompts before = first.ExportPrompts(),
+        ExportedPrompts before = first.ExportPrompts(),
             after = again.ExportPrompts();
         Assert.Equal(before.Text, after.Text);
         Assert.Equal(before.Image, after.Image);
@@ -139,7 +139,7 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
     }
 
     private static void WithContext(DplTrainer.Options options, bool context) =>
-        options.Design.Context = context ? new DplContext { Length = 2 } : null;
+        options.Design.Context = context ? new PromptContext { Length = 2 } : null;
 
     private float[][] Scores(DplTransformer model) => [.. model.Transform(Load(images.Test)).GetColumn<float[]>("Score")];
 

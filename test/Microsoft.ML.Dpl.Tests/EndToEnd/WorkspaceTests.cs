@@ -123,7 +123,7 @@ public sealed class WorkspaceTests
         Assert.NotNull(Try(99, byToken: false));
         Assert.Empty(Checkpoints);
         Assert.NotNull(Try(99, byToken: false, o => o.Progress = reports));
-        Assert.Equal((DplStage.Search, 1, 1), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
+        Assert.Equal((FitStage.Search, 1, 1), (reports.Seen[0].Stage, reports.Seen[0].Epoch, reports.Seen[0].Step));
     }
 
     [Fact]
@@ -131,10 +131,10 @@ public sealed class WorkspaceTests
     {
         using var source = new CancellationTokenSource();
         DplTrainer.Options options = ResumableFit.Options(_small.Backbone, Workspace);
-        (options.OnCancel, options.CancellationToken) = (DplInterruption.ReturnBest, source.Token);
+        (options.OnCancel, options.CancellationToken) = (InterruptionBehavior.ReturnBest, source.Token);
         options.Progress = new ProgressRecorder(r =>
         {
-            if (r is { Stage: DplStage.Training, Epoch: 2, Step: 2 })
+            if (r is { Stage: FitStage.Training, Epoch: 2, Step: 2 })
                 source.Cancel();
         });
         using (DplTransformer cut = ResumableFit.Fit(_mlContext, options, _images.Train))

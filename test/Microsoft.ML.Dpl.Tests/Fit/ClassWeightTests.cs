@@ -13,7 +13,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
     [Fact]
     public void Balanced_is_inverse_frequency() =>
         Assert.Equal(
-            Scores(DplClassWeights.Balanced),
+            Scores(ClassWeights.Balanced),
             Scores(
                 new Dictionary<string, double>
                 {
@@ -39,7 +39,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
                 }
             )
         );
-        Assert.NotEqual(none, Scores(DplClassWeights.Balanced));
+        Assert.NotEqual(none, Scores(ClassWeights.Balanced));
         // A class that is not named has a weight of 1.
         Assert.Equal(
             Scores(new Dictionary<string, double> { ["red"] = 4 }),
@@ -56,7 +56,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
 
     [Fact]
     public void Classes_of_equal_size_are_balanced_already() =>
-        Assert.Equal(Scores(null, images.Train), Scores(DplClassWeights.Balanced, images.Train));
+        Assert.Equal(Scores(null, images.Train), Scores(ClassWeights.Balanced, images.Train));
 
     [Fact]
     public void A_heavier_class_becomes_more_probable()
@@ -71,14 +71,14 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
     [Fact]
     public void The_search_uses_them_in_both_of_its_steps()
     {
-        DplSearchEpoch First(DplClassWeights? weights)
+        SearchEpoch First(ClassWeights? weights)
         {
             using DplTransformer transformer = Fit(weights, Unequal, o =>
                 (o.Configuration, o.Search.Epochs, o.Training.Epochs, o.Validation.RowsPerClass) = (null, 1, 1, 2)
             );
             return transformer.SearchReport!.Epochs[0];
         }
-        DplSearchEpoch none = First(null),
+        SearchEpoch none = First(null),
             weighted = First(new Dictionary<string, double> { ["blue"] = 9 });
         Assert.NotEqual(none.TrainLoss, weighted.TrainLoss);
         Assert.NotEqual(none.ValidationLoss, weighted.ValidationLoss);
@@ -103,16 +103,16 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
     public void Weights_must_be_above_zero_and_finite(double weight) =>
         Assert.Contains(
             "'red'",
-            Assert.Throws<ArgumentException>(() => new DplClassWeights(new Dictionary<string, double> { ["red"] = weight })).Message
+            Assert.Throws<ArgumentException>(() => new ClassWeights(new Dictionary<string, double> { ["red"] = weight })).Message
         );
 
-    private float[][] Scores(DplClassWeights? weights, IReadOnlyList<LabelledImage>? rows = null)
+    private float[][] Scores(ClassWeights? weights, IReadOnlyList<LabelledImage>? rows = null)
     {
         using DplTransformer transformer = Fit(weights, rows ?? Unequal);
         return [.. transformer.Transform(_mlContext.Data.LoadFromEnumerable(images.Test)).GetColumn<float[]>("Score")];
     }
 
-    private DplTransformer Fit(DplClassWeights? weights, IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null)
+    private DplTransformer Fit(ClassWeights? weights, IReadOnlyList<LabelledImage> rows, Action<DplTrainer.Options>? change = null)
     {
         var options = new DplTrainer.Options
         {

@@ -17,7 +17,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
             Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 4,
                 LearningRate = Ruinous,
             },
@@ -27,8 +27,8 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     public void Training_stops_with_place_rows_cause_and_remedy()
     {
         var reports = new ProgressRecorder();
-        var e = Assert.Throws<DplDivergedException>(() => Fit(o => o.Progress = reports));
-        Assert.Equal((DplStage.Training, 2, 2), (e.Stage, e.Epoch, e.Step));
+        var e = Assert.Throws<DivergedException>(() => Fit(o => o.Progress = reports));
+        Assert.Equal((FitStage.Training, 2, 2), (e.Stage, e.Epoch, e.Step));
         Assert.Equal(4, reports.Seen.Count);
         Assert.All(reports.Seen, report => Assert.True(double.IsFinite(report.TrainLoss)));
         Assert.Equal(6, e.Rows.Count);
@@ -43,14 +43,14 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void Images_without_a_path_are_named_by_row()
     {
-        var e = Assert.Throws<DplDivergedException>(() => Fit(o => o.ImageColumnName = "ImageBytes"));
+        var e = Assert.Throws<DivergedException>(() => Fit(o => o.ImageColumnName = "ImageBytes"));
         Assert.Contains($"training rows {string.Join(", ", e.Rows)}, counted from 0", e.Message);
     }
 
     [Fact]
     public void The_prompts_of_the_last_good_epoch_can_be_returned_and_the_zip_says_so()
     {
-        using DplTransformer diverged = Fit(o => o.OnDivergence = DplInterruption.ReturnBest),
+        using DplTransformer diverged = Fit(o => o.OnDivergence = InterruptionBehavior.ReturnBest),
             good = Fit(o => o.Training.Epochs = 1);
         Assert.True(diverged.HasDiverged);
         Assert.False(diverged.WasCancelled);
@@ -73,7 +73,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     {
         var reports = new ProgressRecorder();
         using DplTransformer diverged = Fit(o =>
-            (o.OnDivergence, o.Validation.RowsPerClass, o.Progress) = (DplInterruption.ReturnBest, 2, reports)
+            (o.OnDivergence, o.Validation.RowsPerClass, o.Progress) = (InterruptionBehavior.ReturnBest, 2, reports)
         );
         using DplTransformer good = Fit(o => (o.Training.Epochs, o.Validation.RowsPerClass) = (1, 2));
         Assert.True(diverged.HasDiverged);
@@ -86,16 +86,16 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     public void The_last_steps_prompts_are_tried_before_they_are_returned()
     {
         static void OneStep(DplTrainer.Options o) => (o.Training.BatchSize, o.Training.Epochs) = (18, 2);
-        var e = Assert.Throws<DplDivergedException>(() => Fit(OneStep));
+        var e = Assert.Throws<DivergedException>(() => Fit(OneStep));
         Assert.Contains("after the last step of training", e.Message);
         using DplTransformer diverged = Fit(o =>
         {
             OneStep(o);
-            o.OnDivergence = DplInterruption.ReturnBest;
+            o.OnDivergence = InterruptionBehavior.ReturnBest;
         });
         Assert.True(diverged.HasDiverged);
         Assert.All(Scores(diverged), row => Assert.Equal(1, row.Sum(), 1e-4));
-        var validated = Assert.Throws<DplDivergedException>(() =>
+        var validated = Assert.Throws<DivergedException>(() =>
             Fit(o =>
             {
                 OneStep(o);
@@ -119,8 +119,8 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
                 o.Training.LearningRate,
                 o.Validation.RowsPerClass
             ) = (null, [0, 1, 3], 4, Ruinous, 0.02, 2);
-        var e = Assert.Throws<DplDivergedException>(() => Fit(Search));
-        Assert.Equal((DplStage.Search, 2), (e.Stage, e.Epoch));
+        var e = Assert.Throws<DivergedException>(() => Fit(Search));
+        Assert.Equal((FitStage.Search, 2), (e.Stage, e.Epoch));
         Assert.Contains("Search.LearningRate is 1e+37", e.Message);
         Assert.Contains("Search.AlphaLearningRate is", e.Message);
         // Rows set aside are counted in the training data.
@@ -130,13 +130,13 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         using DplTransformer diverged = Fit(o =>
         {
             Search(o);
-            o.OnDivergence = DplInterruption.ReturnBest;
+            o.OnDivergence = InterruptionBehavior.ReturnBest;
         });
         using var source = new CancellationTokenSource();
         using DplTransformer cancelled = Fit(o =>
         {
             Search(o);
-            (o.OnCancel, o.CancellationToken) = (DplInterruption.ReturnBest, source.Token);
+            (o.OnCancel, o.CancellationToken) = (InterruptionBehavior.ReturnBest, source.Token);
             o.Progress = new ProgressRecorder(r =>
             {
                 if (r.EndedEpoch is not null)
@@ -154,13 +154,13 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     {
         void Distilled(DplTrainer.Options o) =>
             (o.Configuration, o.Search.CandidateLengths, o.Search.Epochs, o.Training.DistillationWeight) = (null, [0, 1], 1, 3e38);
-        var e = Assert.Throws<DplDivergedException>(() => Fit(Distilled));
-        Assert.Equal((DplStage.Training, 1, 1), (e.Stage, e.Epoch, e.Step));
+        var e = Assert.Throws<DivergedException>(() => Fit(Distilled));
+        Assert.Equal((FitStage.Training, 1, 1), (e.Stage, e.Epoch, e.Step));
         Assert.Contains("Training.DistillationWeight, which is 3e+38", e.Message);
         using DplTransformer diverged = Fit(o =>
         {
             Distilled(o);
-            o.OnDivergence = DplInterruption.ReturnBest;
+            o.OnDivergence = InterruptionBehavior.ReturnBest;
         });
         Assert.True(diverged.HasDiverged);
         Assert.All(Scores(diverged), row => Assert.Equal(1, row.Sum(), 1e-4));
@@ -175,14 +175,14 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         string workspace = folder.File("workspace");
         void Kept(DplTrainer.Options o) =>
             (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (workspace, TimeSpan.FromMinutes(minutes));
-        string message = Assert.Throws<DplDivergedException>(() => Fit(Kept)).Message;
+        string message = Assert.Throws<DivergedException>(() => Fit(Kept)).Message;
         Assert.Contains($"The checkpoints in '{workspace}' stay", message);
         Assert.Equal(2, Directory.GetFiles(workspace, "checkpoint-*").Length);
         var reports = new ProgressRecorder();
         using DplTransformer diverged = Fit(o =>
         {
             Kept(o);
-            (o.OnDivergence, o.Progress) = (DplInterruption.ReturnBest, reports);
+            (o.OnDivergence, o.Progress) = (InterruptionBehavior.ReturnBest, reports);
         });
         using DplTransformer good = Fit(o => o.Training.Epochs = 1);
         Assert.DoesNotContain(reports.Seen, report => report.Epoch == 1);
@@ -213,18 +213,18 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
             Search(o);
             (o.Compute.WorkspacePath, o.Compute.CheckpointInterval) = (folder.File("workspace"), TimeSpan.FromMinutes(minutes));
         }
-        var e = Assert.Throws<DplDivergedException>(() => Fit(Kept));
-        Assert.Equal((DplStage.Search, 2), (e.Stage, e.Epoch));
+        var e = Assert.Throws<DivergedException>(() => Fit(Kept));
+        Assert.Equal((FitStage.Search, 2), (e.Stage, e.Epoch));
         var reports = new ProgressRecorder();
         using DplTransformer again = Fit(o =>
         {
             Kept(o);
-            (o.OnDivergence, o.Progress) = (DplInterruption.ReturnBest, reports);
+            (o.OnDivergence, o.Progress) = (InterruptionBehavior.ReturnBest, reports);
         });
         using DplTransformer atOnce = Fit(o =>
         {
             Search(o);
-            o.OnDivergence = DplInterruption.ReturnBest;
+            o.OnDivergence = InterruptionBehavior.ReturnBest;
         });
         Assert.DoesNotContain(reports.Seen, report => report.Epoch == 1);
         Assert.True(again.HasDiverged);
@@ -250,7 +250,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
                         }
                 ),
         ];
-        var e = Assert.Throws<DplDivergedException>(() =>
+        var e = Assert.Throws<DivergedException>(() =>
             Fit(o => (o.ExampleWeightColumnName, o.Training.BatchSize) = ("Weight", rows.Length), rows)
         );
         Assert.Contains("The likely cause is a weight: one of these rows counts 72 times", e.Message);
@@ -275,12 +275,12 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         ClipBackbone overflowing = Changed(folder, "vision_model.encoder.layers.0.mlp.fc1.weight", values =>
             values / values.abs().max() * 1e38
         );
-        var e = Assert.Throws<DplDivergedException>(() => Fit(o => o.Backbone = overflowing));
+        var e = Assert.Throws<DivergedException>(() => Fit(o => o.Backbone = overflowing));
         Assert.Equal((1, 1), (e.Epoch, e.Step));
         Assert.Contains("No step had been taken, so it is not the learning rate", e.Message);
         Assert.DoesNotContain("OnDivergence", e.Message);
-        Assert.Throws<DplDivergedException>(() => Fit(o => (o.Backbone, o.OnDivergence) = (overflowing, DplInterruption.ReturnBest)));
-        Assert.Throws<DplDivergedException>(() =>
+        Assert.Throws<DivergedException>(() => Fit(o => (o.Backbone, o.OnDivergence) = (overflowing, InterruptionBehavior.ReturnBest)));
+        Assert.Throws<DivergedException>(() =>
             Fit(o => (o.Backbone, o.Configuration, o.Validation.RowsPerClass) = (overflowing, PromptConfiguration.ZeroShot(overflowing), 1))
         );
     }
@@ -316,7 +316,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     public void An_unknown_choice_is_refused_by_name() =>
         Assert.Contains(
             "OnDivergence is 7",
-            Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (DplInterruption)7)).Message
+            Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (InterruptionBehavior)7)).Message
         );
 
     /// <summary>The small CLIP with one tensor changed.</summary>

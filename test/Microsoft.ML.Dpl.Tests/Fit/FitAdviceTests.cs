@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Tests.Fit;
 public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common =>
-        new() { Search = { CandidateLengths = [0, 1], Epochs = 3 }, Training = { Recipe = DplRecipe.Paper, Epochs = 3 } };
+        new() { Search = { CandidateLengths = [0, 1], Epochs = 3 }, Training = { Recipe = TrainingRecipe.Paper, Epochs = 3 } };
 
     [Fact]
     public void An_ordinary_fit_is_not_warned_of()
@@ -64,7 +64,7 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
                 o =>
                 {
                     Given(o);
-                    o.Training.ClassWeights = DplClassWeights.Balanced;
+                    o.Training.ClassWeights = ClassWeights.Balanced;
                 },
                 rows
             )

@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
 /// <summary>Keeps every report, then does something with it.</summary>
-internal sealed class ProgressRecorder(Action<DplProgress>? then = null) : IProgress<DplProgress>
+internal sealed class ProgressRecorder(Action<FitProgress>? then = null) : IProgress<FitProgress>
 {
-    public List<DplProgress> Seen { get; } = [];
+    public List<FitProgress> Seen { get; } = [];
 
-    public void Report(DplProgress value)
+    public void Report(FitProgress value)
     {
         Seen.Add(value);
         then?.Invoke(value);

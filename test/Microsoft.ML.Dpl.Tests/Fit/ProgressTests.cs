@@ -17,10 +17,10 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         // 18 rows, 2 of each class set aside: 12 for training, 3 batches of 4; 6 for validation.
         Assert.Equal(3 * 3 + 2 * 3, reports.Seen.Count);
         Assert.Equal(
-            Enumerable.Repeat(DplStage.Search, 9).Concat(Enumerable.Repeat(DplStage.Training, 6)),
+            Enumerable.Repeat(FitStage.Search, 9).Concat(Enumerable.Repeat(FitStage.Training, 6)),
             reports.Seen.Select(r => r.Stage)
         );
-        Assert.All(reports.Seen, r => Assert.Equal(r.Stage == DplStage.Search, r.ValidationLoss is not null));
+        Assert.All(reports.Seen, r => Assert.Equal(r.Stage == FitStage.Search, r.ValidationLoss is not null));
         Assert.Equal(2, reports.Seen.Count(r => r.ValidationAccuracy is not null));
         foreach (var stage in reports.Seen.GroupBy(r => r.Stage))
         {
@@ -47,17 +47,14 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         Assert.All(reports.Seen, r => Assert.Equal(r.Step == r.Steps, r.EndedEpoch is not null));
         foreach (var epoch in reports.Seen.GroupBy(r => (r.Stage, r.Epoch)))
         {
-            DplEpochMetrics ended = epoch.Last().EndedEpoch!;
+            EpochMetrics ended = epoch.Last().EndedEpoch!;
             Assert.Equal(epoch.Average(r => r.TrainLoss), ended.TrainLoss, 1e-12);
             Assert.Equal(epoch.Last().ValidationAccuracy, ended.ValidationAccuracy);
             Assert.NotNull(ended.ValidationLoss);
-            Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.DecidedLayers is not null);
-            Assert.Equal(epoch.Key.Stage == DplStage.Search, ended.LargestAlphaChange is not null);
+            Assert.Equal(epoch.Key.Stage == FitStage.Search, ended.DecidedLayers is not null);
+            Assert.Equal(epoch.Key.Stage == FitStage.Search, ended.LargestAlphaChange is not null);
         }
-        DplEpochMetrics[] searched =
-        [
-            .. reports.Seen.Where(r => r.Stage == DplStage.Search).Select(r => r.EndedEpoch).OfType<DplEpochMetrics>(),
-        ];
+        EpochMetrics[] searched = [.. reports.Seen.Where(r => r.Stage == FitStage.Search).Select(r => r.EndedEpoch).OfType<EpochMetrics>()];
         Assert.Equal(
             transformer.SearchReport!.Epochs.Select(e => (e.TrainLoss, e.ValidationLoss)),
             searched.Select(e => (e.TrainLoss, e.ValidationLoss!.Value))
@@ -91,9 +88,9 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
     public void A_line_tells_days_in_hours(double hours, string expected) =>
         Assert.EndsWith(
             expected,
-            new DplProgress
+            new FitProgress
             {
-                Stage = DplStage.Search,
+                Stage = FitStage.Search,
                 Epoch = 1,
                 Epochs = 2,
                 Step = 3,
@@ -108,9 +105,9 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
     [Fact]
     public void A_copy_has_every_member()
     {
-        var report = new DplProgress
+        var report = new FitProgress
         {
-            Stage = DplStage.Training,
+            Stage = FitStage.Training,
             Epoch = 1,
             Epochs = 2,
             Step = 3,
@@ -121,20 +118,20 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             ValidationAccuracy = 0.8,
             Elapsed = TimeSpan.FromSeconds(9),
             Remaining = TimeSpan.FromSeconds(10),
-            EndedEpoch = new DplEpochMetrics { TrainLoss = 11 },
+            EndedEpoch = new EpochMetrics { TrainLoss = 11 },
         };
-        Assert.All(typeof(DplProgress).GetProperties(), property =>
+        Assert.All(typeof(FitProgress).GetProperties(), property =>
         {
             object? value = property.GetValue(report);
             Assert.NotEqual(property.PropertyType.IsValueType ? Activator.CreateInstance(property.PropertyType) : null, value);
-            Assert.Equal(value, property.GetValue(new DplProgress(report)));
+            Assert.Equal(value, property.GetValue(new FitProgress(report)));
         });
     }
 
     [Theory]
-    [InlineData(DplStage.Search)]
-    [InlineData(DplStage.Training)]
-    public void A_cancelled_token_ends_the_fit_before_the_next_step(DplStage stage)
+    [InlineData(FitStage.Search)]
+    [InlineData(FitStage.Training)]
+    public void A_cancelled_token_ends_the_fit_before_the_next_step(FitStage stage)
     {
         var mlContext = new MLContext(1);
         using var source = new CancellationTokenSource();
@@ -162,7 +159,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
 
     private DplTrainer Trainer(
         MLContext mlContext,
-        IProgress<DplProgress> progress,
+        IProgress<FitProgress> progress,
         CancellationToken cancellationToken = default,
         Action<DplTrainer.Options>? change = null
     )
@@ -172,7 +169,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
-            Training = { Recipe = DplRecipe.Paper, Epochs = 2 },
+            Training = { Recipe = TrainingRecipe.Paper, Epochs = 2 },
             Validation = { RowsPerClass = 2 },
             Progress = progress,
             CancellationToken = cancellationToken,
@@ -181,7 +178,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         return mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
-    private static double LargestChange(DplSearchEpoch before, DplSearchEpoch after) =>
+    private static double LargestChange(SearchEpoch before, SearchEpoch after) =>
         before
             .TextAlphas.Concat(before.ImageAlphas)
             .SelectMany(a => a)

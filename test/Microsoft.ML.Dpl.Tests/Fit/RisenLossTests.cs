@@ -14,7 +14,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
             Configuration = PromptConfiguration.Uniform(Small.Backbone, 2),
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 5,
                 LearningRate = TooHigh,
             },
@@ -46,7 +46,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
         using var source = new CancellationTokenSource();
         using DplTransformer there = Fit(o =>
             (o.OnCancel, o.CancellationToken, o.Progress) = (
-                DplInterruption.ReturnBest,
+                InterruptionBehavior.ReturnBest,
                 source.Token,
                 new ProgressRecorder(r =>
                 {

@@ -17,7 +17,7 @@ internal sealed partial class ClipTargets
     private FuzzTarget Mixture()
     {
         using var scope = NewDisposeScope();
-        var mixture = new DplMixture(
+        var mixture = new TrainedMixture(
             [0, 1, 2],
             [
                 [0.25f, 0.25f, 0.5f],
@@ -32,10 +32,7 @@ internal sealed partial class ClipTargets
     private FuzzTarget Context()
     {
         using var scope = NewDisposeScope();
-        var context = new ContextRows(
-            new ContextLayout(2, DplContextPosition.Middle, ClassSpecific: true),
-            ones(6, _clip.Config.Text.Width)
-        );
+        var context = new ContextRows(new ContextLayout(2, ContextPosition.Middle, ClassSpecific: true), ones(6, _clip.Config.Text.Width));
         return Prompts("context", new PromptRows([null, ones(1, _clip.Config.Text.Width)], [null, null], Context: context));
     }
 

@@ -99,7 +99,7 @@ internal sealed class ExchangeTargets(string folder)
         };
     }
 
-    private static DplPrompts Prompts() =>
+    private static ExportedPrompts Prompts() =>
         new(
             [
                 new float[,]
@@ -141,7 +141,7 @@ internal sealed class ExchangeTargets(string folder)
             bytes =>
             {
                 File.WriteAllBytes(path, bytes);
-                _ = DplPrompts.Load(path).Configuration;
+                _ = ExportedPrompts.Load(path).Configuration;
             },
             typeof(InvalidDataException)
         )
@@ -176,7 +176,7 @@ internal sealed class ExchangeTargets(string folder)
                 File.WriteAllBytes(path, bytes[1..]);
                 try
                 {
-                    _ = DplPrompts.Load(whole).Configuration;
+                    _ = ExportedPrompts.Load(whole).Configuration;
                 }
                 finally
                 {

@@ -42,7 +42,7 @@ internal sealed class ModelZipTargets
         _mlContext.Knowing(ClipBackbone.FromFolder(Path.Combine(Saved, "clip")));
         ITransformer model = _mlContext.Model.Load(new MemoryStream(zip), out DataViewSchema schema);
         using DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
-        transformer.Contents = DplModelContents.WithClip;
+        transformer.Contents = ModelContents.WithClip;
         using var carrying = new MemoryStream();
         _mlContext.Model.Save(model, schema, carrying);
         return carrying.ToArray();
@@ -124,7 +124,7 @@ internal sealed class ModelZipTargets
                 try
                 {
                     // Loaded even where the check refuses it: not everyone checks.
-                    Exception? refused = Record.Exception(() => DplModelZip.Check(_path));
+                    Exception? refused = Record.Exception(() => ModelZip.Check(_path));
                     Assert.True(refused is null or InvalidDataException, $"{refused}");
                     (_mlContext.Model.Load(new MemoryStream(bytes), out _) as IDisposable)?.Dispose();
                 }
@@ -165,7 +165,7 @@ internal sealed class ModelZipTargets
                 File.WriteAllBytes(_path, bytes);
                 try
                 {
-                    _ = DplModelInfo.Read(_path);
+                    _ = ModelInfo.Read(_path);
                 }
                 catch (InvalidDataException e)
                 {

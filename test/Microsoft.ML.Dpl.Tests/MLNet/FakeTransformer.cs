@@ -58,7 +58,7 @@ internal sealed class FakeTransformer(ModelColumns columns, FakeScorer scorer, s
         );
 
     void ICanSaveModel.Save(ModelSaveContext ctx) =>
-        ModelZip.Write(
+        ModelZipFormat.Write(
             ctx,
             LoaderSignature,
             typeof(FakeTransformer).Assembly,
@@ -71,12 +71,12 @@ internal sealed class FakeTransformer(ModelColumns columns, FakeScorer scorer, s
     private static FakeTransformer Create(IHostEnvironment env, ModelLoadContext ctx) =>
         MLNetInternals.Load(env, ctx, LoaderSignature, typeof(FakeTransformer).Assembly, reader =>
         {
-            ModelColumns columns = ModelZip.ReadColumns(reader);
-            Assert.Equal("""{"fake":true}""", ModelZip.ReadDescription(reader));
+            ModelColumns columns = ModelZipFormat.ReadColumns(reader);
+            Assert.Equal("""{"fake":true}""", ModelZipFormat.ReadDescription(reader));
             _onLoad?.Invoke(reader);
             return new FakeTransformer(columns, new FakeScorer(columns.BatchSize) { Order = columns.Classes.Names })
             {
-                Payload = ModelZip.ReadStream(reader, Stream, r => r.ReadBytes(100)),
+                Payload = ModelZipFormat.ReadStream(reader, Stream, r => r.ReadBytes(100)),
             };
         });
 }

@@ -44,7 +44,7 @@ public sealed class LabelColumnTests
             Assert.Throws<InvalidOperationException>(() => Classes(Key(Text("leaf"), decomposed, composed, "leaf"))).Message
         );
         Assert.Contains("occurs twice", Assert.Throws<InvalidOperationException>(() => classes.WithNames([composed, decomposed])).Message);
-        Assert.Equal(2, new DplClassWeights(new Dictionary<string, double> { [decomposed] = 2 }).Named![composed]);
+        Assert.Equal(2, new ClassWeights(new Dictionary<string, double> { [decomposed] = 2 }).Named![composed]);
     }
 
     [Fact]

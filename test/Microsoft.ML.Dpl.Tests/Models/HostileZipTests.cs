@@ -38,10 +38,10 @@ public sealed class HostileZipTests : IDisposable
         );
         ITransformer model = _mlContext.Model.Load(Path.Combine(Saved, "model.zip"), out DataViewSchema schema);
         using DplTransformer transformer = ((IEnumerable<ITransformer>)model).OfType<DplTransformer>().Single();
-        _prompts = SavedAs(DplModelContents.PromptsOnly);
-        _whole = SavedAs(DplModelContents.WithClip);
+        _prompts = SavedAs(ModelContents.PromptsOnly);
+        _whole = SavedAs(ModelContents.WithClip);
 
-        byte[] SavedAs(DplModelContents contents)
+        byte[] SavedAs(ModelContents contents)
         {
             transformer.Contents = contents;
             using var zip = new MemoryStream();
@@ -67,13 +67,13 @@ public sealed class HostileZipTests : IDisposable
     {
         foreach (byte[] zip in (byte[][])[File.ReadAllBytes(Path.Combine(Saved, "model.zip")), _prompts, _whole])
         {
-            DplModelZip.Check(Written(zip));
+            ModelZip.Check(Written(zip));
             Load(zip).Dispose();
         }
         long unpacked = ZipBytes.Entries(_whole).Sum(entry => entry.Content.LongLength);
         string path = Written(_whole);
-        DplModelZip.Check(path, maximumBytes: unpacked);
-        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(path, maximumBytes: unpacked - 1)).Message;
+        ModelZip.Check(path, maximumBytes: unpacked);
+        string message = Assert.Throws<InvalidDataException>(() => ModelZip.Check(path, maximumBytes: unpacked - 1)).Message;
         Assert.Contains($"would unpack to {unpacked} bytes", message);
     }
 
@@ -89,7 +89,7 @@ public sealed class HostileZipTests : IDisposable
     public void An_entry_of_a_hostile_name_is_named_and_written_nowhere(string name, string reason)
     {
         byte[] zip = ZipBytes.Create([.. ZipBytes.Entries(_prompts), (name, "hostile"u8.ToArray())]);
-        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message;
+        string message = Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(zip))).Message;
         Assert.Contains(_folder.File("model.zip"), message);
         Assert.Contains($"'{name}'", message);
         Assert.Contains(reason, message);
@@ -104,7 +104,7 @@ public sealed class HostileZipTests : IDisposable
     public void A_size_that_is_only_claimed_is_refused()
     {
         byte[] zip = ZipBytes.Claiming(ZipBytes.Create(ZipBytes.Entries(_prompts)), Description, 3_000_000_000);
-        Assert.Contains($"'{Description}'", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message);
+        Assert.Contains($"'{Description}'", Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(zip))).Message);
     }
 
     /// <summary>Many names for the same compressed bytes make a small zip large (Fifield, WOOT 2019).</summary>
@@ -112,9 +112,9 @@ public sealed class HostileZipTests : IDisposable
     public void Entries_that_overlap_are_refused()
     {
         byte[] zip = ZipBytes.Create(ZipBytes.Entries(_prompts));
-        DplModelZip.Check(Written(zip));
+        ModelZip.Check(Written(zip));
         string overlapping = Written(ZipBytes.Overlapping(zip, Prompts, times: 10));
-        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(overlapping)).Message;
+        string message = Assert.Throws<InvalidDataException>(() => ModelZip.Check(overlapping)).Message;
         Assert.Contains("overlap", message);
         Assert.Contains(_folder.File("model.zip"), message);
     }
@@ -129,7 +129,7 @@ public sealed class HostileZipTests : IDisposable
                 .Select(e => e.Name == Config ? (e.Name, (byte[])[.. e.Content, .. Enumerable.Repeat((byte)' ', 20 << 20)]) : e)
         );
         Assert.InRange(bomb.Length, 1, 1 << 20);
-        Assert.Contains($"'{Config}'", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(bomb))).Message);
+        Assert.Contains($"'{Config}'", Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(bomb))).Message);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Contains("'clip.config.json' of the model zip has", Assert.IsType<InvalidDataException>(LoadError(bomb)).Message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
@@ -148,9 +148,9 @@ public sealed class HostileZipTests : IDisposable
     {
         string With(int bytes) =>
             Written(ZipBytes.Create([.. ZipBytes.Entries(_prompts), ("Other/values.bin", new byte[bytes])], CompressionLevel.SmallestSize));
-        DplModelZip.Check(With(1 << 24));
+        ModelZip.Check(With(1 << 24));
         string larger = With((1 << 24) + 1);
-        Assert.Contains("'Other/values.bin' would unpack", Assert.Throws<InvalidDataException>(() => DplModelZip.Check(larger)).Message);
+        Assert.Contains("'Other/values.bin' would unpack", Assert.Throws<InvalidDataException>(() => ModelZip.Check(larger)).Message);
     }
 
     [Fact]
@@ -184,7 +184,7 @@ public sealed class HostileZipTests : IDisposable
                 .Entries(_prompts)
                 .Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content[..^1], (byte)(e.Content[^1] ^ 1)]) : e)
         );
-        DplModelZip.Check(Written(zip));
+        ModelZip.Check(Written(zip));
         Assert.Contains("another SHA-256", Assert.IsType<InvalidDataException>(LoadError(zip)).Message);
     }
 
@@ -194,7 +194,7 @@ public sealed class HostileZipTests : IDisposable
     public void A_truncated_zip_is_named(double part)
     {
         byte[] zip = _prompts[..(int)(part * _prompts.Length)];
-        Assert.Contains(_folder.File("model.zip"), Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(zip))).Message);
+        Assert.Contains(_folder.File("model.zip"), Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(zip))).Message);
         // ML.NET opens the zip before this library is asked; its message cannot name the file.
         Assert.Contains("zip", LoadError(zip).Message);
     }
@@ -205,7 +205,7 @@ public sealed class HostileZipTests : IDisposable
     public void What_is_no_zip_is_named(string content)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(content);
-        string message = Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(bytes))).Message;
+        string message = Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(bytes))).Message;
         Assert.Contains(_folder.File("model.zip"), message);
         Assert.Contains("no zip", message);
         LoadError(bytes);
@@ -216,9 +216,9 @@ public sealed class HostileZipTests : IDisposable
     {
         Assert.Contains(
             "no model of this library",
-            Assert.Throws<InvalidDataException>(() => DplModelZip.Check(Written(ZipBytes.Create([("a.txt", [1])])))).Message
+            Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(ZipBytes.Create([("a.txt", [1])])))).Message
         );
-        Assert.Contains("absent.zip", Assert.Throws<FileNotFoundException>(() => DplModelZip.Check(_folder.File("absent.zip"))).Message);
+        Assert.Contains("absent.zip", Assert.Throws<FileNotFoundException>(() => ModelZip.Check(_folder.File("absent.zip"))).Message);
     }
 
     [Theory]

@@ -111,7 +111,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
     {
         using var drawn = new MixtureModel(_small.Backbone, [0, 1, 3]);
         drawn.Transformer.ExportPrompts().Save(_folder.File(name));
-        DplPrompts prompts = DplPrompts.Load(_folder.File(name));
+        ExportedPrompts prompts = ExportedPrompts.Load(_folder.File(name));
         Assert.Equal([0, 1, 3], prompts.Mixture!.CandidateLengths);
         Assert.Equal(drawn.Branches.Text.Weights, prompts.Mixture.TextWeights);
         Assert.Equal(drawn.Branches.Image.Weights, prompts.Mixture.ImageWeights);
@@ -123,7 +123,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
         Assert.Equal(Scores(rebuilt), Scores(loaded));
     }
 
-    public static TheoryData<string, Func<DplPrompts, DplPrompts>, string> Misfits =>
+    public static TheoryData<string, Func<ExportedPrompts, ExportedPrompts>, string> Misfits =>
         new()
         {
             { "a layer too few", p => p with { Text = [.. p.Text.Skip(1)] }, "1 text layers, but weights for 2" },
@@ -138,9 +138,9 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
 
     [Theory]
     [MemberData(nameof(Misfits))]
-    public void Prompts_that_do_not_fit_their_mixture_are_named(string what, Func<DplPrompts, DplPrompts> change, string message)
+    public void Prompts_that_do_not_fit_their_mixture_are_named(string what, Func<ExportedPrompts, ExportedPrompts> change, string message)
     {
-        DplPrompts changed = change(_model.Transformer.ExportPrompts());
+        ExportedPrompts changed = change(_model.Transformer.ExportPrompts());
         foreach (
             Action use in new Action[]
             {
@@ -181,7 +181,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
                 texts.Remove(name);
             ArrayFiles.Write(path, tensors, texts);
         }
-        InvalidDataException thrown = Assert.Throws<InvalidDataException>(() => DplPrompts.Load(path));
+        InvalidDataException thrown = Assert.Throws<InvalidDataException>(() => ExportedPrompts.Load(path));
         Assert.True(thrown.Message.Contains(message, StringComparison.Ordinal), $"{what}: {thrown.Message}");
         Assert.Contains("broken.safetensors", thrown.Message);
     }

@@ -45,19 +45,19 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
     }
 
     [Theory]
-    [InlineData(DplModelContents.PromptsOnly)]
-    [InlineData(DplModelContents.WithImageTower)]
-    [InlineData(DplModelContents.WithClip)]
-    public void It_is_the_same_after_saving_and_loading(DplModelContents contents)
+    [InlineData(ModelContents.PromptsOnly)]
+    [InlineData(ModelContents.WithImageTower)]
+    [InlineData(ModelContents.WithClip)]
+    public void It_is_the_same_after_saving_and_loading(ModelContents contents)
     {
         using var model = new MixtureModel(small.Backbone, [0, 2, 4]);
         model.Transformer.Contents = contents;
         string zip = _folder.File("model.zip");
         File.WriteAllBytes(zip, Saved(model.Transformer));
-        DplModelZip.Check(zip);
+        ModelZip.Check(zip);
         using var loaded = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Assert.Equal(Scores(model.Transformer), Scores(loaded));
-        DplMixture mixture = loaded.Mixture!;
+        TrainedMixture mixture = loaded.Mixture!;
         Assert.Equal([0, 2, 4], mixture.CandidateLengths);
         Assert.Equal(model.Branches.Text.Weights, mixture.TextWeights);
         Assert.Equal(model.Branches.Image.Weights, mixture.ImageWeights);
@@ -67,7 +67,7 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
             Assert.Equal(expected.Content, actual.Content);
         }
 
-        DplModelInfo info = DplModelInfo.Read(zip);
+        ModelInfo info = ModelInfo.Read(zip);
         Assert.Equal([0, 2, 4], info.MixtureCandidateLengths);
         Assert.Equal(loaded.Configuration, info.Configuration);
     }
@@ -105,7 +105,7 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
     public void Fixed_lengths_are_written_as_ever()
     {
         using DplTransformer fixedLengths = _mlContext.DifferentiablePromptModel(
-            new DplPrompts([new float[1, 32], null], [null, new float[2, 24], null]) { ClassNames = ["red", "blue"] },
+            new ExportedPrompts([new float[1, 32], null], [null, new float[2, 24], null]) { ClassNames = ["red", "blue"] },
             small.Backbone,
             "ImagePath"
         );
@@ -166,7 +166,7 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
     public void In_ONNX_it_takes_images_too()
     {
         using var model = new MixtureModel(small.Backbone, [0, 2, 4]);
-        using var onnx = new OnnxModel(OnnxModel.Written(model.Transformer, DplOnnxInput.Image));
+        using var onnx = new OnnxModel(OnnxModel.Written(model.Transformer, OnnxInput.Image));
         using SKBitmap decoded = SKBitmap.Decode(images.Test[0].ImagePath);
         byte[] rgb = [.. decoded.Pixels.SelectMany(pixel => new[] { pixel.Red, pixel.Green, pixel.Blue })];
         float[] actual = onnx.Score(rgb, decoded.Height, decoded.Width).Probabilities;

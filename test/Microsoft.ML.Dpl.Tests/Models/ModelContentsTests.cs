@@ -19,9 +19,9 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(DplModelContents.WithImageTower)]
-    [InlineData(DplModelContents.WithClip)]
-    public void A_zip_that_carries_CLIP_needs_no_folder(DplModelContents contents)
+    [InlineData(ModelContents.WithImageTower)]
+    [InlineData(ModelContents.WithClip)]
+    public void A_zip_that_carries_CLIP_needs_no_folder(ModelContents contents)
     {
         float[][] scores = FitAndSave("first.zip", contents);
         using (DplTransformer loaded = Load("first.zip"))
@@ -39,25 +39,25 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     [Fact]
     public void Prompts_alone_need_the_folder_and_find_it_again()
     {
-        float[][] scores = FitAndSave("prompts.zip", DplModelContents.PromptsOnly);
+        float[][] scores = FitAndSave("prompts.zip", ModelContents.PromptsOnly);
         Assert.Contains(ReasonOf("prompts.zip"), message => message.Contains("was not found", StringComparison.Ordinal));
         using var again = new TemporaryFolder();
         SmallBackbone.Write(again.FullPath, Seed);
         _mlContext.Knowing(ClipBackbone.FromFolder(again.FullPath));
         using DplTransformer loaded = Load("prompts.zip");
         Assert.Equal(scores, Scores(loaded));
-        Assert.Equal(DplModelContents.PromptsOnly, loaded.Contents);
+        Assert.Equal(ModelContents.PromptsOnly, loaded.Contents);
     }
 
     [Fact]
     public void A_loaded_model_can_be_saved_with_less_but_not_with_more()
     {
-        FitAndSave("clip.zip", DplModelContents.WithClip);
+        FitAndSave("clip.zip", ModelContents.WithClip);
         using (DplTransformer whole = Load("clip.zip"))
         {
-            whole.Contents = DplModelContents.WithImageTower;
+            whole.Contents = ModelContents.WithImageTower;
             Save(whole, "tower.zip");
-            whole.Contents = DplModelContents.PromptsOnly;
+            whole.Contents = ModelContents.PromptsOnly;
             Save(whole, "prompts.zip");
         }
         Assert.InRange(Size("prompts.zip"), 1, Size("tower.zip") - 1);
@@ -65,10 +65,10 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         using DplTransformer tower = Load("tower.zip");
         Assert.Contains(
             "image tower only",
-            Assert.Throws<InvalidOperationException>(() => tower.Contents = DplModelContents.WithClip).Message
+            Assert.Throws<InvalidOperationException>(() => tower.Contents = ModelContents.WithClip).Message
         );
-        Assert.Throws<ArgumentOutOfRangeException>(() => tower.Contents = (DplModelContents)7);
-        Assert.Equal(DplModelContents.WithImageTower, tower.Contents);
+        Assert.Throws<ArgumentOutOfRangeException>(() => tower.Contents = (ModelContents)7);
+        Assert.Equal(ModelContents.WithImageTower, tower.Contents);
     }
 
     [Fact]
@@ -76,8 +76,8 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     {
         string[] names = ["orange", "light_blue", "pink"];
         float[][] expected = [];
-        IReadOnlyList<DplPromptRowWords> words = [];
-        FitAndSave("clip.zip", DplModelContents.WithClip, trained =>
+        IReadOnlyList<PromptRowWords> words = [];
+        FitAndSave("clip.zip", ModelContents.WithClip, trained =>
         {
             using DplTransformer withNew = trained.WithClasses(names);
             (expected, words) = (Scores(withNew), trained.NearestWords(0, 3));
@@ -87,25 +87,25 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         DplTransformer other = loaded.WithClasses(names);
         loaded.Dispose();
         Assert.Equal(expected, Scores(other));
-        Assert.Equal(DplModelContents.WithClip, other.Contents);
-        using (DplTransformer fitted = Fit(other.Backbone, DplModelContents.PromptsOnly))
+        Assert.Equal(ModelContents.WithClip, other.Contents);
+        using (DplTransformer fitted = Fit(other.Backbone, ModelContents.PromptsOnly))
             Assert.Equal(Scores(fitted).Length, images.Test.Count);
         ClipBackbone backbone = other.Backbone;
         other.Dispose();
-        Assert.Contains("was disposed", Assert.Throws<IOException>(() => Fit(backbone, DplModelContents.PromptsOnly)).Message);
+        Assert.Contains("was disposed", Assert.Throws<IOException>(() => Fit(backbone, ModelContents.PromptsOnly)).Message);
     }
 
     [Fact]
     public void The_image_tower_alone_says_what_it_lacks()
     {
-        FitAndSave("tower.zip", DplModelContents.WithImageTower);
+        FitAndSave("tower.zip", ModelContents.WithImageTower);
         using DplTransformer loaded = Load("tower.zip");
         foreach (Action action in new Action[] { () => loaded.WithClasses(["a", "b"]), () => loaded.NearestWords(0, 1) })
             Assert.Contains("image tower only", Assert.Throws<InvalidOperationException>(action).Message);
         Assert.False(loaded.Backbone.HasTextTower);
         Assert.Contains(
             "image tower only",
-            Assert.Throws<ArgumentException>(() => Fit(loaded.Backbone, DplModelContents.PromptsOnly)).Message
+            Assert.Throws<ArgumentException>(() => Fit(loaded.Backbone, ModelContents.PromptsOnly)).Message
         );
     }
 
@@ -118,7 +118,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     [InlineData("clip.text.safetensors")]
     public void A_missing_or_damaged_entry_is_named(string name)
     {
-        FitAndSave("whole.zip", DplModelContents.WithClip);
+        FitAndSave("whole.zip", ModelContents.WithClip);
         Change("whole.zip", "missing.zip", name, _ => null);
         Change("whole.zip", "garbage.zip", name, all => [.. all.Select(b => (byte)~b)]);
         Assert.Contains(ReasonOf("missing.zip"), message => message.Contains($"no entry '{name}'", StringComparison.Ordinal));
@@ -140,7 +140,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     [Fact]
     public void Weights_of_another_shape_are_refused_before_they_are_read()
     {
-        FitAndSave("whole.zip", DplModelContents.WithImageTower);
+        FitAndSave("whole.zip", ModelContents.WithImageTower);
         Change("whole.zip", "other.zip", "clip.config.json", json =>
             System.Text.Encoding.UTF8.GetBytes(
                 System.Text.Encoding.UTF8.GetString(json).Replace("\"projection_dim\": ", "\"projection_dim\": 1", StringComparison.Ordinal)
@@ -154,7 +154,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     [Fact]
     public void Loading_and_disposing_leaves_no_tensor_behind()
     {
-        FitAndSave("clip.zip", DplModelContents.WithClip);
+        FitAndSave("clip.zip", ModelContents.WithClip);
         Change("clip.zip", "short.zip", "clip.text.safetensors", all => all[..^5]);
         LoadScoreDispose();
         GC.Collect();
@@ -177,7 +177,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
     }
 
     /// <summary>Trains on a CLIP whose folder is deleted afterwards. Returns the scores that the saved model gave.</summary>
-    private float[][] FitAndSave(string zip, DplModelContents contents, Action<DplTransformer>? use = null)
+    private float[][] FitAndSave(string zip, ModelContents contents, Action<DplTransformer>? use = null)
     {
         using var clip = new TemporaryFolder();
         SmallBackbone.Write(clip.FullPath, Seed);
@@ -187,7 +187,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         return Scores(trained);
     }
 
-    private DplTransformer Fit(ClipBackbone backbone, DplModelContents contents)
+    private DplTransformer Fit(ClipBackbone backbone, ModelContents contents)
     {
         var options = new DplTrainer.Options
         {

@@ -36,13 +36,13 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
             mlContext.Model.Save(model, train.Schema, zip);
             (model as IDisposable)?.Dispose();
         }
-        DplModelInfo info = DplModelInfo.Read(zip);
+        ModelInfo info = ModelInfo.Read(zip);
         Assert.Equal(["blue", "green", "red"], info.ClassNames!.Order(StringComparer.Ordinal));
         Assert.Equal(sha256, info.BackboneSha256);
         Assert.Equal("a {}.", info.Template);
         Assert.True(info.Configuration.IsZeroShot);
         Assert.Null(info.Search);
-        Assert.Equal(DplModelContents.PromptsOnly, info.Contents);
+        Assert.Equal(ModelContents.PromptsOnly, info.Contents);
         Assert.Contains(info.Entries, entry => entry is { Name: "prompts.safetensors", Bytes: > 0 });
         Assert.NotNull(info.MLNetVersion);
         Assert.Equal((false, false, 178_956_970L), (info.HasDiverged, info.ApplyExifOrientation, info.MaxImagePixels));
@@ -66,7 +66,7 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
         foreach (byte[] bytes in damaged)
         {
             File.WriteAllBytes(zip, bytes);
-            Assert.Contains(zip, Assert.Throws<InvalidDataException>(() => DplModelInfo.Read(zip)).Message);
+            Assert.Contains(zip, Assert.Throws<InvalidDataException>(() => ModelInfo.Read(zip)).Message);
         }
     }
 
@@ -79,6 +79,6 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
         File.WriteAllText(text, "no zip");
         using (System.IO.Compression.ZipFile.Open(empty, System.IO.Compression.ZipArchiveMode.Create)) { }
         foreach (string path in new[] { text, empty })
-            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => DplModelInfo.Read(path)).Message);
+            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => ModelInfo.Read(path)).Message);
     }
 }

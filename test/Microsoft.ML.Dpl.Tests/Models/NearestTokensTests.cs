@@ -28,8 +28,8 @@ public sealed class NearestTokensTests
                     { 1, 0 },
                 }
             );
-        Assert.Equal([(2, 1f), (3, 2f)], NearestTokens.Find(rows, embeddings, [0, 1, 2, 3], 2, DplWordDistance.Euclidean)[0]);
-        (int Id, float Distance)[] cosine = NearestTokens.Find(rows, embeddings, [0, 1, 2, 3], 4, DplWordDistance.Cosine)[0];
+        Assert.Equal([(2, 1f), (3, 2f)], NearestTokens.Find(rows, embeddings, [0, 1, 2, 3], 2, WordDistance.Euclidean)[0]);
+        (int Id, float Distance)[] cosine = NearestTokens.Find(rows, embeddings, [0, 1, 2, 3], 4, WordDistance.Cosine)[0];
         Assert.Equal([0, 2, 1, 3], cosine.Select(c => c.Id));
         Assert.Equal([0, 1 - Math.Sqrt(0.5), 1, 2], cosine.Select(c => (double)c.Distance), (a, b) => Math.Abs(a - b) < 1e-6);
     }
@@ -49,7 +49,7 @@ public sealed class NearestTokensTests
         );
         Assert.Equal(
             [1, 3],
-            NearestTokens.Find(embeddings.narrow(0, 0, 1), embeddings, [1, 3], 2, DplWordDistance.Euclidean)[0].Select(n => n.Id)
+            NearestTokens.Find(embeddings.narrow(0, 0, 1), embeddings, [1, 3], 2, WordDistance.Euclidean)[0].Select(n => n.Id)
         );
     }
 }

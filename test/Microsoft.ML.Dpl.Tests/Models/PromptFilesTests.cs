@@ -25,7 +25,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     {
         using DplTransformer trained = Searched(keyLabel);
         trained.ExportPrompts().Save(_folder.File(name));
-        DplPrompts prompts = DplPrompts.Load(_folder.File(name));
+        ExportedPrompts prompts = ExportedPrompts.Load(_folder.File(name));
         Assert.Equal(trained.Configuration, prompts.Configuration);
         Assert.Equal(trained.Template, prompts.Template);
         Assert.Equal(small.Backbone.Sha256, prompts.BackboneSha256);
@@ -45,7 +45,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         zip.Position = 0;
         using var loaded = (DplTransformer)new MLContext().Knowing(small.Backbone).Model.Load(zip, out _);
         Assert.Equal(before.GetColumn<float[]>("Score"), loaded.Transform(Test).GetColumn<float[]>("Score"));
-        DplPrompts again = loaded.ExportPrompts();
+        ExportedPrompts again = loaded.ExportPrompts();
         for (int layer = 0; layer < prompts.Text.Count; layer++)
             Assert.Equal(prompts.Text[layer], again.Text[layer]);
         for (int layer = 0; layer < prompts.Image.Count; layer++)
@@ -57,7 +57,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     public void Changed_prompts_make_another_model_and_other_classes_too()
     {
         using DplTransformer trained = Trained();
-        DplPrompts prompts = trained.ExportPrompts();
+        ExportedPrompts prompts = trained.ExportPrompts();
         float[,] first = (float[,])prompts.Text[0]!.Clone();
         for (int column = 0; column < first.GetLength(1); column++)
             first[0, column] += 5;
@@ -96,11 +96,11 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
                 }
             );
         }
-        DplPrompts prompts = DplPrompts.Load(_folder.File("python.safetensors"));
+        ExportedPrompts prompts = ExportedPrompts.Load(_folder.File("python.safetensors"));
         Assert.Equal("text 0 2 | image 1", prompts.Configuration.ToString());
         Assert.Null(prompts.ClassNames);
         Assert.Contains(
-            nameof(DplPrompts.ClassNames),
+            nameof(ExportedPrompts.ClassNames),
             Assert.Throws<ArgumentException>(() => _mlContext.DifferentiablePromptModel(prompts, small.Backbone)).Message
         );
         using DplTransformer model = _mlContext.DifferentiablePromptModel(
@@ -123,15 +123,15 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         SmallBackbone.Write(folder.FullPath, seed: 8);
         ClipBackbone other = ClipBackbone.Open(folder.FullPath);
         using DplTransformer trained = Trained();
-        DplPrompts prompts = trained.ExportPrompts();
+        ExportedPrompts prompts = trained.ExportPrompts();
         ArgumentException thrown = Assert.Throws<ArgumentException>(() => _mlContext.DifferentiablePromptModel(prompts, other));
         Assert.Contains(small.Backbone.Sha256, thrown.Message);
-        Assert.Contains(nameof(DplPrompts.BackboneSha256), thrown.Message);
+        Assert.Contains(nameof(ExportedPrompts.BackboneSha256), thrown.Message);
         using DplTransformer carried = _mlContext.DifferentiablePromptModel(prompts with { BackboneSha256 = null }, other, "ImagePath");
         Assert.Equal(trained.Configuration, carried.Configuration);
     }
 
-    public static TheoryData<string, Func<DplPrompts, DplPrompts>, string> Misfits =>
+    public static TheoryData<string, Func<ExportedPrompts, ExportedPrompts>, string> Misfits =>
         new()
         {
             { "too many layers", p => p with { Text = [.. p.Text, null] }, "text layers" },
@@ -149,7 +149,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
 
     [Theory]
     [MemberData(nameof(Misfits))]
-    public void What_does_not_fit_is_named(string what, Func<DplPrompts, DplPrompts> change, string message)
+    public void What_does_not_fit_is_named(string what, Func<ExportedPrompts, ExportedPrompts> change, string message)
     {
         using DplTransformer trained = Trained();
         ArgumentException thrown = Assert.Throws<ArgumentException>(() =>
@@ -191,7 +191,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
             var texts = text.Split('=') is [var name, var value] ? new Dictionary<string, string> { [name] = value } : [];
             ArrayFiles.Write(_folder.File("broken.safetensors"), tensors, texts);
         }
-        InvalidDataException thrown = Assert.Throws<InvalidDataException>(() => DplPrompts.Load(_folder.File("broken.safetensors")));
+        InvalidDataException thrown = Assert.Throws<InvalidDataException>(() => ExportedPrompts.Load(_folder.File("broken.safetensors")));
         Assert.True(
             thrown.Message.Contains(message, StringComparison.Ordinal)
                 && thrown.Message.Contains("broken.safetensors", StringComparison.Ordinal),
@@ -214,10 +214,16 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         }
         Assert.Contains(
             "same layer",
-            Assert.Throws<InvalidDataException>(() => DplPrompts.Load(Written("text.0", "prompts.text.0"))).Message
+            Assert.Throws<InvalidDataException>(() => ExportedPrompts.Load(Written("text.0", "prompts.text.0"))).Message
         );
-        Assert.Contains("same layer", Assert.Throws<InvalidDataException>(() => DplPrompts.Load(Written("text.7", "text.07"))).Message);
-        Assert.Contains("layer 2000000000", Assert.Throws<InvalidDataException>(() => DplPrompts.Load(Written("text.2000000000"))).Message);
+        Assert.Contains(
+            "same layer",
+            Assert.Throws<InvalidDataException>(() => ExportedPrompts.Load(Written("text.7", "text.07"))).Message
+        );
+        Assert.Contains(
+            "layer 2000000000",
+            Assert.Throws<InvalidDataException>(() => ExportedPrompts.Load(Written("text.2000000000"))).Message
+        );
     }
 
     /// <summary>The reference's chosen subnet, in its own names.</summary>
@@ -227,7 +233,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     public void Golden_prompts_are_read_as_they_are(string caseName)
     {
         using var golden = new GoldenCase(caseName);
-        DplPrompts prompts = DplPrompts.Load(Path.Combine(golden.Folder, "subnet.safetensors"));
+        ExportedPrompts prompts = ExportedPrompts.Load(Path.Combine(golden.Folder, "subnet.safetensors"));
         foreach (var (branch, layers) in new[] { ("text", prompts.Text), ("image", prompts.Image) })
         {
             int[] lengths = golden.Numbers("subnet", $"{branch}_lengths");
@@ -268,7 +274,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
             ImageColumnName = "ImagePath",
             Training =
             {
-                Recipe = DplRecipe.Paper,
+                Recipe = TrainingRecipe.Paper,
                 Epochs = 1,
                 BatchSize = 6,
             },

@@ -29,12 +29,12 @@ public sealed class ContextTests : IDisposable
         _scope.Dispose();
     }
 
-    public static TheoryData<DplContextPosition, bool, int[]> Cases
+    public static TheoryData<ContextPosition, bool, int[]> Cases
     {
         get
         {
-            var cases = new TheoryData<DplContextPosition, bool, int[]>();
-            foreach (DplContextPosition position in Enum.GetValues<DplContextPosition>())
+            var cases = new TheoryData<ContextPosition, bool, int[]>();
+            foreach (ContextPosition position in Enum.GetValues<ContextPosition>())
             foreach (bool isSpecific in (bool[])[false, true])
             foreach (
                 int[] lengths in (int[][])
@@ -51,7 +51,7 @@ public sealed class ContextTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Texts_that_share_are_computed_as_if_they_did_not(DplContextPosition position, bool isSpecific, int[] lengths)
+    public void Texts_that_share_are_computed_as_if_they_did_not(ContextPosition position, bool isSpecific, int[] lengths)
     {
         var layout = new ContextLayout(Length, position, isSpecific);
         int[][] arranged = [.. _texts.Select((text, k) => layout.Arrange(text, Math.Min(2, text.Length - 2), k))];
@@ -98,7 +98,7 @@ public sealed class ContextTests : IDisposable
     public void A_context_and_its_texts_go_together()
     {
         using var plain = new ClassTexts(_texts, _clip.Text);
-        using var context = new InputContext(new ContextLayout(1, DplContextPosition.End, false), randn(1, _clip.Config.Text.Width), CPU);
+        using var context = new InputContext(new ContextLayout(1, ContextPosition.End, false), randn(1, _clip.Config.Text.Width), CPU);
         var branch = new ContextBranch(new PlainBranch(_clip.Config.Text.Layers), context);
         Assert.Throws<ArgumentException>(() => new TextTower(_clip.Text).UnitFeatures(plain, branch));
         int[][] arranged = [.. _texts.Select((text, k) => context.Layout.Arrange(text, 1, k))];

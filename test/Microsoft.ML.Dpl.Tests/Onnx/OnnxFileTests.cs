@@ -32,15 +32,15 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
             stream.WriteByte(9);
         }
         Assert.Equal((byte[])[7, .. first, 9], File.ReadAllBytes(_folder.File("within.bin")));
-        trained.SaveAsOnnx(path, DplOnnxInput.Image);
+        trained.SaveAsOnnx(path, OnnxInput.Image);
         Assert.NotEqual(first, File.ReadAllBytes(path));
         Assert.Equal(["model.onnx"], Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!).Select(entry => Path.GetFileName(entry)));
     }
 
     [Theory]
-    [InlineData(DplOnnxInput.Pixels)]
-    [InlineData(DplOnnxInput.Image)]
-    public void Weights_can_lie_beside_the_model(DplOnnxInput input)
+    [InlineData(OnnxInput.Pixels)]
+    [InlineData(OnnxInput.Image)]
+    public void Weights_can_lie_beside_the_model(OnnxInput input)
     {
         using DplTransformer trained = Fit(ClipBackbone.TinyDrawn, PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 2).ToString());
         string path = _folder.File("with blank.onnx"),
@@ -54,7 +54,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
             actual = new(path);
         int size = ClipBackbone.TinyDrawn.Config.ImageSize;
         (float[] Logits, float[] Probabilities) Score(OnnxModel model) =>
-            input == DplOnnxInput.Pixels
+            input == OnnxInput.Pixels
                 ? model.Score(trained.Pixels(Images.Test[0].ImagePath), 1, 3, size, size)
                 : model.Score([.. Enumerable.Range(0, 50 * 40 * 3).Select(i => (byte)(i * 7))], 50, 40);
         Assert.Equal(Score(expected).Logits, Score(actual).Logits);
@@ -74,7 +74,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         using DplTransformer trained = Fit(ClipBackbone.TinyDrawn, PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, 1).ToString());
         string path = _folder.File("model.onnx"),
             data = path + ".data";
-        long size = trained.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.From(classifier), DplOnnxPrecision.Float32));
+        long size = trained.Use(classifier => OnnxClassifier.SizeOf(ClassifierArrays.From(classifier), OnnxPrecision.Float32));
         DplOnnx.Save(trained, path, new DplOnnx.Form(), externalData: false, largest: size, default);
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
         Assert.Contains(
@@ -143,7 +143,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         Assert.Throws<ArgumentNullException>(() => ((DplTransformer)null!).SaveAsOnnx(Stream.Null));
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullPath));
         Assert.Throws<IOException>(() => trained.SaveAsOnnx(new ShortStream(1000)));
-        Assert.Throws<ArgumentOutOfRangeException>(() => trained.SaveAsOnnx(_folder.File("other.onnx"), (DplOnnxInput)7));
+        Assert.Throws<ArgumentOutOfRangeException>(() => trained.SaveAsOnnx(_folder.File("other.onnx"), (OnnxInput)7));
         trained.Dispose();
         Assert.Throws<ObjectDisposedException>(() => trained.SaveAsOnnx(_folder.File("other.onnx")));
         Assert.Throws<ObjectDisposedException>(() => trained.Pixels(Images.Test[0].ImagePath));

@@ -114,7 +114,7 @@ public sealed class OnnxGraphTests
             : new(RandomTower.ShapeOf("plain"), [2, 1, 3]);
         int written = tower.Written().Length;
         Assert.InRange(
-            OnnxClassifier.SizeOf(ClassifierArrays.From(tower.Classifier), DplOnnxPrecision.Float32),
+            OnnxClassifier.SizeOf(ClassifierArrays.From(tower.Classifier), OnnxPrecision.Float32),
             written,
             written + (16 << 20)
         );

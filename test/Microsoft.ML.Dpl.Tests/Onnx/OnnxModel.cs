@@ -19,8 +19,8 @@ internal sealed class OnnxModel : IDisposable
     /// <summary>What SaveAsOnnx writes.</summary>
     public static byte[] Written(
         DplTransformer transformer,
-        DplOnnxInput input = DplOnnxInput.Pixels,
-        DplOnnxPrecision precision = DplOnnxPrecision.Float32
+        OnnxInput input = OnnxInput.Pixels,
+        OnnxPrecision precision = OnnxPrecision.Float32
     )
     {
         using var stream = new MemoryStream();

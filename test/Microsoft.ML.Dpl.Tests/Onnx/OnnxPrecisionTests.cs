@@ -19,13 +19,13 @@ public sealed class OnnxPrecisionTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("plain", DplOnnxPrecision.Float16, 0.005)]
-    [InlineData("gelu", DplOnnxPrecision.Float16, 0.005)]
-    [InlineData("plain", DplOnnxPrecision.Int8, 0.08)]
-    [InlineData("gelu", DplOnnxPrecision.Int8, 0.08)]
-    [InlineData("odd", DplOnnxPrecision.Int8, 0.08)]
-    [InlineData("wide", DplOnnxPrecision.Int8, 0.08)]
-    public void Logits_are_near_those_of_the_tower(string shape, DplOnnxPrecision precision, double tolerance)
+    [InlineData("plain", OnnxPrecision.Float16, 0.005)]
+    [InlineData("gelu", OnnxPrecision.Float16, 0.005)]
+    [InlineData("plain", OnnxPrecision.Int8, 0.08)]
+    [InlineData("gelu", OnnxPrecision.Int8, 0.08)]
+    [InlineData("odd", OnnxPrecision.Int8, 0.08)]
+    [InlineData("wide", OnnxPrecision.Int8, 0.08)]
+    public void Logits_are_near_those_of_the_tower(string shape, OnnxPrecision precision, double tolerance)
     {
         ClipConfig config = RandomTower.ShapeOf(shape);
         using var tower = new RandomTower(config, [.. Enumerable.Range(0, config.Image.Layers).Select(layer => 2 * layer)]);
@@ -33,15 +33,15 @@ public sealed class OnnxPrecisionTests : IDisposable
     }
 
     [Theory]
-    [InlineData(DplOnnxPrecision.Float16, 0.005)]
-    [InlineData(DplOnnxPrecision.Int8, 0.08)]
-    public void Those_of_a_mixture_are_too(DplOnnxPrecision precision, double tolerance)
+    [InlineData(OnnxPrecision.Float16, 0.005)]
+    [InlineData(OnnxPrecision.Int8, 0.08)]
+    public void Those_of_a_mixture_are_too(OnnxPrecision precision, double tolerance)
     {
         using RandomTower tower = RandomTower.WithMixture(RandomTower.ShapeOf("plain"), [0, 1, 3]);
         RequireNear(tower, precision, tolerance);
     }
 
-    private static void RequireNear(RandomTower tower, DplOnnxPrecision precision, double tolerance)
+    private static void RequireNear(RandomTower tower, OnnxPrecision precision, double tolerance)
     {
         using var scope = NewDisposeScope();
         Tensor images = tower.Images(3);
@@ -62,7 +62,7 @@ public sealed class OnnxPrecisionTests : IDisposable
     public void An_image_scores_the_same_alone_and_in_a_batch()
     {
         using var tower = new RandomTower(RandomTower.ShapeOf("plain"), [2, 0, 1]);
-        using var model = new OnnxModel(tower.Written(DplOnnxPrecision.Int8));
+        using var model = new OnnxModel(tower.Written(OnnxPrecision.Int8));
         using var scope = NewDisposeScope();
         Tensor images = tower.Images(3);
         // An image that would decide the scale of a batch.
@@ -77,9 +77,9 @@ public sealed class OnnxPrecisionTests : IDisposable
     }
 
     [Theory]
-    [InlineData(DplOnnxPrecision.Float16, 0.52)]
-    [InlineData(DplOnnxPrecision.Int8, 0.40)]
-    public void The_file_is_smaller_by_what_is_promised_and_says_what_it_is(DplOnnxPrecision precision, double share)
+    [InlineData(OnnxPrecision.Float16, 0.52)]
+    [InlineData(OnnxPrecision.Int8, 0.40)]
+    public void The_file_is_smaller_by_what_is_promised_and_says_what_it_is(OnnxPrecision precision, double share)
     {
         using DplTransformer model = ZeroShot("sketches");
         int whole = OnnxModel.Written(model).Length;
@@ -94,29 +94,29 @@ public sealed class OnnxPrecisionTests : IDisposable
         Assert.StartsWith(precision.ToString().ToLowerInvariant(), read.Metadata["precision"]);
         // Only the products of bytes are an operator of ONNX Runtime's own.
         Assert.Equal(
-            precision == DplOnnxPrecision.Int8 ? ["", "com.microsoft"] : [""],
+            precision == OnnxPrecision.Int8 ? ["", "com.microsoft"] : [""],
             ModelProto.Parser.ParseFrom(small).OpsetImport.Select(operators => operators.Domain)
         );
     }
 
     [Theory]
-    [InlineData(DplOnnxInput.Pixels)]
-    [InlineData(DplOnnxInput.Image)]
-    public void Both_inputs_can_have_it(DplOnnxInput input)
+    [InlineData(OnnxInput.Pixels)]
+    [InlineData(OnnxInput.Image)]
+    public void Both_inputs_can_have_it(OnnxInput input)
     {
         using DplTransformer model = ZeroShot("sketches");
-        using var read = new OnnxModel(OnnxModel.Written(model, input, DplOnnxPrecision.Int8));
+        using var read = new OnnxModel(OnnxModel.Written(model, input, OnnxPrecision.Int8));
         Assert.Equal([-1, model.ClassNames.Count], read.Outputs["probabilities"].Dimensions.Select(d => d == 1 ? -1 : d));
     }
 
     [Theory]
-    [InlineData(DplOnnxPrecision.Float16)]
-    [InlineData(DplOnnxPrecision.Int8)]
-    public void A_zip_keeps_it_and_its_accuracy_is_that_of_float32_within_a_point(DplOnnxPrecision precision)
+    [InlineData(OnnxPrecision.Float16)]
+    [InlineData(OnnxPrecision.Int8)]
+    public void A_zip_keeps_it_and_its_accuracy_is_that_of_float32_within_a_point(OnnxPrecision precision)
     {
         using DplTransformer model = ZeroShot("sketches");
         IDataView rows = Rows("test.tsv");
-        (model.Contents, model.OnnxPrecision) = (DplModelContents.WithOnnx, precision);
+        (model.Contents, model.OnnxPrecision) = (ModelContents.WithOnnx, precision);
         string zip = _folder.File("model.zip");
         _mlContext.Model.Save(model, rows.Schema, zip);
         using var heavy = (DplTransformer)_mlContext.Model.Load(zip, out _);
@@ -136,8 +136,8 @@ public sealed class OnnxPrecisionTests : IDisposable
     public void There_are_no_others()
     {
         using DplTransformer model = ZeroShot("sketches");
-        Assert.Throws<ArgumentOutOfRangeException>(() => model.OnnxPrecision = (DplOnnxPrecision)7);
-        Assert.Throws<ArgumentOutOfRangeException>(() => model.SaveAsOnnx(Stream.Null, precision: (DplOnnxPrecision)7));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.OnnxPrecision = (OnnxPrecision)7);
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.SaveAsOnnx(Stream.Null, precision: (OnnxPrecision)7));
     }
 
     /// <summary>The embedded CLIP without prompts, on a task that it knows.</summary>

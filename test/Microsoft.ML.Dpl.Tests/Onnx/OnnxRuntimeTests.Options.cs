@@ -22,10 +22,10 @@ public sealed partial class OnnxRuntimeTests
     [Fact]
     public void A_graph_of_fewer_bits_is_made_of_the_tower_on_request()
     {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.WithImageTower);
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = ModelContents.WithImageTower);
         string zip = Save(trained);
         float[][] expected = Scores(trained, Test);
-        foreach (var (precision, tolerance) in new[] { (DplOnnxPrecision.Float16, 0.01f), (DplOnnxPrecision.Int8, 0.1f) })
+        foreach (var (precision, tolerance) in new[] { (OnnxPrecision.Float16, 0.01f), (OnnxPrecision.Int8, 0.1f) })
         {
             var options = new DplOnnxRuntimeOptions { Precision = precision };
             using DplOnnxTransformer light = _mlContext.Model.LoadDplWithOnnxRuntime(zip, options);
@@ -33,26 +33,26 @@ public sealed partial class OnnxRuntimeTests
             // Neither the same nor far away.
             Assert.InRange(differences.Max(), 1e-6f, tolerance);
         }
-        using DplOnnxTransformer same = _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = DplOnnxPrecision.Float32 });
+        using DplOnnxTransformer same = _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = OnnxPrecision.Float32 });
         RequireSame(trained, same, Test);
     }
 
     [Fact]
     public void A_graph_that_was_saved_has_the_precision_it_has()
     {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.OnnxPrecision = DplOnnxPrecision.Int8);
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.OnnxPrecision = OnnxPrecision.Int8);
         string zip = Save(trained);
         using (DplOnnxTransformer asItIs = _mlContext.Model.LoadDplWithOnnxRuntime(zip))
-        using (DplOnnxTransformer asked = _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = DplOnnxPrecision.Int8 }))
+        using (DplOnnxTransformer asked = _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = OnnxPrecision.Int8 }))
             Assert.Equal(Scores(asItIs, Test), Scores(asked, Test));
         string message = Assert
             .Throws<InvalidOperationException>(() =>
-                _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = DplOnnxPrecision.Float32 })
+                _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = OnnxPrecision.Float32 })
             )
             .Message;
         Assert.Contains("has the precision Int8 and cannot be given Float32", message);
         Assert.Throws<ArgumentOutOfRangeException>(() =>
-            _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = (DplOnnxPrecision)7 })
+            _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = (OnnxPrecision)7 })
         );
     }
 

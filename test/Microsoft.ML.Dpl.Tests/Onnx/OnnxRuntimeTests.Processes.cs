@@ -11,11 +11,11 @@ namespace Microsoft.ML.Dpl.Tests.Onnx;
 public sealed partial class OnnxRuntimeTests
 {
     [Theory]
-    [InlineData(DplModelContents.WithOnnx, false)]
-    [InlineData(DplModelContents.WithOnnx, true)]
-    [InlineData(DplModelContents.WithImageTower, false)]
-    [InlineData(DplModelContents.WithClip, true)]
-    public async Task A_process_without_libtorch_says_the_same(DplModelContents contents, bool oneByOne)
+    [InlineData(ModelContents.WithOnnx, false)]
+    [InlineData(ModelContents.WithOnnx, true)]
+    [InlineData(ModelContents.WithImageTower, false)]
+    [InlineData(ModelContents.WithClip, true)]
+    public async Task A_process_without_libtorch_says_the_same(ModelContents contents, bool oneByOne)
     {
         string application = Path.GetDirectoryName(SampleProcess.ProgramOf("PredictOnly"))!;
         Assert.DoesNotContain(Directory.EnumerateFiles(application, "*", SearchOption.AllDirectories), file =>
@@ -69,11 +69,11 @@ public sealed partial class OnnxRuntimeTests
     [Fact]
     public async Task A_process_without_libtorch_says_how_a_zip_of_prompts_could_be_used()
     {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.PromptsOnly);
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = ModelContents.PromptsOnly);
         SampleProcess.Outcome ended = await Predict([Save(trained), images.Test[0].ImagePath]);
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("add the NuGet package libtorch-cpu-", ended.Error);
-        Assert.Contains("Contents = DplModelContents.WithImageTower or Contents = DplModelContents.WithOnnx", ended.Error);
+        Assert.Contains("Contents = ModelContents.WithImageTower or Contents = ModelContents.WithOnnx", ended.Error);
         Assert.Contains("dpl fit --contents image-tower", ended.Error);
         Assert.Contains("add the package Microsoft.ML.Dpl.OnnxRuntime here", ended.Error);
         Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
@@ -134,9 +134,9 @@ public sealed partial class OnnxRuntimeTests
 
     /// <summary>The application without the package that scores, as if nobody had referenced it.</summary>
     [Theory]
-    [InlineData(DplModelContents.WithImageTower)]
-    [InlineData(DplModelContents.WithOnnx)]
-    public async Task A_process_without_the_package_says_which_one_to_add(DplModelContents contents)
+    [InlineData(ModelContents.WithImageTower)]
+    [InlineData(ModelContents.WithOnnx)]
+    public async Task A_process_without_the_package_says_which_one_to_add(ModelContents contents)
     {
         using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = contents);
         string program = ProgramWithout("Microsoft.ML.Dpl.OnnxRuntime.dll", "Microsoft.ML.Dpl.Onnx.dll");

@@ -23,10 +23,10 @@ public sealed partial class OnnxRuntimeTests
     }
 
     [Theory]
-    [InlineData(DplModelContents.WithImageTower, "text 1 1 | image 2 0 1")]
-    [InlineData(DplModelContents.WithImageTower, "text 0 0 | image 0 0 0")]
-    [InlineData(DplModelContents.WithClip, "text 0 1 | image 0 3 1")]
-    public void The_image_tower_in_a_zip_is_enough(DplModelContents contents, string configuration)
+    [InlineData(ModelContents.WithImageTower, "text 1 1 | image 2 0 1")]
+    [InlineData(ModelContents.WithImageTower, "text 0 0 | image 0 0 0")]
+    [InlineData(ModelContents.WithClip, "text 0 1 | image 0 3 1")]
+    public void The_image_tower_in_a_zip_is_enough(ModelContents contents, string configuration)
     {
         using DplTransformer trained = Fit(configuration, o => o.ModelContents = contents);
         string zip = Save(trained);
@@ -44,7 +44,7 @@ public sealed partial class OnnxRuntimeTests
     public void The_image_tower_is_enough_for_a_mixture()
     {
         using var mixture = new MixtureModel(small.Backbone, [0, 1, 3]);
-        mixture.Transformer.Contents = DplModelContents.WithImageTower;
+        mixture.Transformer.Contents = ModelContents.WithImageTower;
         using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(mixture.Transformer), out _);
         RequireSame(mixture.Transformer, light, Test);
     }
@@ -53,7 +53,7 @@ public sealed partial class OnnxRuntimeTests
     public void The_image_tower_of_the_tiny_CLIP_is_enough()
     {
         using DplTransformer trained = Fit(PromptConfiguration.Uniform(ClipBackbone.Tiny, 3).ToString(), o =>
-            (o.Backbone, o.ModelContents) = (ClipBackbone.Tiny, DplModelContents.WithImageTower)
+            (o.Backbone, o.ModelContents) = (ClipBackbone.Tiny, ModelContents.WithImageTower)
         );
         using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(trained), out _);
         RequireSame(trained, light, Test);
@@ -69,7 +69,7 @@ public sealed partial class OnnxRuntimeTests
     [InlineData("prompts.safetensors", "short", "'prompts.safetensors' of the model zip ends too early")]
     public void A_damaged_image_tower_is_named_with_its_entry(string entry, string how, string reason)
     {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.WithImageTower);
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = ModelContents.WithImageTower);
         string zip = Save(trained);
         Change(zip, entry, bytes => how switch
             {
@@ -93,9 +93,9 @@ public sealed partial class OnnxRuntimeTests
         Assert.Equal("none", description.RootElement.GetProperty("carries").GetString());
         Assert.Equal("model.onnx", description.RootElement.GetProperty("onnx").GetString());
         Assert.Equal((2, 1), ZipBytes.FormatVersions(File.ReadAllBytes(zip)));
-        Assert.Equal(DplModelContents.WithOnnx, DplModelInfo.Read(zip).Contents);
-        DplModelZip.Check(zip);
-        trained.Contents = DplModelContents.PromptsOnly;
+        Assert.Equal(ModelContents.WithOnnx, ModelInfo.Read(zip).Contents);
+        ModelZip.Check(zip);
+        trained.Contents = ModelContents.PromptsOnly;
         Assert.DoesNotContain("onnx", Description(Save(trained)));
     }
 
@@ -130,7 +130,7 @@ public sealed partial class OnnxRuntimeTests
         string zip = Save(trained);
         Replace(OnnxModel.Written(others));
         Assert.Contains("gives no 'probabilities' of [batch, 3]", Refusal());
-        Replace(OnnxModel.Written(trained, DplOnnxInput.Image));
+        Replace(OnnxModel.Written(trained, OnnxInput.Image));
         Assert.Contains("takes no 'pixels'", Refusal());
         Replace([1, 2, 3]);
         Assert.Contains("cannot open the entry 'model.onnx'", Refusal());
@@ -147,11 +147,11 @@ public sealed partial class OnnxRuntimeTests
     [Fact]
     public void What_cannot_be_asked_for_is_said()
     {
-        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.PromptsOnly);
+        using DplTransformer trained = Fit("text 1 1 | image 2 0 1", o => o.ModelContents = ModelContents.PromptsOnly);
         string zip = Save(trained);
         string refusal = Assert.Throws<InvalidOperationException>(() => _mlContext.Model.LoadWithOnnxRuntime(zip, out _)).Message;
         Assert.Contains("neither CLIP's image tower nor a graph for ONNX Runtime", refusal);
-        Assert.Contains("Contents = DplModelContents.WithImageTower or Contents = DplModelContents.WithOnnx", refusal);
+        Assert.Contains("Contents = ModelContents.WithImageTower or Contents = ModelContents.WithOnnx", refusal);
         Assert.Throws<FileNotFoundException>(() => _mlContext.Model.LoadWithOnnxRuntime(_folder.File("none.zip"), out _));
         Assert.Throws<ArgumentOutOfRangeException>(() =>
             _mlContext.Model.LoadWithOnnxRuntime(zip, out _, new DplOnnxRuntimeOptions { Threads = 0 })

@@ -47,7 +47,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
         Assert.Equal((trained.ApplyExifOrientation, trained.MaxImagePixels), (light.ApplyExifOrientation, light.MaxImagePixels));
         // Where libtorch is at hand it scores, as ever; and what it saves again is the same.
         using var heavy = (DplTransformer)_mlContext.Model.Load(zip, out _);
-        Assert.Equal(DplModelContents.WithOnnx, heavy.Contents);
+        Assert.Equal(ModelContents.WithOnnx, heavy.Contents);
         Assert.Equal(Entries(zip), Entries(Save(heavy)));
     }
 
@@ -62,7 +62,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
         RequireSame(trained, light, Test);
         foreach (LabelledImage row in images.Test)
         {
-            DplPrediction expected = trained.Predict(row.ImagePath),
+            ImagePrediction expected = trained.Predict(row.ImagePath),
                 found = light.Predict(row.ImagePath);
             Assert.Equal(expected.Label, found.Label);
             Assert.Equal(expected.Probability, found.Probability, 1e-5f);
@@ -86,7 +86,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
     public void A_mixture_says_the_same()
     {
         using var mixture = new MixtureModel(small.Backbone, [0, 1, 3]);
-        mixture.Transformer.Contents = DplModelContents.WithOnnx;
+        mixture.Transformer.Contents = ModelContents.WithOnnx;
         using var light = (DplOnnxTransformer)_mlContext.Model.LoadWithOnnxRuntime(Save(mixture.Transformer), out _);
         RequireSame(mixture.Transformer, light, Test);
     }
@@ -101,7 +101,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
             .Transforms.Conversion.MapValueToKey("Label", nameof(NumberedImage.Number))
             .Append(
                 _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(
-                    Options("text 1 1 | image 2 0 1", o => o.ModelContents = DplModelContents.WithOnnx)
+                    Options("text 1 1 | image 2 0 1", o => o.ModelContents = ModelContents.WithOnnx)
                 )
             )
             .Append(_mlContext.Transforms.Conversion.MapKeyToValue("Number", "PredictedLabel"));
@@ -225,7 +225,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
             Configuration = PromptConfiguration.Parse(configuration),
             Training = { Epochs = 1, BatchSize = 9 },
             Compute = { PredictionBatchSize = 4 },
-            ModelContents = DplModelContents.WithOnnx,
+            ModelContents = ModelContents.WithOnnx,
         };
         set?.Invoke(options);
         return options;

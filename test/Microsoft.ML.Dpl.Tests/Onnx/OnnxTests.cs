@@ -46,7 +46,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
         {
             SmallBackbone.Write(folder.FullPath, seed: 12);
             using DplTransformer trained = Fit(ClipBackbone.FromFolder(folder.FullPath), "text 0 1 | image 0 2 1", o =>
-                o.ModelContents = DplModelContents.WithImageTower
+                o.ModelContents = ModelContents.WithImageTower
             );
             expected = OnnxModel.Written(trained);
             _mlContext.Model.Save(trained, Test.Schema, zip);
@@ -87,7 +87,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
     public void A_model_that_takes_images_prepares_them_as_CLIP_does()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
-        byte[] written = OnnxModel.Written(trained, DplOnnxInput.Image);
+        byte[] written = OnnxModel.Written(trained, OnnxInput.Image);
         // What the oldest runtime reads that this input is promised for.
         ModelProto parsed = ModelProto.Parser.ParseFrom(written);
         Assert.Equal((8L, 18L), (parsed.IrVersion, Assert.Single(parsed.OpsetImport).Version));
@@ -156,10 +156,10 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
         if (pads)
             Assert.Contains(
                 "dpl onnx --input pixels",
-                Assert.Throws<NotSupportedException>(() => OnnxModel.Written(trained, DplOnnxInput.Image)).Message
+                Assert.Throws<NotSupportedException>(() => OnnxModel.Written(trained, OnnxInput.Image)).Message
             );
         else
-            Assert.NotEmpty(OnnxModel.Written(trained, DplOnnxInput.Image));
+            Assert.NotEmpty(OnnxModel.Written(trained, OnnxInput.Image));
     }
 
     [Fact]

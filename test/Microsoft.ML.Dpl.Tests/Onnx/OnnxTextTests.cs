@@ -19,14 +19,14 @@ public sealed class OnnxTextTests(SmallBackbone small) : IClassFixture<SmallBack
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("plain", DplOnnxPrecision.Float32, 1e-5)]
-    [InlineData("gelu", DplOnnxPrecision.Float32, 1e-5)]
-    [InlineData("one layer", DplOnnxPrecision.Float32, 1e-5)]
-    [InlineData("end by its id", DplOnnxPrecision.Float32, 1e-5)]
-    [InlineData("plain", DplOnnxPrecision.Float16, 0.005)]
-    [InlineData("gelu", DplOnnxPrecision.Int8, 0.08)]
-    [InlineData("end by its id", DplOnnxPrecision.Int8, 0.08)]
-    public void Vectors_are_those_of_the_tower(string shape, DplOnnxPrecision precision, double tolerance)
+    [InlineData("plain", OnnxPrecision.Float32, 1e-5)]
+    [InlineData("gelu", OnnxPrecision.Float32, 1e-5)]
+    [InlineData("one layer", OnnxPrecision.Float32, 1e-5)]
+    [InlineData("end by its id", OnnxPrecision.Float32, 1e-5)]
+    [InlineData("plain", OnnxPrecision.Float16, 0.005)]
+    [InlineData("gelu", OnnxPrecision.Int8, 0.08)]
+    [InlineData("end by its id", OnnxPrecision.Int8, 0.08)]
+    public void Vectors_are_those_of_the_tower(string shape, OnnxPrecision precision, double tolerance)
     {
         ClipConfig config = shape switch
         {
@@ -115,20 +115,18 @@ public sealed class OnnxTextTests(SmallBackbone small) : IClassFixture<SmallBack
     {
         IDataView rows = _mlContext.Data.LoadFromEnumerable(new[] { new { Text = "" } });
         using ClipEmbeddingTransformer heavy = _mlContext.Transforms.ClipTextEmbedding("Features", "Text", small.Backbone).Fit(rows);
-        foreach (DplOnnxPrecision precision in Enum.GetValues<DplOnnxPrecision>())
+        foreach (OnnxPrecision precision in Enum.GetValues<OnnxPrecision>())
         {
             using var stream = new MemoryStream();
             heavy.SaveAsOnnx(stream, precision: precision);
             Assert.InRange(OnnxTextEmbedding.SizeOf(small.Backbone.Config, precision), stream.Length, stream.Length + (17 << 20));
         }
-        string message = Assert
-            .Throws<NotSupportedException>(() => heavy.SaveAsOnnx(_folder.File("texts.onnx"), DplOnnxInput.Image))
-            .Message;
+        string message = Assert.Throws<NotSupportedException>(() => heavy.SaveAsOnnx(_folder.File("texts.onnx"), OnnxInput.Image)).Message;
         Assert.Contains("'Features' embeds texts", message);
         Assert.Empty(Directory.GetFiles(_folder.FullPath));
     }
 
-    private static byte[] Graph(TextWeights weights, bool normalize, DplOnnxPrecision precision)
+    private static byte[] Graph(TextWeights weights, bool normalize, OnnxPrecision precision)
     {
         using var stream = new MemoryStream();
         OnnxImageModel.Write(OnnxTextEmbedding.Create(TextTowerArrays.From(weights), normalize, [], precision), stream);

@@ -57,7 +57,7 @@ internal sealed class RandomTower : IDisposable
 
     public Tensor Images(int batch) => randn([batch, 3, _clip.Config.ImageSize, _clip.Config.ImageSize], generator: _generator);
 
-    public byte[] Written(DplOnnxPrecision precision = DplOnnxPrecision.Float32)
+    public byte[] Written(OnnxPrecision precision = OnnxPrecision.Float32)
     {
         using var stream = new MemoryStream();
         OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.From(Classifier), [], precision: precision), stream);

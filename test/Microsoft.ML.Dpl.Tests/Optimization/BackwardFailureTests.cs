@@ -15,7 +15,7 @@ public class BackwardFailureTests
         using var parameter = new Parameter(ones(3));
         using optim.Optimizer optimizer = optim.SGD([parameter], 0.1);
         var thrown = Assert.Throws<InvalidTimeZoneException>(() =>
-            OptimizerStep.Take(optimizer, backward => Failing.apply(parameter, backward).sum(), DplStage.Training, 0, 0)
+            OptimizerStep.Take(optimizer, backward => Failing.apply(parameter, backward).sum(), FitStage.Training, 0, 0)
         );
         Assert.Equal("on purpose", thrown.Message);
         Assert.Equal([1, 1, 1], parameter.data<float>().ToArray());

@@ -17,10 +17,10 @@ public class OptimizerStepTests
         using var parameter = new Parameter(tensor([4f, at]));
         using var other = new Parameter(ones(2));
         using optim.Optimizer optimizer = optim.SGD([other, parameter], 0.1);
-        var e = Assert.Throws<DivergedException>(() =>
-            OptimizerStep.Take(optimizer, _ => parameter.sqrt().sum() + other.sum(), DplStage.Search, epoch: 3, step: 4)
+        var e = Assert.Throws<NonFiniteValueException>(() =>
+            OptimizerStep.Take(optimizer, _ => parameter.sqrt().sum() + other.sum(), FitStage.Search, epoch: 3, step: 4)
         );
-        Assert.Equal((expected, DplStage.Search, 3, 4), (e.Watched.ToString(), e.Stage, e.Epoch, e.Step));
+        Assert.Equal((expected, FitStage.Search, 3, 4), (e.Watched.ToString(), e.Stage, e.Epoch, e.Step));
         Assert.Equal([4f, at], parameter.data<float>().ToArray());
         Assert.Equal([1f, 1f], other.data<float>().ToArray());
     }
@@ -32,7 +32,7 @@ public class OptimizerStepTests
         using var parameter = new Parameter(tensor([2f, -3f]));
         using var unused = new Parameter(ones(2));
         using optim.Optimizer optimizer = optim.SGD([unused, parameter], 0.5);
-        Assert.Equal(13, OptimizerStep.Take(optimizer, _ => parameter.square().sum(), DplStage.Training, 0, 0));
+        Assert.Equal(13, OptimizerStep.Take(optimizer, _ => parameter.square().sum(), FitStage.Training, 0, 0));
         Assert.Equal([0f, 0f], parameter.data<float>().ToArray());
     }
 }

@@ -5,17 +5,17 @@ namespace Microsoft.ML.Dpl.Tests.Optimization;
 /// <summary>Remembers the report of every step, and lets a test look at the moment of each.</summary>
 internal sealed class StepRecorder : IRunObserver
 {
-    public List<DplProgress> Reports { get; } = [];
+    public List<FitProgress> Reports { get; } = [];
 
     /// <summary>Called before every step and every batch of an evaluation; may end the run.</summary>
     public Action Before { get; init; } = () => { };
 
     /// <summary>Called with every report, while the step's gradients are still there.</summary>
-    public Action<DplProgress> After { get; init; } = _ => { };
+    public Action<FitProgress> After { get; init; } = _ => { };
 
     public void ThrowIfCancelled() => Before();
 
-    public void Report(DplProgress now)
+    public void Report(FitProgress now)
     {
         Reports.Add(now);
         After(now);

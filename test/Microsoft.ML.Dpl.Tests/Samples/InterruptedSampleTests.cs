@@ -37,7 +37,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
         sample.Send(Signals.Terminate);
         await sample.EndsWith(Interrupted);
         Assert.Contains("Cancelled. The best there was by then is saved as", sample.Output);
-        Assert.True(DplModelInfo.Read(zip).WasCancelled);
+        Assert.True(ModelInfo.Read(zip).WasCancelled);
     }
 
     [SkippableFact]
@@ -56,7 +56,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
         sample.Send(Signals.Interrupt);
         await sample.EndsWith(Interrupted);
         Assert.Contains("the best there was when it was cancelled.", sample.Output);
-        Assert.True(DplModelInfo.Read(zip).WasCancelled);
+        Assert.True(ModelInfo.Read(zip).WasCancelled);
     }
 
     /// <summary>It evaluates for long once it is cancelled, which leaves time for a second request.</summary>

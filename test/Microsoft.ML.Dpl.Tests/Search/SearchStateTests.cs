@@ -83,7 +83,7 @@ public sealed class SearchStateTests
         {
             Epochs =
             [
-                .. epochs.Select(e => new DplSearchEpoch(
+                .. epochs.Select(e => new SearchEpoch(
                     1,
                     1,
                     1,

@@ -85,7 +85,7 @@ public sealed class SinglePathTests
         using var nets = new Nets();
         var settings = new SearchSettings
         {
-            Recipe = DplRecipe.Robust,
+            Recipe = TrainingRecipe.Robust,
             Candidates = Candidates,
             Epochs = 40,
             LearningRate = 0.01,
@@ -102,7 +102,7 @@ public sealed class SinglePathTests
             nets.Trainable.Validation,
             state
         );
-        var report = new DplSearchReport(Candidates, state.Epochs);
+        var report = new SearchReport(Candidates, state.Epochs);
         double[] confidence = [.. report.TextConfidence.Concat(report.ImageConfidence).Order()];
         Assert.InRange(confidence[confidence.Length / 2], 0.9, 1);
 

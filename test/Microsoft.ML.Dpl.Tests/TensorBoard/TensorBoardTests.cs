@@ -22,7 +22,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         var reports = new ProgressRecorder();
         string path;
         DateTimeOffset began = DateTimeOffset.UtcNow;
-        DplSearchReport search;
+        SearchReport search;
         using (var board = new TensorBoardProgress(_folder.File("run"), reports))
         {
             using DplTransformer transformer = Fit(board);
@@ -35,15 +35,15 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         Assert.All(events, e => Assert.InRange(e.WallTime, began.ToUnixTimeSeconds(), DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1));
 
         // 3 batches an epoch; every report is there, by step and by epoch.
-        Assert.Equal(Steps(reports, DplStage.Search, r => r.TrainLoss), Curve(events, "search_steps/train_loss"));
-        Assert.Equal(Steps(reports, DplStage.Search, r => r.ValidationLoss!.Value), Curve(events, "search_steps/validation_loss"));
-        Assert.Equal(Steps(reports, DplStage.Training, r => r.TrainLoss), Curve(events, "training_steps/train_loss"));
+        Assert.Equal(Steps(reports, FitStage.Search, r => r.TrainLoss), Curve(events, "search_steps/train_loss"));
+        Assert.Equal(Steps(reports, FitStage.Search, r => r.ValidationLoss!.Value), Curve(events, "search_steps/validation_loss"));
+        Assert.Equal(Steps(reports, FitStage.Training, r => r.TrainLoss), Curve(events, "training_steps/train_loss"));
         Assert.Empty(Curve(events, "training_steps/validation_loss"));
-        Assert.Equal(Epochs(reports, DplStage.Search, e => e.TrainLoss), Curve(events, "search/train_loss"));
-        Assert.Equal(Epochs(reports, DplStage.Search, e => e.DecidedLayers!.Value), Curve(events, "search/decided_layers"));
-        Assert.Equal(Epochs(reports, DplStage.Search, e => e.LargestAlphaChange!.Value), Curve(events, "search/largest_alpha_change"));
-        Assert.Equal(Epochs(reports, DplStage.Training, e => e.ValidationAccuracy!.Value), Curve(events, "training/validation_accuracy"));
-        Assert.Equal(Epochs(reports, DplStage.Training, e => e.ValidationLoss!.Value), Curve(events, "training/validation_loss"));
+        Assert.Equal(Epochs(reports, FitStage.Search, e => e.TrainLoss), Curve(events, "search/train_loss"));
+        Assert.Equal(Epochs(reports, FitStage.Search, e => e.DecidedLayers!.Value), Curve(events, "search/decided_layers"));
+        Assert.Equal(Epochs(reports, FitStage.Search, e => e.LargestAlphaChange!.Value), Curve(events, "search/largest_alpha_change"));
+        Assert.Equal(Epochs(reports, FitStage.Training, e => e.ValidationAccuracy!.Value), Curve(events, "training/validation_accuracy"));
+        Assert.Equal(Epochs(reports, FitStage.Training, e => e.ValidationLoss!.Value), Curve(events, "training/validation_loss"));
         Assert.Equal(search.Epochs.Select((e, i) => (i + 1L, (float)e.LearningRate)), Curve(events, "search/learning_rate"));
 
         for (int epoch = 0; epoch < search.Epochs.Count; epoch++)
@@ -59,7 +59,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     {
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Fit(reports);
-        DplEpochMetrics[] ended = [.. reports.Seen.Select(r => r.EndedEpoch).OfType<DplEpochMetrics>()];
+        EpochMetrics[] ended = [.. reports.Seen.Select(r => r.EndedEpoch).OfType<EpochMetrics>()];
         Assert.Equal(
             transformer.SearchReport!.Epochs.Select(e => e.TextAlphas),
             ended.Where(e => e.TextAlphas is not null).Select(e => e.TextAlphas!)
@@ -69,7 +69,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             ended.Where(e => e.ImageAlphas is not null).Select(e => e.ImageAlphas!)
         );
         Assert.Equal(
-            reports.Seen.Where(r => r.Stage == DplStage.Training && r.EndedEpoch is not null).Count(),
+            reports.Seen.Where(r => r.Stage == FitStage.Training && r.EndedEpoch is not null).Count(),
             ended.Count(e => e.TextAlphas is null)
         );
     }
@@ -78,9 +78,9 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     public void Two_runs_in_one_folder_have_a_file_each()
     {
         using (var first = new TensorBoardProgress(_folder.FullPath))
-            first.Report(Report(1, new DplEpochMetrics { TrainLoss = 1 }));
+            first.Report(Report(1, new EpochMetrics { TrainLoss = 1 }));
         using (var second = new TensorBoardProgress(_folder.FullPath))
-            second.Report(Report(2, new DplEpochMetrics { TrainLoss = 1 }));
+            second.Report(Report(2, new EpochMetrics { TrainLoss = 1 }));
         string[] files = [.. Directory.EnumerateFiles(_folder.FullPath).Order(StringComparer.Ordinal)];
         Assert.Equal(2, files.Length);
         Assert.Equal([(1L, 1f)], Curve([.. Read(files[0])], "training/train_loss"));
@@ -92,7 +92,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     public void Epochs_can_be_read_while_the_fit_runs()
     {
         using var board = new TensorBoardProgress(_folder.FullPath);
-        board.Report(Report(1, new DplEpochMetrics { TrainLoss = 0.5, ValidationAccuracy = 0.75 }));
+        board.Report(Report(1, new EpochMetrics { TrainLoss = 0.5, ValidationAccuracy = 0.75 }));
         Assert.Equal([(1L, 0.75f)], Curve([.. Read(board.EventFilePath)], "training/validation_accuracy"));
     }
 
@@ -104,7 +104,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             board.Report(
                 Report(
                     1,
-                    new DplEpochMetrics
+                    new EpochMetrics
                     {
                         TrainLoss = 1,
                         ValidationLoss = 1,
@@ -144,7 +144,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void TorchSharps_own_writer_cannot_place_events_in_time()
     {
-        DplRuntime.Load();
+        LibTorchRuntime.Load();
         using var scope = torch.NewDisposeScope();
         TorchSharp.Modules.SummaryWriter writer = torch.utils.tensorboard.SummaryWriter(_folder.FullPath);
         writer.add_scalar("loss", 0.5f, 1);
@@ -159,7 +159,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         Assert.All(events[1..], e => Assert.Equal(Math.Floor(e.WallTime), e.WallTime));
     }
 
-    private DplTransformer Fit(IProgress<DplProgress> progress)
+    private DplTransformer Fit(IProgress<FitProgress> progress)
     {
         var mlContext = new MLContext(1);
         var options = new DplTrainer.Options
@@ -167,7 +167,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             Backbone = small.Backbone,
             ImageColumnName = "ImagePath",
             Search = { CandidateLengths = [0, 1, 3], Epochs = 3 },
-            Training = { Recipe = DplRecipe.Paper, Epochs = 2 },
+            Training = { Recipe = TrainingRecipe.Paper, Epochs = 2 },
             Validation = { RowsPerClass = 2 },
             Progress = progress,
         };
@@ -176,10 +176,10 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             .Fit(mlContext.Data.LoadFromEnumerable(images.Train));
     }
 
-    private static DplProgress Report(int epoch, DplEpochMetrics ended) =>
+    private static FitProgress Report(int epoch, EpochMetrics ended) =>
         new()
         {
-            Stage = DplStage.Training,
+            Stage = FitStage.Training,
             Epoch = epoch,
             Epochs = 2,
             Step = 1,
@@ -190,10 +190,10 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
             EndedEpoch = ended,
         };
 
-    private static (long, float)[] Steps(ProgressRecorder reports, DplStage stage, Func<DplProgress, double> value) =>
+    private static (long, float)[] Steps(ProgressRecorder reports, FitStage stage, Func<FitProgress, double> value) =>
         [.. reports.Seen.Where(r => r.Stage == stage).Select((r, i) => (i + 1L, (float)value(r)))];
 
-    private static (long, float)[] Epochs(ProgressRecorder reports, DplStage stage, Func<DplEpochMetrics, double> value) =>
+    private static (long, float)[] Epochs(ProgressRecorder reports, FitStage stage, Func<EpochMetrics, double> value) =>
         [.. reports.Seen.Where(r => r.Stage == stage && r.EndedEpoch is not null).Select((r, i) => (i + 1L, (float)value(r.EndedEpoch!)))];
 
     private static (long, float)[] Curve(Event[] events, string tag) => [.. Values(events, tag).Select(v => (v.Step, v.Value.SimpleValue))];

@@ -26,7 +26,7 @@ public sealed class CalibrationTests(SmallBackbone small, ColourImages images) :
     {
         using DplTransformer plain = Fit(calibrate: false),
             calibrated = Fit(calibrate: true);
-        DplPrompts before = plain.ExportPrompts(),
+        ExportedPrompts before = plain.ExportPrompts(),
             after = calibrated.ExportPrompts();
         Assert.Equal(before.ClassFeatures, after.ClassFeatures);
         double factor = before.LogitScale!.Value / after.LogitScale!.Value;

@@ -45,9 +45,9 @@ internal sealed class DesignCase(string design, string name) : GoldenDesign(desi
     /// <summary>The layout that the file's settings name; where they name no position, the context comes first.</summary>
     public ContextLayout Layout()
     {
-        DplContextPosition position = Find("class_token_position") is { } said
-            ? Enum.Parse<DplContextPosition>(said, ignoreCase: true)
-            : DplContextPosition.End;
+        ContextPosition position = Find("class_token_position") is { } said
+            ? Enum.Parse<ContextPosition>(said, ignoreCase: true)
+            : ContextPosition.End;
         return new ContextLayout(Whole("context_length"), position, Find("class_specific") == "true");
     }
 

@@ -221,7 +221,7 @@ public class GoldenDesignTests
         Assert.NotEmpty(prompts);
         Tensor[] values = [.. prompts.Select(prompt => golden[$"input.{prompt}"])];
         Parameter[] parameters = [.. values.Select(value => new Parameter(value[0].clone(), requires_grad: false))];
-        using var average = new EpochAverage(
+        using var average = new ParameterAverage(
             parameters,
             new EpochWeights.Gaussian(golden.Real("mean") / epochs, golden.Real("std") / epochs),
             epochs

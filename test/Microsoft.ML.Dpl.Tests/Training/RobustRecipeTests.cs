@@ -40,7 +40,7 @@ public sealed class RobustRecipeTests
             };
             var settings = new TrainingSettings
             {
-                Recipe = DplRecipe.Robust,
+                Recipe = TrainingRecipe.Robust,
                 Epochs = Epochs,
                 LearningRate = Rate,
                 WeightDecay = Decay,
@@ -116,7 +116,7 @@ public sealed class RobustRecipeTests
                             trainable.Clip,
                             new TrainingSettings
                             {
-                                Recipe = DplRecipe.Robust,
+                                Recipe = TrainingRecipe.Robust,
                                 Epochs = 3,
                                 LearningRate = Rate,
                             },

@@ -196,7 +196,7 @@ public sealed class DesignFitTests(DrawnData data)
         string[] images = [.. data.Rows("test").Select(row => row.Path)];
         string[] classes = [.. data.Rows("test").Select(row => row.Label).Distinct().Order(StringComparer.Ordinal)];
         using DplTransformer ensemble = new MLContext().DifferentiablePromptModel(
-            new DplPrompts(
+            new ExportedPrompts(
                 new float[,]?[ClipBackbone.TinyDrawn.Config.Text.Layers],
                 new float[,]?[ClipBackbone.TinyDrawn.Config.Image.Layers]
             )
@@ -239,8 +239,9 @@ public sealed class DesignFitTests(DrawnData data)
     {
         using var folder = new TemporaryFolder();
         ClipConfig config = ClipBackbone.TinyDrawn.Config;
-        DplPrompts Plain() => new(new float[,]?[config.Text.Layers], new float[,]?[config.Image.Layers]) { ClassNames = ["red", "blue"] };
-        string Saved(string name, DplPrompts prompts)
+        ExportedPrompts Plain() =>
+            new(new float[,]?[config.Text.Layers], new float[,]?[config.Image.Layers]) { ClassNames = ["red", "blue"] };
+        string Saved(string name, ExportedPrompts prompts)
         {
             var mlContext = new MLContext();
             using DplTransformer model = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.TinyDrawn, "ImagePath");
@@ -255,10 +256,10 @@ public sealed class DesignFitTests(DrawnData data)
                 Plain() with
                 {
                     Context = new float[3, config.Text.Width],
-                    ContextDesign = new DplContext
+                    ContextDesign = new PromptContext
                     {
                         Length = 3,
-                        Position = DplContextPosition.Middle,
+                        Position = ContextPosition.Middle,
                         Words = "a \u001b]0;title\u0007 [b]",
                     },
                 }

@@ -15,7 +15,7 @@ public sealed class EuroSatFitTests(DrawnData data)
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
         Assert.All(results.Data!.Classes, c => Assert.Equal([30], c.Counts));
         IEnumerable<string> folders = Directory.GetDirectories(EuroSatTiles.Folder).Select(path => Path.GetFileName(path));
-        Assert.Equal(folders.Order(StringComparer.Ordinal), DplModelInfo.Read(model).ClassNames);
+        Assert.Equal(folders.Order(StringComparer.Ordinal), ModelInfo.Read(model).ClassNames);
     }
 
     [Fact]

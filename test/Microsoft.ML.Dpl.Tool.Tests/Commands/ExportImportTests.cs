@@ -43,9 +43,9 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
             zip = Path.Combine(_folder, "mixture.zip"),
             again = Path.Combine(_folder, "again");
         ClipConfig config = ClipBackbone.TinyDrawn.Config;
-        new DplPrompts(Rows(config.Text), Rows(config.Image))
+        new ExportedPrompts(Rows(config.Text), Rows(config.Image))
         {
-            Mixture = new DplMixture([0, 1, 2], Weights(config.Text), Weights(config.Image)),
+            Mixture = new TrainedMixture([0, 1, 2], Weights(config.Text), Weights(config.Image)),
             ClassNames = ["red", "green", "blue"],
         }.Save(written);
         string said = Run(
@@ -63,7 +63,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         said = Run(ExportCommand.Create(), zip, "--output", again, "--format", "npy");
         Assert.Contains("text_mixture.0", said);
         Assert.Contains("image_weights.0", said);
-        Assert.Equal(Weights(config.Image), DplPrompts.Load(again).Mixture!.ImageWeights);
+        Assert.Equal(Weights(config.Image), ExportedPrompts.Load(again).Mixture!.ImageWeights);
 
         ToolProcess.Outcome shown = (await ToolProcess.Run("inspect", zip)).Expect(0);
         Assert.Contains("of 0 1 2 rows in every layer", shown.Output);
@@ -218,8 +218,8 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
             zip = Path.Combine(_folder, "graph.zip");
         (await ToolProcess.Run("export", _model.Zip, "--output", exported)).Expect(0);
         (await ToolProcess.Run("import", "--prompts", exported, "--clip", "tiny-drawn", "--contents", "onnx", "--output", zip)).Expect(0);
-        DplModelInfo info = DplModelInfo.Read(zip);
-        Assert.Equal(DplModelContents.WithOnnx, info.Contents);
+        ModelInfo info = ModelInfo.Read(zip);
+        Assert.Equal(ModelContents.WithOnnx, info.Contents);
         Assert.Contains(info.Entries, entry => entry.Name == "model.onnx" && entry.Bytes > 1_000_000);
         ToolProcess.Outcome inspected = (await ToolProcess.Run("inspect", zip)).Expect(0);
         Assert.Contains("a graph with which ONNX Runtime", inspected.Output);
@@ -285,7 +285,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
                         Backbone = ClipBackbone.TinyDrawn,
                         ImageColumnName = nameof(Row.ImagePath),
                         Search = { CandidateLengths = [0, 1, 2], Epochs = 2 },
-                        Training = { Recipe = DplRecipe.Paper, Epochs = 1 },
+                        Training = { Recipe = TrainingRecipe.Paper, Epochs = 1 },
                         Validation = { RowsPerClass = 1 },
                     }
                 )

@@ -117,7 +117,7 @@ public sealed class FitTests(DrawnData data)
             )
         ).Expect(0);
         Assert.Empty(trained.Error);
-        Assert.Equal(found, DplModelInfo.Read(model).Configuration);
+        Assert.Equal(found, ModelInfo.Read(model).Configuration);
         Assert.False(File.Exists(Path.ChangeExtension(model, ".results.json")));
         Assert.False(File.Exists(Path.ChangeExtension(model, ".report.html")));
     }
@@ -247,7 +247,7 @@ public sealed class FitTests(DrawnData data)
             Assert.True(process.ExitCode == 130, rest);
             Assert.Contains("Cancelled; the model is the best there was by then.", rest);
             Assert.Contains(model, await output);
-            Assert.True(DplModelInfo.Read(model).WasCancelled);
+            Assert.True(ModelInfo.Read(model).WasCancelled);
         }
         finally
         {

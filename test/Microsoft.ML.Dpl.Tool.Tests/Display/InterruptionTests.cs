@@ -40,7 +40,7 @@ public sealed class InterruptionTests(DrawnData data)
         Assert.Equal(Cancelled, outcome.ExitCode);
         Assert.Contains("once more ends at once", outcome.Error);
         Assert.Contains("the model is the best there was by then", outcome.Error);
-        Assert.True(DplModelInfo.Read(model).WasCancelled);
+        Assert.True(ModelInfo.Read(model).WasCancelled);
         Assert.True(File.Exists(Path.ChangeExtension(model, ".report.html")));
     }
 
@@ -270,7 +270,7 @@ public sealed class InterruptionTests(DrawnData data)
         );
         Assert.Equal(Cancelled, outcome.ExitCode);
         Assert.Contains("the model is the best there was by then", outcome.Error);
-        Assert.True(DplModelInfo.Read(model).WasCancelled);
+        Assert.True(ModelInfo.Read(model).WasCancelled);
     }
 
     /// <summary>Runs the command until a line on its error stream, and interrupts it there.</summary>

@@ -8,12 +8,12 @@ public sealed class ContentsTests(DrawnData data)
     public async Task A_fits_zip_predicts_on_any_machine_unless_told_otherwise()
     {
         (await data.Fit()).Expect(0);
-        Assert.Equal(DplModelContents.WithImageTower, DplModelInfo.Read(data.Model).Contents);
+        Assert.Equal(ModelContents.WithImageTower, ModelInfo.Read(data.Model).Contents);
         string[] train = ["train", data.Table("train"), "--clip", "tiny-drawn", "--configuration", "uniform:1", "--quiet"],
             brief = ["--training-epochs", "1", "--batch-size", "8", "--threads", "2", "--report", "none", "--json", "none"];
         string zip = data.File("named.zip");
         ToolProcess.Outcome outcome = (await ToolProcess.Run([.. train, .. brief, "--contents", "prompts", "--output", zip])).Expect(0);
-        Assert.Equal(DplModelContents.PromptsOnly, DplModelInfo.Read(zip).Contents);
+        Assert.Equal(ModelContents.PromptsOnly, ModelInfo.Read(zip).Contents);
         Assert.Contains("does not contain it", outcome.Output);
         Assert.Contains("DPL_CLIP", (await ToolProcess.Run("inspect", zip)).Expect(0).Error);
     }

@@ -32,16 +32,16 @@ public sealed class DesignOptionsTests
     [Fact]
     public void A_context_has_a_length_or_words_a_position_and_owners()
     {
-        Assert.Equal(new DplContext { Length = 4 }, Parsed("--context", "4").Design.Context);
+        Assert.Equal(new PromptContext { Length = 4 }, Parsed("--context", "4").Design.Context);
         Assert.Equal(
-            new DplContext { Words = "a photo of a", Position = DplContextPosition.Middle },
+            new PromptContext { Words = "a photo of a", Position = ContextPosition.Middle },
             Parsed("--context-words", "a photo of a", "--context-position", "middle").Design.Context
         );
         Assert.Equal(
-            new DplContext
+            new PromptContext
             {
                 Length = 16,
-                Position = DplContextPosition.Front,
+                Position = ContextPosition.Front,
                 ClassSpecific = true,
             },
             Parsed("--context", "16", "--context-position", "FRONT", "--context-per-class").Design.Context
@@ -52,12 +52,12 @@ public sealed class DesignOptionsTests
     public void Regularisers_add_up_and_have_the_weights_that_are_given()
     {
         DplTrainer.DesignOptions plain = Parsed("--regulariser", "kgcoop", "--regulariser", "promptsrc").Design;
-        Assert.Equal(new DplKgCoOp(), plain.KgCoOp);
-        Assert.Equal(new DplPromptSrc(), plain.PromptSrc);
+        Assert.Equal(new KgCoOp(), plain.KgCoOp);
+        Assert.Equal(new PromptSrc(), plain.PromptSrc);
         DplTrainer.DesignOptions weighted = Parsed("--regularizer", "KgCoOp:0.5", "--regulariser", "promptsrc:5,0").Design;
-        Assert.Equal(new DplKgCoOp { Weight = 0.5 }, weighted.KgCoOp);
+        Assert.Equal(new KgCoOp { Weight = 0.5 }, weighted.KgCoOp);
         Assert.Equal(
-            new DplPromptSrc
+            new PromptSrc
             {
                 TextWeight = 5,
                 ImageWeight = 0,
@@ -70,9 +70,9 @@ public sealed class DesignOptionsTests
     [Fact]
     public void ProGrad_needs_no_numbers()
     {
-        Assert.Equal(new DplProGrad(), Parsed("--prograd").Design.ProGrad);
-        Assert.Equal(new DplProGrad { Weight = 0.5 }, Parsed("--prograd", "0.5", "--design", "coupled").Design.ProGrad);
-        Assert.Equal(new DplProGrad { Weight = 0.5, Temperature = 2 }, Parsed("--prograd", "0.5,2").Design.ProGrad);
+        Assert.Equal(new ProGrad(), Parsed("--prograd").Design.ProGrad);
+        Assert.Equal(new ProGrad { Weight = 0.5 }, Parsed("--prograd", "0.5", "--design", "coupled").Design.ProGrad);
+        Assert.Equal(new ProGrad { Weight = 0.5, Temperature = 2 }, Parsed("--prograd", "0.5,2").Design.ProGrad);
     }
 
     [Theory]
@@ -89,9 +89,9 @@ public sealed class DesignOptionsTests
     [Fact]
     public void The_standard_numbers_of_averages_are_the_librarys()
     {
-        Assert.Equal(DplEpochAverage.Gaussian().ToString(), Parsed("--average", "gaussian").Design.Average!.ToString());
-        Assert.Equal(DplEpochAverage.Exponential().ToString(), Parsed("--average", "exponential").Design.Average!.ToString());
-        Assert.Equal(DplEpochAverage.Last().ToString(), Parsed("--average", "last").Design.Average!.ToString());
+        Assert.Equal(EpochAverage.Gaussian().ToString(), Parsed("--average", "gaussian").Design.Average!.ToString());
+        Assert.Equal(EpochAverage.Exponential().ToString(), Parsed("--average", "exponential").Design.Average!.ToString());
+        Assert.Equal(EpochAverage.Last().ToString(), Parsed("--average", "last").Design.Average!.ToString());
     }
 
     [Fact]
@@ -120,7 +120,7 @@ public sealed class DesignOptionsTests
         Assert.Null(options.Design.Teacher);
         ClipBackbone teacher = ClipBackbone.TinyDrawn;
         group.Apply(arguments, options, teacher, "uniform:0");
-        Assert.Equal(new DplContext { Length = 4 }, options.Design.Context);
+        Assert.Equal(new PromptContext { Length = 4 }, options.Design.Context);
         Assert.Same(teacher, options.Design.Teacher);
     }
 

@@ -10,12 +10,12 @@ internal static class MadeReport
 
     /// <param name="candidates">Prompt lengths, increasing from 0.</param>
     /// <param name="epochs">With the alphas of both branches, [layer][candidate].</param>
-    public static DplSearchReport Create(int[] candidates, params Epoch[] epochs) =>
-        JsonSerializer.Deserialize<DplSearchReport>(
+    public static SearchReport Create(int[] candidates, params Epoch[] epochs) =>
+        JsonSerializer.Deserialize<SearchReport>(
             JsonSerializer.Serialize(new { CandidateLengths = candidates, Epochs = epochs }, WithNaN),
             WithNaN
         )!;
 
-    /// <summary>One epoch, see <see cref="DplSearchEpoch"/>.</summary>
+    /// <summary>One epoch, see <see cref="SearchEpoch"/>.</summary>
     internal sealed record Epoch(double LearningRate, double TrainLoss, double ValidationLoss, float[][] TextAlphas, float[][] ImageAlphas);
 }

@@ -80,7 +80,7 @@ internal sealed class ReportedFit : IDisposable
                         new[] { 1, 2 }.Select(number => new ContextVector(
                             name,
                             number,
-                            [new NearWord("photo", 0.25), new NearWord(Hostile, 0.5), new NearWord("<|endoftext|>", 0.75)]
+                            [new NearbyWord("photo", 0.25), new NearbyWord(Hostile, 0.5), new NearbyWord("<|endoftext|>", 0.75)]
                         ))
                     ),
                 ]

@@ -132,13 +132,13 @@ public class ResultsTests
     [Fact]
     public void Stages_and_epochs_are_those_of_the_run()
     {
-        DplEpochMetrics figures = new() { TrainLoss = 1, ValidationAccuracy = 0.5 };
+        EpochMetrics figures = new() { TrainLoss = 1, ValidationAccuracy = 0.5 };
         FittedEpoch[] epochs =
         [
-            new(DplStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100),
-            new(DplStage.Search, 2, 0.1, figures, TimeSpan.FromSeconds(4), 150),
-            new(DplStage.Comparison, 1, 0.2, figures, TimeSpan.FromSeconds(3), 200),
-            new(DplStage.Training, 5, 0.1, figures, TimeSpan.FromSeconds(1), 700),
+            new(FitStage.Search, 1, 0.1, figures, TimeSpan.FromSeconds(2), 100),
+            new(FitStage.Search, 2, 0.1, figures, TimeSpan.FromSeconds(4), 150),
+            new(FitStage.Comparison, 1, 0.2, figures, TimeSpan.FromSeconds(3), 200),
+            new(FitStage.Training, 5, 0.1, figures, TimeSpan.FromSeconds(1), 700),
         ];
         Assert.Equal(
             [new StageCost("Search", 4, 150), new StageCost("Comparison", 3, 200), new StageCost("Training", 1, 700)],
@@ -151,7 +151,7 @@ public class ResultsTests
     [Fact]
     public void The_finalist_of_the_lowest_validation_loss_is_the_one_that_was_trained()
     {
-        DplFinalist Of(int length, double loss) =>
+        Finalist Of(int length, double loss) =>
             new()
             {
                 Configuration = new PromptConfiguration([length], [length]),

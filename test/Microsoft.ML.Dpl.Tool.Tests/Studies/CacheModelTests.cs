@@ -19,7 +19,7 @@ public sealed class CacheModelTests
         [0, 1],
     ];
 
-    public CacheModelTests() => DplRuntime.Load();
+    public CacheModelTests() => LibTorchRuntime.Load();
 
     [Fact]
     public void A_cache_adds_to_the_texts_what_the_formula_says()

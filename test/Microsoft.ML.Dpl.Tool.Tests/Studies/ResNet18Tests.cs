@@ -36,7 +36,7 @@ public sealed class ResNet18Tests : IDisposable
     public void Features_are_those_of_ML_NETs_featurizer(string image, float sum, float[] first)
     {
         ResNet18Files files = Package();
-        DplRuntime.Load();
+        LibTorchRuntime.Load();
         using var features = new ResNet18Features(files, new MLContext(1), "cpu");
         float[] made = features.Images([new ImageRow { ImagePath = Path.Combine(SharedData.RepositoryRoot, image) }], default)[0];
         Assert.Equal(512, made.Length);
@@ -49,7 +49,7 @@ public sealed class ResNet18Tests : IDisposable
     public void Images_together_have_the_features_of_each_and_no_tensor_stays()
     {
         ResNet18Files files = Package();
-        DplRuntime.Load();
+        LibTorchRuntime.Load();
         ImageRow[] rows =
         [
             .. new[] { "photo-landscape.jpg", "small-upscaled.png" }.Select(name => new ImageRow

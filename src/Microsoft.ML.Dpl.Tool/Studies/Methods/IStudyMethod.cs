@@ -80,7 +80,7 @@ internal sealed record MethodTask(
     public Action<string> Warn { get; init; } = _ => { };
 
     /// <summary>Receives every step of a fit of this library; null: nobody does.</summary>
-    public IProgress<DplProgress>? Progress { get; init; }
+    public IProgress<FitProgress>? Progress { get; init; }
 
     /// <summary>Ends the fit.</summary>
     public CancellationToken CancellationToken { get; init; }

@@ -26,7 +26,7 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
     {
         get
         {
-            DplPrompts prompts = model.ExportPrompts();
+            ExportedPrompts prompts = model.ExportPrompts();
             long text = prompts.Text.Sum(Count),
                 beside = Count(prompts.Context) + Count(prompts.TaskResidual);
             long image = prompts

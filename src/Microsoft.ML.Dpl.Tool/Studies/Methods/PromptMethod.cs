@@ -64,7 +64,7 @@ internal sealed class PromptMethod : IStudyMethod
             context,
             model,
             isCoupled: options.Design.Coupled,
-            learnsTemperature: options.Training.Recipe == DplRecipe.Robust
+            learnsTemperature: options.Training.Recipe == TrainingRecipe.Robust
         );
     }
 

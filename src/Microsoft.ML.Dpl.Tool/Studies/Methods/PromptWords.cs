@@ -15,14 +15,14 @@ internal static class PromptWords
     private static Dictionary<string, Action<DplTrainer.Options>> Flags =>
         new(StringComparer.Ordinal)
         {
-            ["paper"] = options => options.Training.Recipe = DplRecipe.Paper,
+            ["paper"] = options => options.Training.Recipe = TrainingRecipe.Paper,
             ["search-refit"] = options => options.Validation.Refit = true,
-            ["mixture"] = options => options.Search.Result = DplSearchResult.Mixture,
+            ["mixture"] = options => options.Search.Result = SearchResult.Mixture,
             ["coupled"] = options => options.Design.Coupled = true,
-            ["promptsrc"] = options => options.Design.PromptSrc = new DplPromptSrc(),
-            ["prograd"] = options => options.Design.ProGrad = new DplProGrad(),
-            ["average=gaussian"] = options => options.Design.Average = DplEpochAverage.Gaussian(),
-            ["average=last"] = options => options.Design.Average = DplEpochAverage.Last(),
+            ["promptsrc"] = options => options.Design.PromptSrc = new PromptSrc(),
+            ["prograd"] = options => options.Design.ProGrad = new ProGrad(),
+            ["average=gaussian"] = options => options.Design.Average = EpochAverage.Gaussian(),
+            ["average=last"] = options => options.Design.Average = EpochAverage.Last(),
         };
 
     private static Dictionary<string, Action<DplTrainer.Options, string>> Values =>
@@ -36,10 +36,10 @@ internal static class PromptWords
             ["smoothing"] = (options, value) => options.Training.LabelSmoothing = Number(value),
             ["candidates"] = (options, value) => options.Search.CandidateLengths = [.. value.Split(',').Select(Count)],
             ["context"] = (options, value) =>
-                options.Design.Context = (options.Design.Context ?? new DplContext()) with { Length = Count(value) },
-            ["words"] = (options, value) => options.Design.Context = (options.Design.Context ?? new DplContext()) with { Words = value },
+                options.Design.Context = (options.Design.Context ?? new PromptContext()) with { Length = Count(value) },
+            ["words"] = (options, value) => options.Design.Context = (options.Design.Context ?? new PromptContext()) with { Words = value },
             ["residual"] = (options, value) => options.Design.TaskResidual = Number(value),
-            ["kgcoop"] = (options, value) => options.Design.KgCoOp = new DplKgCoOp { Weight = Number(value) },
+            ["kgcoop"] = (options, value) => options.Design.KgCoOp = new KgCoOp { Weight = Number(value) },
             ["templates"] = (options, value) => options.Design.Templates = ClipTemplates.Named(value),
             ["distillation"] = (options, value) => options.Training.DistillationWeight = Number(value),
         };

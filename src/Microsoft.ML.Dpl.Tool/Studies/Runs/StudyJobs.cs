@@ -74,7 +74,7 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
                         or ArgumentException
                         or IOException
                         or UnauthorizedAccessException
-                        or DplDivergedException
+                        or DivergedException
                         or OutOfMemoryException
             )
         {

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl;
 /// A learned context in the input of the text tower: vectors that stand in a class's text in place of the words around its name (CoOp,
 /// Zhou, Yang, Loy, Liu, IJCV 2022, arXiv 2109.01134). A class's text is then the context, the name and a full stop.
 /// </summary>
-public sealed record DplContext
+public sealed record PromptContext
 {
     /// <summary>The length where neither it nor words are given.</summary>
     public const int DefaultLength = 4;
@@ -14,7 +14,7 @@ public sealed record DplContext
     public int? Length { get; init; }
 
     /// <summary>Where the vectors stand.</summary>
-    public DplContextPosition Position { get; init; }
+    public ContextPosition Position { get; init; }
 
     /// <summary>Whether every class learns vectors of its own. Such a context says nothing of other classes:
     /// <c>DplTransformer.WithClasses</c> cannot use it.</summary>
@@ -27,7 +27,7 @@ public sealed record DplContext
 
 /// <summary>Where the learned vectors of a context stand in the text of a class (Zhou, Yang, Loy, Liu, CoOp, IJCV 2022, arXiv 2109.01134).
 /// Named by the place of the class name, as CoOp's <c>CLASS_TOKEN_POSITION</c> is.</summary>
-public enum DplContextPosition
+public enum ContextPosition
 {
     /// <summary>The context, then the class name.</summary>
     End,

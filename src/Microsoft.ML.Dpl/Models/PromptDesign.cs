@@ -5,10 +5,10 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>What a model's prompts were made and trained with beside the plain method; see <see cref="DplTrainer.DesignOptions"/>. What its
 /// predictions need is folded into the model.</summary>
-public sealed record DplDesign
+public sealed record PromptDesign
 {
     [JsonConstructor]
-    internal DplDesign() { }
+    internal PromptDesign() { }
 
     /// <summary>How the prompts of the layers were made: <c>independent</c> or <c>coupled</c>.</summary>
     [JsonInclude]

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What nearness of a prompt row to a word means.</summary>
-public enum DplWordDistance
+public enum WordDistance
 {
     /// <summary>The length of the difference between the row and the word's embedding, at least 0; CoOp's choice.</summary>
     Euclidean,
@@ -11,26 +11,26 @@ public enum DplWordDistance
 }
 
 /// <summary>A word or a piece of one near a prompt row.</summary>
-public sealed record DplNearWord
+public sealed record NearWord
 {
-    internal DplNearWord(string word, float distance) => (Word, Distance) = (word, distance);
+    internal NearWord(string word, float distance) => (Word, Distance) = (word, distance);
 
     /// <summary>As text. A piece that other pieces follow ends with <c>…</c>; CLIP's marks of a text's beginning and end are
     /// <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.</summary>
     public string Word { get; }
 
-    /// <summary>As the chosen <see cref="DplWordDistance"/> measures it.</summary>
+    /// <summary>As the chosen <see cref="WordDistance"/> measures it.</summary>
     public float Distance { get; }
 }
 
 /// <summary>One row of a layer's text prompt and the words nearest to it.</summary>
-public sealed record DplPromptRowWords
+public sealed record PromptRowWords
 {
-    internal DplPromptRowWords(int row, IReadOnlyList<DplNearWord> words) => (Row, Words) = (row, words);
+    internal PromptRowWords(int row, IReadOnlyList<NearWord> words) => (Row, Words) = (row, words);
 
     /// <summary>From 0.</summary>
     public int Row { get; }
 
     /// <summary>The nearest first.</summary>
-    public IReadOnlyList<DplNearWord> Words { get; }
+    public IReadOnlyList<NearWord> Words { get; }
 }

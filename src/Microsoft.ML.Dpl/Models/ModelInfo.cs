@@ -5,12 +5,12 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What a model zip says of itself, read without its CLIP and without libtorch.</summary>
-public sealed class DplModelInfo
+public sealed class ModelInfo
 {
     private const string VersionEntry = "Version.txt";
     private const long LongestVersion = 1024;
 
-    private DplModelInfo() { }
+    private ModelInfo() { }
 
     /// <summary>The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the model is
     /// loaded.</summary>
@@ -23,7 +23,7 @@ public sealed class DplModelInfo
     public required string Template { get; init; }
 
     /// <summary>How the search came to the configuration; null where it was given.</summary>
-    public required DplSearchReport? Search { get; init; }
+    public required SearchReport? Search { get; init; }
 
     /// <summary>0 to 1; null without validation rows.</summary>
     public required double? ValidationAccuracy { get; init; }
@@ -32,7 +32,7 @@ public sealed class DplModelInfo
     public required bool WasCancelled { get; init; }
 
     /// <summary>What of CLIP the zip holds.</summary>
-    public required DplModelContents Contents { get; init; }
+    public required ModelContents Contents { get; init; }
 
     /// <summary>The CLIP's name where the model was trained.</summary>
     public required string BackboneName { get; init; }
@@ -50,7 +50,7 @@ public sealed class DplModelInfo
     public required string? MLNetVersion { get; init; }
 
     /// <summary>The zip's entries of this model, without the folder they lie in.</summary>
-    public required IReadOnlyList<DplModelEntry> Entries { get; init; }
+    public required IReadOnlyList<ModelEntry> Entries { get; init; }
 
     /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
     public required bool HasDiverged { get; init; }
@@ -67,7 +67,7 @@ public sealed class DplModelInfo
     public IReadOnlyList<int>? MixtureCandidateLengths { get; init; }
 
     /// <summary>The learned context in the texts of the classes; null without one.</summary>
-    public DplContext? Context { get; init; }
+    public PromptContext? Context { get; init; }
 
     /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
@@ -76,13 +76,13 @@ public sealed class DplModelInfo
     public double? Threshold { get; init; }
 
     /// <summary>What the prompts were made and trained with; null: with the plain method, or the zip does not say.</summary>
-    public DplDesign? Design { get; init; }
+    public PromptDesign? Design { get; init; }
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is no zip, holds no model of this library, or the description is damaged.</exception>
-    public static DplModelInfo Read(string zipPath)
+    public static ModelInfo Read(string zipPath)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
         string shown = ShownText.Escape(zipPath);
@@ -103,16 +103,16 @@ public sealed class DplModelInfo
         }
     }
 
-    private static DplModelInfo Read(ZipArchive zip, string shown)
+    private static ModelInfo Read(ZipArchive zip, string shown)
     {
-        ZipArchiveEntry description = zip.Entries.Where(entry => entry.Name == ModelZip.DescriptionEntry)
+        ZipArchiveEntry description = zip.Entries.Where(entry => entry.Name == ModelZipFormat.DescriptionEntry)
             .MinBy(entry => entry.FullName, StringComparer.Ordinal)
             ?? throw new InvalidDataException(
-                $"'{shown}' has no entry {ModelZip.DescriptionEntry}, so it holds no model of Differentiable Prompt Learning."
+                $"'{shown}' has no entry {ModelZipFormat.DescriptionEntry}, so it holds no model of Differentiable Prompt Learning."
             );
-        if (description.Length > ModelZip.LargestSizeOf(ModelZip.DescriptionEntry))
+        if (description.Length > ModelZipFormat.LargestSizeOf(ModelZipFormat.DescriptionEntry))
             throw new InvalidDataException(
-                $"The entry {ModelZip.DescriptionEntry} of '{shown}' is {description.Length} bytes long, which no model's is. Copy or "
+                $"The entry {ModelZipFormat.DescriptionEntry} of '{shown}' is {description.Length} bytes long, which no model's is. Copy or "
                     + "save the model again."
             );
         string folder = description.FullName[..^description.Name.Length];
@@ -124,12 +124,12 @@ public sealed class DplModelInfo
             [
                 .. zip
                     .Entries.Where(entry => entry.FullName.StartsWith(folder, StringComparison.Ordinal))
-                    .Select(entry => new DplModelEntry(entry.FullName[folder.Length..], entry.Length, entry.CompressedLength)),
+                    .Select(entry => new ModelEntry(entry.FullName[folder.Length..], entry.Length, entry.CompressedLength)),
             ]
         );
     }
 
-    private static DplModelInfo From(StoredDescription model, string? version, IReadOnlyList<DplModelEntry> entries) =>
+    private static ModelInfo From(StoredDescription model, string? version, IReadOnlyList<ModelEntry> entries) =>
         new()
         {
             ClassNames = model.ClassNames,
@@ -163,10 +163,9 @@ public sealed class DplModelInfo
 }
 
 /// <summary>An entry of a model zip.</summary>
-public sealed record DplModelEntry
+public sealed record ModelEntry
 {
-    internal DplModelEntry(string name, long bytes, long compressedBytes) =>
-        (Name, Bytes, CompressedBytes) = (name, bytes, compressedBytes);
+    internal ModelEntry(string name, long bytes, long compressedBytes) => (Name, Bytes, CompressedBytes) = (name, bytes, compressedBytes);
 
     /// <summary>Its name.</summary>
     public string Name { get; }

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>libtorch in this process: loading it, and how many threads it takes.</summary>
-public static class DplRuntime
+public static class LibTorchRuntime
 {
     /// <summary>Loads libtorch unless that has been done; a fit and the loading of a model do it by themselves.</summary>
     /// <returns>One sentence: what was loaded, and from where.</returns>

@@ -4,18 +4,18 @@ using Microsoft.ML.Dpl.MLNet;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What a model says of one image.</summary>
-public sealed class DplPrediction
+public sealed class ImagePrediction
 {
     private readonly LabelClasses _classes;
     private readonly int _best; // -1 where it is none of them
 
-    private DplPrediction(LabelClasses classes, float[] scores, int best) => (_classes, Scores, _best) = (classes, scores, best);
+    private ImagePrediction(LabelClasses classes, float[] scores, int best) => (_classes, Scores, _best) = (classes, scores, best);
 
     /// <summary>What a scorer says of an image alone.</summary>
-    internal static DplPrediction Create(ScoreSchema schema, IImageScorer scorer, RgbImage image)
+    internal static ImagePrediction Create(ScoreSchema schema, IImageScorer scorer, RgbImage image)
     {
         float[] scores = scorer.Score([scorer.Prepare(image)])[0];
-        return new DplPrediction(schema.Classes, scores, schema.Best(scores));
+        return new ImagePrediction(schema.Classes, scores, schema.Best(scores));
     }
 
     /// <summary>The most probable class, the first of equals; null where none is as probable as

@@ -2,9 +2,9 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>What a fit does that does not come to its end: one that is cancelled, see <see cref="DplTrainer.Options.OnCancel"/>, or whose
 /// loss or gradients become infinite or not a number, see <see cref="DplTrainer.Options.OnDivergence"/>.</summary>
-public enum DplInterruption
+public enum InterruptionBehavior
 {
-    /// <summary>It throws <see cref="OperationCanceledException"/> or <see cref="DplDivergedException"/>.</summary>
+    /// <summary>It throws <see cref="OperationCanceledException"/> or <see cref="DivergedException"/>.</summary>
     Throw,
 
     /// <summary>

@@ -2,7 +2,7 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>What the matrix products of search and training round to; products are summed in float32, and norms, softmax, losses, prompts
 /// and alphas stay float32.</summary>
-public enum DplPrecision
+public enum ComputePrecision
 {
     /// <summary>Nothing: 24 bits. Equal seeds give equal bits on a CPU.</summary>
     Float32,

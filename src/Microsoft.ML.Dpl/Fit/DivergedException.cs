@@ -5,9 +5,9 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>A fit ended because its loss or a gradient became infinite or not a number. The message names the rows of the batch, the likely
 /// cause and what to do.</summary>
-public sealed class DplDivergedException : InvalidOperationException
+public sealed class DivergedException : InvalidOperationException
 {
-    internal DplDivergedException(FitDivergence divergence, DivergedException cause)
+    internal DivergedException(FitDivergence divergence, NonFiniteValueException cause)
         : base(divergence.Message, cause)
     {
         (Stage, Epoch, Step, IsInValidationSet) = (divergence.Stage, divergence.Epoch, divergence.Step, divergence.IsInValidationSet);
@@ -15,7 +15,7 @@ public sealed class DplDivergedException : InvalidOperationException
     }
 
     /// <summary>Search or training.</summary>
-    public DplStage Stage { get; }
+    public FitStage Stage { get; }
 
     /// <summary>From 1.</summary>
     public int Epoch { get; }

@@ -24,8 +24,8 @@ internal enum Watched
 /// <param name="value">Its value: infinite or NaN.</param>
 /// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
 /// <param name="isInValidation">Whether that source has the validation images.</param>
-internal sealed class DivergedException(
-    DplStage stage,
+internal sealed class NonFiniteValueException(
+    FitStage stage,
     int epoch,
     int step,
     Watched watched,
@@ -34,7 +34,7 @@ internal sealed class DivergedException(
     bool isInValidation
 ) : InvalidOperationException($"{watched} became {value} in {stage} epoch {epoch + 1}, step {step + 1}.")
 {
-    public DplStage Stage { get; } = stage;
+    public FitStage Stage { get; } = stage;
 
     public int Epoch { get; } = epoch;
 

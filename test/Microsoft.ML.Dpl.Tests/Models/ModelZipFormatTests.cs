@@ -76,7 +76,7 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
     [Fact]
     public void AShortEntryIsNamed()
     {
-        FakeTransformer.OnLoad(reader => ModelZip.ReadStream(reader, FakeTransformer.Stream, r => r.ReadInt64()));
+        FakeTransformer.OnLoad(reader => ModelZipFormat.ReadStream(reader, FakeTransformer.Stream, r => r.ReadInt64()));
         Exception error = LoadError(SavedFake());
         Assert.Contains("'Payload'", error.Message);
         Assert.Contains("too early", error.Message);

@@ -6,14 +6,14 @@ namespace Microsoft.ML.Dpl;
 /// <summary>How much the loss of each class's rows counts.</summary>
 /// <remarks>A <c>Dictionary&lt;string, double&gt;</c> can be given where this is asked for: <c>Training.ClassWeights = new
 /// Dictionary&lt;string, double&gt; { ["rare"] = 5 }</c>.</remarks>
-public sealed class DplClassWeights
+public sealed class ClassWeights
 {
-    private DplClassWeights() => Named = null;
+    private ClassWeights() => Named = null;
 
     /// <param name="weights">Class name to weight, above 0; a class that is not named has a weight of 1. Only the proportions
     /// matter.</param>
     /// <exception cref="ArgumentException">A weight is not above 0 and finite, or a class has two.</exception>
-    public DplClassWeights(IReadOnlyDictionary<string, double> weights)
+    public ClassWeights(IReadOnlyDictionary<string, double> weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
         foreach (var (name, weight) in weights)
@@ -37,12 +37,12 @@ public sealed class DplClassWeights
 
     /// <summary>Inverse frequency: every class that has rows counts as much as any other, among the training rows and among the validation
     /// rows; the mean over the rows is 1.</summary>
-    public static DplClassWeights Balanced { get; } = new();
+    public static ClassWeights Balanced { get; } = new();
 
     /// <summary>Null for <see cref="Balanced"/>.</summary>
     internal IReadOnlyDictionary<string, double>? Named { get; }
 
     /// <summary>Weights by class name.</summary>
     /// <exception cref="ArgumentException">A weight is not above 0 and finite.</exception>
-    public static implicit operator DplClassWeights(Dictionary<string, double> weights) => new(weights);
+    public static implicit operator ClassWeights(Dictionary<string, double> weights) => new(weights);
 }

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Optimization;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What an epoch came to.</summary>
-public sealed class DplEpochMetrics
+public sealed class EpochMetrics
 {
     /// <summary>Mean loss of the epoch's training batches, in nats.</summary>
     public required double TrainLoss { get; init; }
@@ -36,14 +36,14 @@ public sealed class DplEpochMetrics
 }
 
 /// <summary>Where a fit stands after one step.</summary>
-public sealed class DplProgress
+public sealed class FitProgress
 {
     /// <summary>Where a fit stands, as its members say; a fit makes them itself.</summary>
-    public DplProgress() { }
+    public FitProgress() { }
 
     /// <summary>The same, of which the initializer changes some members: an observer's addition on the way to the caller.</summary>
     [SetsRequiredMembers]
-    internal DplProgress(DplProgress other)
+    internal FitProgress(FitProgress other)
     {
         (Stage, Epoch, Epochs, Step, Steps) = (other.Stage, other.Epoch, other.Epochs, other.Step, other.Steps);
         (LearningRate, TrainLoss) = (other.LearningRate, other.TrainLoss);
@@ -52,7 +52,7 @@ public sealed class DplProgress
     }
 
     /// <summary>Search or training.</summary>
-    public required DplStage Stage { get; init; }
+    public required FitStage Stage { get; init; }
 
     /// <summary>From 1.</summary>
     public required int Epoch { get; init; }
@@ -85,7 +85,7 @@ public sealed class DplProgress
     public TimeSpan? Remaining { get; init; }
 
     /// <summary>The figures of the epoch that this step ended; else null.</summary>
-    public DplEpochMetrics? EndedEpoch { get; init; }
+    public EpochMetrics? EndedEpoch { get; init; }
 
     /// <summary>Share of the stage that is done, 0 to 1.</summary>
     public double Fraction => ((Epoch - 1d) * Steps + Step) / ((double)Epochs * Steps);
@@ -107,7 +107,7 @@ public sealed class DplProgress
 }
 
 /// <summary>The stages of a fit.</summary>
-public enum DplStage
+public enum FitStage
 {
     /// <summary>Bilevel search of the prompt lengths.</summary>
     Search,

@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>How one configuration did in the short training by which it was compared to others.</summary>
-public sealed record DplFinalist
+public sealed record Finalist
 {
     /// <summary>The prompt lengths; of a mixture the candidate of the largest weight in each layer.</summary>
     public required PromptConfiguration Configuration { get; init; }
 
-    /// <summary>Whether it is the searched mixture of all candidates, see <see cref="DplSearchResult.Mixture"/>.</summary>
+    /// <summary>Whether it is the searched mixture of all candidates, see <see cref="SearchResult.Mixture"/>.</summary>
     public bool IsMixture { get; init; }
 
     /// <summary>Mean cross-entropy of the validation rows, in nats: the finalist with the lowest one was trained.</summary>

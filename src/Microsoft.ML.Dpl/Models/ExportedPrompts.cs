@@ -31,7 +31,7 @@ namespace Microsoft.ML.Dpl;
 /// <param name="Text">One [length, width] per text layer, null where the length is 0; with a <see cref="Mixture"/> one
 /// [Σ candidates, width], candidate by candidate.</param>
 /// <param name="Image">The same for the image layers.</param>
-public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
+public sealed partial record ExportedPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
 {
     private readonly float[,]? _taskResidual;
 
@@ -41,14 +41,14 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     public PromptConfiguration Configuration => Mixture?.Largest ?? new(Lengths(Text), Lengths(Image));
 
     /// <summary>The candidates that every layer mixes, and their weights; null: each layer has one prompt, or none.</summary>
-    public DplMixture? Mixture { get; init; }
+    public TrainedMixture? Mixture { get; init; }
 
     /// <summary>[vectors, width] the learned context in the input of the text tower, class by class where it is class-specific; null
     /// without one.</summary>
     public float[,]? Context { get; init; }
 
     /// <summary>How the <see cref="Context"/> stands in a text; null without one.</summary>
-    public DplContext? ContextDesign { get; init; }
+    public PromptContext? ContextDesign { get; init; }
 
     /// <summary>[classes, embedding] what is added to the unit text feature of each class before it becomes a unit vector again; null:
     /// nothing. See <see cref="DplTrainer.DesignOptions.TaskResidual"/>.</summary>
@@ -180,7 +180,7 @@ public sealed partial record DplPrompts(IReadOnlyList<float[,]?> Text, IReadOnly
     /// <param name="path">A .safetensors file or a folder of .npy files.</param>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>.</exception>
     /// <exception cref="InvalidDataException">It is damaged, its parts contradict each other, or it holds no prompts.</exception>
-    public static DplPrompts Load(string path)
+    public static ExportedPrompts Load(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         using ITensorSource source = ArrayFiles.Open(path);

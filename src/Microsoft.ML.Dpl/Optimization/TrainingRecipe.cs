@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>How prompts are drawn and stepped.</summary>
-public enum DplRecipe
+public enum TrainingRecipe
 {
     /// <summary>
     /// AdamW (Loshchilov, Hutter, ICLR 2019, arXiv 1711.05101) with a linear warm-up over the first tenth of the steps and a cosine to 0,

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What a model zip holds besides columns, classes and configuration.</summary>
-public enum DplModelContents
+public enum ModelContents
 {
     /// <summary>Prompts and class features, a few hundred KiB. CLIP must be at hand where the model is loaded.</summary>
     PromptsOnly,

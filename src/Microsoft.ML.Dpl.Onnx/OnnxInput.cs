@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>What an ONNX model takes.</summary>
-public enum DplOnnxInput
+public enum OnnxInput
 {
     /// <summary>
     /// <c>pixels</c>, <c>float</c> [batch, 3, size, size]: any number of images, resized, cropped and normalised outside;

@@ -5,17 +5,17 @@ using Microsoft.ML.Dpl.Search;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>How a search went: the alphas of both branches at the end of every epoch.</summary>
-public sealed record DplSearchReport
+public sealed record SearchReport
 {
     [JsonConstructor]
-    internal DplSearchReport(IReadOnlyList<int> candidateLengths, IReadOnlyList<DplSearchEpoch> epochs) =>
+    internal SearchReport(IReadOnlyList<int> candidateLengths, IReadOnlyList<SearchEpoch> epochs) =>
         (CandidateLengths, Epochs) = (candidateLengths, epochs);
 
     /// <summary>Candidate prompt lengths, increasing from 0.</summary>
     public IReadOnlyList<int> CandidateLengths { get; }
 
     /// <summary>The first epoch first.</summary>
-    public IReadOnlyList<DplSearchEpoch> Epochs { get; }
+    public IReadOnlyList<SearchEpoch> Epochs { get; }
 
     /// <summary>How sure the search is of each text layer: the softmax weight of the chosen candidate, 1 / candidates to 1.</summary>
     [JsonIgnore]
@@ -30,10 +30,10 @@ public sealed record DplSearchReport
 }
 
 /// <summary>One epoch of a search.</summary>
-public sealed record DplSearchEpoch
+public sealed record SearchEpoch
 {
     [JsonConstructor]
-    internal DplSearchEpoch(
+    internal SearchEpoch(
         double learningRate,
         double trainLoss,
         double validationLoss,
@@ -68,22 +68,22 @@ public sealed record DplSearchEpoch
 }
 
 /// <summary>What <see cref="DplTrainer.Search"/> found.</summary>
-public sealed record DplSearchOutcome
+public sealed record SearchOutcome
 {
-    internal DplSearchOutcome(DplSearchReport report, bool wasCancelled, bool hasDiverged) =>
+    internal SearchOutcome(SearchReport report, bool wasCancelled, bool hasDiverged) =>
         (Configuration, Report, WasCancelled, HasDiverged) = (report.Configuration, report, wasCancelled, hasDiverged);
 
     /// <summary>The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</summary>
     public PromptConfiguration Configuration { get; }
 
     /// <summary>The alphas that led to them.</summary>
-    public DplSearchReport Report { get; }
+    public SearchReport Report { get; }
 
     /// <summary>Whether the search was cut short, and this is the choice after its last whole epoch; see
-    /// <see cref="DplInterruption.ReturnBest"/>.</summary>
+    /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
     public bool WasCancelled { get; }
 
     /// <summary>Whether the search's numbers went wrong, and this is the choice after its last good epoch; see
-    /// <see cref="DplInterruption.ReturnBest"/>.</summary>
+    /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
     public bool HasDiverged { get; }
 }

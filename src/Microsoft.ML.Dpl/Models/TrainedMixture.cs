@@ -10,14 +10,14 @@ namespace Microsoft.ML.Dpl;
 /// How the layers of a model mix prompts: in each layer the attention with every candidate prompt, and that without any, weighted as the
 /// search's alphas weigh them.
 /// </summary>
-public sealed class DplMixture
+public sealed class TrainedMixture
 {
     /// <param name="candidateLengths">Prompt rows of each candidate, increasing from 0, at most
     /// <see cref="PromptConfiguration.MaximumLength"/> together.</param>
     /// <param name="textWeights">[text layer][candidate], each layer's at least 0 and of sum 1 within 1e-4.</param>
     /// <param name="imageWeights">[image layer][candidate], likewise.</param>
     /// <exception cref="ArgumentException">The lengths or the weights are others, or a branch has no layer.</exception>
-    public DplMixture(
+    public TrainedMixture(
         IReadOnlyList<int> candidateLengths,
         IReadOnlyList<IReadOnlyList<float>> textWeights,
         IReadOnlyList<IReadOnlyList<float>> imageWeights

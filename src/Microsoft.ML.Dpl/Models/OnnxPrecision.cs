@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl;
 
 /// <summary>How an ONNX graph keeps its weights, and what it multiplies with them.</summary>
-public enum DplOnnxPrecision
+public enum OnnxPrecision
 {
     /// <summary>Weights and products of 32 bits: the transformer's scores to rounding.</summary>
     Float32,

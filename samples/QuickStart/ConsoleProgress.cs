@@ -7,11 +7,11 @@ namespace QuickStart;
 
 /// <summary>Shows a fit's stages (search, comparison, training) as bars; where the output is no terminal, one line per tenth of a
 /// stage.</summary>
-internal static class FitProgress
+internal static class ConsoleProgress
 {
     /// <param name="name">What is being fitted.</param>
     /// <param name="fit">Given where to report to.</param>
-    public static T Show<T>(string name, Func<IProgress<DplProgress>, T> fit)
+    public static T Show<T>(string name, Func<IProgress<FitProgress>, T> fit)
     {
         if (!AnsiConsole.Profile.Capabilities.Interactive)
             return fit(new Lines(name));
@@ -39,15 +39,15 @@ internal static class FitProgress
                 Console.Error.WriteLine($"Warning: {e.RawMessage}");
         };
 
-    private static string Losses(DplProgress now) =>
+    private static string Losses(FitProgress now) =>
         $"epoch {now.Epoch}/{now.Epochs}, loss {now.TrainLoss:f3}"
         + (now.ValidationAccuracy is double accuracy ? $", validation accuracy {accuracy:p1}" : "");
 
-    private sealed class Bars(string name, ProgressContext context) : IProgress<DplProgress>
+    private sealed class Bars(string name, ProgressContext context) : IProgress<FitProgress>
     {
-        private readonly Dictionary<DplStage, ProgressTask> _tasks = [];
+        private readonly Dictionary<FitStage, ProgressTask> _tasks = [];
 
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             if (!_tasks.TryGetValue(value.Stage, out ProgressTask? task))
                 _tasks[value.Stage] = task = context.AddTask(name, maxValue: 1);
@@ -56,11 +56,11 @@ internal static class FitProgress
         }
     }
 
-    private sealed class Lines(string name) : IProgress<DplProgress>
+    private sealed class Lines(string name) : IProgress<FitProgress>
     {
-        private (DplStage Stage, int Tenth) _last;
+        private (FitStage Stage, int Tenth) _last;
 
-        public void Report(DplProgress value)
+        public void Report(FitProgress value)
         {
             var now = (value.Stage, (int)(value.Fraction * 10));
             if (now == _last)

@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.TensorFiles;
 namespace Microsoft.ML.Dpl;
 
 // The names in the files, and their reading.
-public sealed partial record DplPrompts
+public sealed partial record ExportedPrompts
 {
     private const string TextPrefix = "text.",
         ImagePrefix = "image.",
@@ -39,14 +39,14 @@ public sealed partial record DplPrompts
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        Converters = { new JsonStringEnumConverter<DplContextPosition>(JsonNamingPolicy.CamelCase) },
+        Converters = { new JsonStringEnumConverter<ContextPosition>(JsonNamingPolicy.CamelCase) },
     };
 
     private sealed class Reader(ITensorSource source)
     {
-        public DplPrompts Read()
+        public ExportedPrompts Read()
         {
-            DplPrompts prompts = source.Metadata.TryGetValue(MixtureName, out string? candidates) ? Mixed(candidates) : Fixed();
+            ExportedPrompts prompts = source.Metadata.TryGetValue(MixtureName, out string? candidates) ? Mixed(candidates) : Fixed();
             prompts = prompts with
             {
                 ClassNames = source.Metadata.TryGetValue(ClassesName, out string? classes)
@@ -54,7 +54,7 @@ public sealed partial record DplPrompts
                     : null,
                 Context = source.Entries.ContainsKey(ContextName) ? Matrix(ContextName) : null,
                 ContextDesign = source.Metadata.TryGetValue(ContextName, out string? context)
-                    ? Understood(ContextName, () => JsonSerializer.Deserialize<DplContext>(context, Readable))
+                    ? Understood(ContextName, () => JsonSerializer.Deserialize<PromptContext>(context, Readable))
                     : null,
                 TaskResidual = source.Entries.ContainsKey(TaskResidualName) ? Matrix(TaskResidualName) : null,
                 Templates = source.Metadata.TryGetValue(TemplatesName, out string? templates)
@@ -74,7 +74,7 @@ public sealed partial record DplPrompts
             return source.Metadata.TryGetValue(TemplateName, out string? template) ? prompts with { Template = template } : prompts;
         }
 
-        private DplPrompts Fixed()
+        private ExportedPrompts Fixed()
         {
             string? stated = source.Metadata.GetValueOrDefault(ConfigurationName);
             PromptConfiguration? configuration = stated is null
@@ -92,23 +92,26 @@ public sealed partial record DplPrompts
                     $"{source.Location} holds no prompts: arrays named {TextPrefix}0, {ImagePrefix}0 and so on, or the text "
                         + $"'{ConfigurationName}', are expected."
                 );
-            return new DplPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
+            return new ExportedPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
             {
                 LayersAreCounted = configuration is null,
             };
         }
 
-        private DplPrompts Mixed(string candidates)
+        private ExportedPrompts Mixed(string candidates)
         {
             if (source.Metadata.ContainsKey(ConfigurationName) || Named(TextPrefix).Count + Named(ImagePrefix).Count > 0)
                 throw new InvalidDataException(
                     $"{source.Location} holds the prompts of a mixture beside those of fixed lengths; only one of them can be a model's."
                 );
             int[] lengths = Understood(MixtureName, () => LengthsIn(candidates));
-            DplMixture mixture = Understood(MixtureName, () =>
-                new DplMixture(lengths, Weights(TextWeightsPrefix), Weights(ImageWeightsPrefix))
+            TrainedMixture mixture = Understood(MixtureName, () =>
+                new TrainedMixture(lengths, Weights(TextWeightsPrefix), Weights(ImageWeightsPrefix))
             );
-            return new DplPrompts(Rows(TextMixturePrefix, mixture.TextWeights.Count), Rows(ImageMixturePrefix, mixture.ImageWeights.Count))
+            return new ExportedPrompts(
+                Rows(TextMixturePrefix, mixture.TextWeights.Count),
+                Rows(ImageMixturePrefix, mixture.ImageWeights.Count)
+            )
             {
                 Mixture = mixture,
             };
