@@ -83,5 +83,13 @@ internal static class TowerShape
     /// <param name="layers">Number of blocks.</param>
     /// <param name="width">A multiple of <see cref="HeadWidth"/>.</param>
     public static ClipTransformerConfig From(int layers, int width) =>
-        new(layers, width, width / HeadWidth, 4 * width, ClipActivation.QuickGelu, 1e-5);
+        new()
+        {
+            Layers = layers,
+            Width = width,
+            Heads = width / HeadWidth,
+            MlpWidth = 4 * width,
+            Activation = ClipActivation.QuickGelu,
+            NormEpsilon = 1e-5,
+        };
 }

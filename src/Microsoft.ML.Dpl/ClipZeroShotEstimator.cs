@@ -63,8 +63,10 @@ public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
         ArgumentNullException.ThrowIfNull(input);
         GetOutputSchema(MLNetInternals.ShapeOf(input.Schema));
         ClipConfig config = _backbone.Config;
-        var none = new ExportedPrompts(new float[,]?[config.Text.Layers], new float[,]?[config.Image.Layers])
+        var none = new ExportedPrompts
         {
+            Text = new float[,]?[config.Text.Layers],
+            Image = new float[,]?[config.Image.Layers],
             ClassNames = _classes.Names,
             Templates = _options.Templates,
             Label = (_classes.Kind, _classes.ValueType),

@@ -18,8 +18,10 @@ public sealed partial class DplTransformer
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ExportedPrompts ExportPrompts() =>
         _scorer.Use(() =>
-            new ExportedPrompts([.. _prompts.Rows.Text.Select(Rows)], [.. _prompts.Rows.Image.Select(Rows)])
+            new ExportedPrompts
             {
+                Text = [.. _prompts.Rows.Text.Select(Rows)],
+                Image = [.. _prompts.Rows.Image.Select(Rows)],
                 Mixture = Mixture,
                 Context = Rows(_prompts.Rows.Context?.Vectors),
                 ContextDesign = Context,

@@ -38,5 +38,13 @@ internal static class ClipShapes
         };
 
     private static ClipTransformerConfig Branch((int Layers, int Width) branch, int headWidth) =>
-        new(branch.Layers, branch.Width, branch.Width / headWidth, 4 * branch.Width, ClipActivation.QuickGelu, 1e-5);
+        new()
+        {
+            Layers = branch.Layers,
+            Width = branch.Width,
+            Heads = branch.Width / headWidth,
+            MlpWidth = 4 * branch.Width,
+            Activation = ClipActivation.QuickGelu,
+            NormEpsilon = 1e-5,
+        };
 }

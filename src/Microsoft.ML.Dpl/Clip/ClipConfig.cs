@@ -13,13 +13,26 @@ public enum ClipActivation
 }
 
 /// <summary>The shape of one transformer: pre-norm blocks of multi-head attention and a two-layer MLP.</summary>
-/// <param name="Layers">Number of blocks.</param>
-/// <param name="Width">Model width in floats, a multiple of <paramref name="Heads"/>.</param>
-/// <param name="Heads">Attention heads.</param>
-/// <param name="MlpWidth">Width between the MLP's two linear layers.</param>
-/// <param name="Activation">The MLP's activation.</param>
-/// <param name="NormEpsilon">LayerNorm's epsilon.</param>
-public sealed record ClipTransformerConfig(int Layers, int Width, int Heads, int MlpWidth, ClipActivation Activation, double NormEpsilon);
+public sealed record ClipTransformerConfig
+{
+    /// <summary>Number of blocks, at least 1.</summary>
+    public required int Layers { get; init; }
+
+    /// <summary>Model width in floats, a multiple of <see cref="Heads"/>.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Attention heads, at least 1.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>Width between the MLP's two linear layers, at least 1.</summary>
+    public required int MlpWidth { get; init; }
+
+    /// <summary>The MLP's activation.</summary>
+    public required ClipActivation Activation { get; init; }
+
+    /// <summary>LayerNorm's epsilon, above 0.</summary>
+    public required double NormEpsilon { get; init; }
+}
 
 /// <summary>The shape of a CLIP with a vision transformer.</summary>
 public sealed record ClipConfig

@@ -70,14 +70,15 @@ internal static class ClipConfigReader
         heads = section.Integer("num_attention_heads", heads, 1, Largest.Width);
         if (width % heads != 0)
             throw section.Fault("hidden_size", $"is {width}, which num_attention_heads {heads} does not divide");
-        return new ClipTransformerConfig(
-            section.Integer("num_hidden_layers", 12, 1, Largest.Layers),
-            width,
-            heads,
-            section.Integer("intermediate_size", mlpWidth, 1, Largest.MlpWidth),
-            Activation(section),
-            section.Fraction("layer_norm_eps", 1e-5)
-        );
+        return new ClipTransformerConfig
+        {
+            Layers = section.Integer("num_hidden_layers", 12, 1, Largest.Layers),
+            Width = width,
+            Heads = heads,
+            MlpWidth = section.Integer("intermediate_size", mlpWidth, 1, Largest.MlpWidth),
+            Activation = Activation(section),
+            NormEpsilon = section.Fraction("layer_norm_eps", 1e-5),
+        };
     }
 
     private static ClipActivation Activation(ConfigSection section)
@@ -187,24 +188,26 @@ internal static class OpenClipConfigReader
         return new ClipConfig
         {
             EmbeddingWidth = model.Integer("embed_dim", 512, 1, Largest.Width),
-            Text = new(
-                text.Integer("layers", 12, 1, Largest.Layers),
-                textWidth,
-                textHeads,
-                MlpWidth(text, textWidth),
-                activation,
-                NormEpsilon
-            ),
+            Text = new()
+            {
+                Layers = text.Integer("layers", 12, 1, Largest.Layers),
+                Width = textWidth,
+                Heads = textHeads,
+                MlpWidth = MlpWidth(text, textWidth),
+                Activation = activation,
+                NormEpsilon = NormEpsilon,
+            },
             ContextLength = text.Integer("context_length", 77, 1, Largest.Context),
             VocabularySize = text.Integer("vocab_size", 49408, 1, Largest.Vocabulary),
-            Image = new(
-                vision.Integer("layers", 12, 1, Largest.Layers),
-                imageWidth,
-                imageWidth / headWidth,
-                MlpWidth(vision, imageWidth),
-                activation,
-                NormEpsilon
-            ),
+            Image = new()
+            {
+                Layers = vision.Integer("layers", 12, 1, Largest.Layers),
+                Width = imageWidth,
+                Heads = imageWidth / headWidth,
+                MlpWidth = MlpWidth(vision, imageWidth),
+                Activation = activation,
+                NormEpsilon = NormEpsilon,
+            },
             ImageSize = imageSize,
             PatchSize = patchSize,
         };
@@ -265,14 +268,15 @@ internal static class OpenAIConfig
             );
         string up = $"{prefix}0.mlp.c_fc.weight";
         int mlp = Size(source, up, Shape(source, up, 2)[0]);
-        return new ClipTransformerConfig(
-            layers,
-            Size(source, widthFrom, width),
-            Size(source, widthFrom, width / HeadWidth),
-            mlp,
-            ClipActivation.QuickGelu,
-            NormEpsilon
-        );
+        return new ClipTransformerConfig
+        {
+            Layers = layers,
+            Width = Size(source, widthFrom, width),
+            Heads = Size(source, widthFrom, width / HeadWidth),
+            MlpWidth = mlp,
+            Activation = ClipActivation.QuickGelu,
+            NormEpsilon = NormEpsilon,
+        };
     }
 
     private static int Grid(ITensorSource source, long positions)

@@ -152,7 +152,15 @@ public sealed record KnownClip
         };
 
     private static ClipTransformerConfig Tower(int layers, int width, int heads, ClipActivation activation) =>
-        new(layers, width, heads, 4 * width, activation, 1e-5);
+        new()
+        {
+            Layers = layers,
+            Width = width,
+            Heads = heads,
+            MlpWidth = 4 * width,
+            Activation = activation,
+            NormEpsilon = 1e-5,
+        };
 }
 
 /// <summary>Fetches the files of a CLIP that this library reads, and no others, from the hub or its cache. Small files come first, so that

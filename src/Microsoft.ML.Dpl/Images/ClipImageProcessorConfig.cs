@@ -1,15 +1,28 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>What a CLIP's preprocessing is made of.</summary>
-/// <param name="ShortSide">Pixels of the short side after resizing, at least 1.</param>
-/// <param name="CropSize">Pixels a side of the middle crop, which the image tower takes.</param>
-/// <param name="Mean">[3] means of red, green and blue, of values from 0 to 1.</param>
-/// <param name="Deviation">[3] standard deviations, greater than 0.</param>
-public sealed record ClipImageProcessorConfig(int ShortSide, int CropSize, float[] Mean, float[] Deviation)
+public sealed record ClipImageProcessorConfig
 {
+    [SetsRequiredMembers]
+    internal ClipImageProcessorConfig(int shortSide, int cropSize, float[] mean, float[] deviation) =>
+        (ShortSide, CropSize, Mean, Deviation) = (shortSide, cropSize, mean, deviation);
+
+    /// <summary>Pixels of the short side after resizing, at least 1.</summary>
+    public required int ShortSide { get; init; }
+
+    /// <summary>Pixels a side of the centre crop, which the image tower takes.</summary>
+    public required int CropSize { get; init; }
+
+    /// <summary>[3] means of red, green and blue, of values from 0 to 1.</summary>
+    public required float[] Mean { get; init; }
+
+    /// <summary>[3] standard deviations of red, green and blue, above 0.</summary>
+    public required float[] Deviation { get; init; }
+
     /// <summary>A short side of many times the crop would only make huge images of which a speck is seen.</summary>
     private const int LargestSide = 16;
 

@@ -92,8 +92,10 @@ public sealed partial record ExportedPrompts
                     $"{source.Location} holds no prompts: arrays named {TextPrefix}0, {ImagePrefix}0 and so on, or the text "
                         + $"'{ConfigurationName}', are expected."
                 );
-            return new ExportedPrompts(Layers(TextPrefix, text, configuration?.Text), Layers(ImagePrefix, image, configuration?.Image))
+            return new ExportedPrompts
             {
+                Text = Layers(TextPrefix, text, configuration?.Text),
+                Image = Layers(ImagePrefix, image, configuration?.Image),
                 LayersAreCounted = configuration is null,
             };
         }
@@ -108,11 +110,10 @@ public sealed partial record ExportedPrompts
             TrainedMixture mixture = Understood(MixtureName, () =>
                 new TrainedMixture(lengths, Weights(TextWeightsPrefix), Weights(ImageWeightsPrefix))
             );
-            return new ExportedPrompts(
-                Rows(TextMixturePrefix, mixture.TextWeights.Count),
-                Rows(ImageMixturePrefix, mixture.ImageWeights.Count)
-            )
+            return new ExportedPrompts
             {
+                Text = Rows(TextMixturePrefix, mixture.TextWeights.Count),
+                Image = Rows(ImageMixturePrefix, mixture.ImageWeights.Count),
                 Mixture = mixture,
             };
 

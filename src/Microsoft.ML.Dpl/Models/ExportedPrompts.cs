@@ -28,12 +28,17 @@ namespace Microsoft.ML.Dpl;
 /// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All but <c>mixture</c> may be missing from files made
 /// elsewhere.</para>
 /// </remarks>
-/// <param name="Text">One [length, width] per text layer, null where the length is 0; with a <see cref="Mixture"/> one
-/// [Σ candidates, width], candidate by candidate.</param>
-/// <param name="Image">The same for the image layers.</param>
-public sealed partial record ExportedPrompts(IReadOnlyList<float[,]?> Text, IReadOnlyList<float[,]?> Image)
+public sealed partial record ExportedPrompts
 {
     private readonly float[,]? _taskResidual;
+
+    /// <summary>One [length, width] per text layer, null where the length is 0; with a <see cref="Mixture"/> one [Σ candidates, width],
+    /// candidate by candidate.</summary>
+    public required IReadOnlyList<float[,]?> Text { get; init; }
+
+    /// <summary>One [length, width] per image layer, null where the length is 0; with a <see cref="Mixture"/> one [Σ candidates, width],
+    /// candidate by candidate.</summary>
+    public required IReadOnlyList<float[,]?> Image { get; init; }
 
     /// <summary>Prompt rows per layer; with a <see cref="Mixture"/> those of the candidate with the largest weight, the shorter of equals.
     /// Where a file does not say how many layers there are, it ends with the last layer that has a prompt.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tests.Network;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
@@ -8,11 +9,11 @@ public sealed class ClipConfigReaderTests
     private static readonly ClipConfig Defaults = new()
     {
         EmbeddingWidth = 512,
-        Text = new ClipTransformerConfig(12, 512, 8, 2048, ClipActivation.QuickGelu, 1e-5),
+        Text = RandomClip.Tower(12, 512, 8, 2048, ClipActivation.QuickGelu),
         ContextLength = 77,
         VocabularySize = 49408,
         EndOfTextId = 49407,
-        Image = new ClipTransformerConfig(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
+        Image = RandomClip.Tower(12, 768, 12, 3072, ClipActivation.QuickGelu),
         ImageSize = 224,
         PatchSize = 32,
     };
@@ -81,7 +82,7 @@ public sealed class ClipConfigReaderTests
             {
                 EmbeddingWidth = 768,
                 PatchSize = 14,
-                Text = new(12, 768, 12, 3072, ClipActivation.QuickGelu, 1e-5),
+                Text = RandomClip.Tower(12, 768, 12, 3072, ClipActivation.QuickGelu),
             },
             config
         );
@@ -141,8 +142,8 @@ public sealed class ClipConfigReaderTests
             Defaults with
             {
                 PatchSize = 16,
-                Image = new(10, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
-                Text = new(3, 256, 4, 1024, ClipActivation.Gelu, 1e-5),
+                Image = RandomClip.Tower(10, 256, 4, 1024, ClipActivation.Gelu),
+                Text = RandomClip.Tower(3, 256, 4, 1024, ClipActivation.Gelu),
             },
             config
         );

@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
+using Microsoft.ML.Dpl.Tests.Network;
 using Microsoft.ML.Dpl.Tests.TensorFiles;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -23,10 +24,10 @@ public sealed class ClipWeightsReaderTests
             new ClipConfig
             {
                 EmbeddingWidth = 64,
-                Text = new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5),
+                Text = RandomClip.Tower(3, 128, 2, 512, ClipActivation.QuickGelu),
                 ContextLength = 77,
                 VocabularySize = 600,
-                Image = new(3, 128, 2, 512, ClipActivation.QuickGelu, 1e-5),
+                Image = RandomClip.Tower(3, 128, 2, 512, ClipActivation.QuickGelu),
                 ImageSize = 32,
                 PatchSize = 8,
             },

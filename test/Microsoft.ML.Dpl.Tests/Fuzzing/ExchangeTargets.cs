@@ -100,7 +100,9 @@ internal sealed class ExchangeTargets(string folder)
     }
 
     private static ExportedPrompts Prompts() =>
-        new(
+        new()
+        {
+            Text =
             [
                 new float[,]
                 {
@@ -109,15 +111,14 @@ internal sealed class ExchangeTargets(string folder)
                 },
                 null,
             ],
+            Image =
             [
                 null,
                 new float[,]
                 {
                     { 5, 6, 7 },
                 },
-            ]
-        )
-        {
+            ],
             ClassNames = ["a", "b"],
             BackboneName = "c",
             BackboneSha256 = "00",

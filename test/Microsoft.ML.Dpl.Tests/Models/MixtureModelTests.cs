@@ -105,7 +105,12 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
     public void Fixed_lengths_are_written_as_ever()
     {
         using DplTransformer fixedLengths = _mlContext.DifferentiablePromptModel(
-            new ExportedPrompts([new float[1, 32], null], [null, new float[2, 24], null]) { ClassNames = ["red", "blue"] },
+            new ExportedPrompts
+            {
+                Text = [new float[1, 32], null],
+                Image = [null, new float[2, 24], null],
+                ClassNames = ["red", "blue"],
+            },
             small.Backbone,
             "ImagePath"
         );

@@ -86,12 +86,24 @@ internal sealed class RandomClip : ITensorSource
         new()
         {
             EmbeddingWidth = 16,
-            Text = new ClipTransformerConfig(textLayers, textWidth, textHeads, 4 * textWidth, activation, 1e-5),
+            Text = Tower(textLayers, textWidth, textHeads, 4 * textWidth, activation),
             ContextLength = 24,
             VocabularySize = 50,
-            Image = new ClipTransformerConfig(imageLayers, imageWidth, imageHeads, 3 * imageWidth, activation, 1e-5),
+            Image = Tower(imageLayers, imageWidth, imageHeads, 3 * imageWidth, activation),
             ImageSize = imageSize,
             PatchSize = patch,
+        };
+
+    /// <summary>The shape of a tower with LayerNorm's usual epsilon.</summary>
+    public static ClipTransformerConfig Tower(int layers, int width, int heads, int mlpWidth, ClipActivation activation) =>
+        new()
+        {
+            Layers = layers,
+            Width = width,
+            Heads = heads,
+            MlpWidth = mlpWidth,
+            Activation = activation,
+            NormEpsilon = 1e-5,
         };
 
     /// <summary>Texts of different lengths that begin alike: start 48, end 49.</summary>

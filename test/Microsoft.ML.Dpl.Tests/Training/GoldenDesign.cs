@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.TensorFiles;
+using Microsoft.ML.Dpl.Tests.Network;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
@@ -121,13 +122,12 @@ internal partial class GoldenDesign : IDisposable
             var other => throw new InvalidDataException($"The activation '{other}' is not known."),
         };
         ClipTransformerConfig Tower(string prefix, char letter) =>
-            new(
+            RandomClip.Tower(
                 Size($"{letter}l"),
                 Size($"{letter}w"),
                 Size($"{letter}h"),
                 (int)_clip.Entries[$"{prefix}resblocks.0.mlp.c_fc.weight"].Shape[0],
-                activation,
-                1e-5
+                activation
             );
         return new ClipConfig
         {

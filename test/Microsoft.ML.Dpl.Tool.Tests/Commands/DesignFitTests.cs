@@ -196,11 +196,10 @@ public sealed class DesignFitTests(DrawnData data)
         string[] images = [.. data.Rows("test").Select(row => row.Path)];
         string[] classes = [.. data.Rows("test").Select(row => row.Label).Distinct().Order(StringComparer.Ordinal)];
         using DplTransformer ensemble = new MLContext().DifferentiablePromptModel(
-            new ExportedPrompts(
-                new float[,]?[ClipBackbone.TinyDrawn.Config.Text.Layers],
-                new float[,]?[ClipBackbone.TinyDrawn.Config.Image.Layers]
-            )
+            new ExportedPrompts
             {
+                Text = new float[,]?[ClipBackbone.TinyDrawn.Config.Text.Layers],
+                Image = new float[,]?[ClipBackbone.TinyDrawn.Config.Image.Layers],
                 ClassNames = classes,
                 Templates = ClipTemplates.ImageNet,
             },
@@ -240,7 +239,12 @@ public sealed class DesignFitTests(DrawnData data)
         using var folder = new TemporaryFolder();
         ClipConfig config = ClipBackbone.TinyDrawn.Config;
         ExportedPrompts Plain() =>
-            new(new float[,]?[config.Text.Layers], new float[,]?[config.Image.Layers]) { ClassNames = ["red", "blue"] };
+            new()
+            {
+                Text = new float[,]?[config.Text.Layers],
+                Image = new float[,]?[config.Image.Layers],
+                ClassNames = ["red", "blue"],
+            };
         string Saved(string name, ExportedPrompts prompts)
         {
             var mlContext = new MLContext();

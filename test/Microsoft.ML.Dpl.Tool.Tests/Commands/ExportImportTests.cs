@@ -43,8 +43,10 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
             zip = Path.Combine(_folder, "mixture.zip"),
             again = Path.Combine(_folder, "again");
         ClipConfig config = ClipBackbone.TinyDrawn.Config;
-        new ExportedPrompts(Rows(config.Text), Rows(config.Image))
+        new ExportedPrompts
         {
+            Text = Rows(config.Text),
+            Image = Rows(config.Image),
             Mixture = new TrainedMixture([0, 1, 2], Weights(config.Text), Weights(config.Image)),
             ClassNames = ["red", "green", "blue"],
         }.Save(written);
