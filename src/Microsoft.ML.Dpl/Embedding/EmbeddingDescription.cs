@@ -78,3 +78,13 @@ internal sealed record EmbeddingDescription(
         return description;
     }
 }
+
+/// <summary>What CLIP embeds.</summary>
+internal enum EmbeddedInput
+{
+    /// <summary>Images, by the image tower.</summary>
+    Image,
+
+    /// <summary>Texts, by the text tower.</summary>
+    Text,
+}

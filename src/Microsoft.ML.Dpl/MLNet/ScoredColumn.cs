@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Images;
+
 namespace Microsoft.ML.Dpl.MLNet;
 
 /// <summary>Turns what rows were prepared to into numbers. Thread-safe.</summary>
@@ -61,4 +63,11 @@ internal interface IAddedColumns
     /// <param name="numbers">What was computed of the present row.</param>
     /// <exception cref="InvalidOperationException">The column does not hold <typeparamref name="T"/>.</exception>
     ValueGetter<T> CreateGetter<T>(DataViewSchema.Column column, Func<float[]> numbers);
+}
+
+/// <summary>What computes numbers of images: a classifier their probabilities, one row of [classes] per image. Thread-safe.</summary>
+internal interface IImageScorer : IBatchScorer<byte[]>
+{
+    /// <summary>Resizes and crops one image. Returns [3, size, size] bytes, channel first.</summary>
+    byte[] Prepare(RgbImage image);
 }
