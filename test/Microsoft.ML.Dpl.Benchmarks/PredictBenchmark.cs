@@ -31,8 +31,10 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
             .. Enumerable.Range(0, config.Image.Layers).Select(_ => randn([length, config.Image.Width], generator: generator)),
         ];
         Tensor classes = PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: generator));
-        using var promptedTower = new FoldedImageTower(clip.Image, prompts);
-        using var plainTower = new FoldedImageTower(clip.Image, new Tensor?[config.Image.Layers]);
+        using PackedTower? packed = PackedTower.IsWorthwhileFor(clip.Image) ? PackedTower.From(clip.Image) : null;
+        Func<PackedTower>? matrices = packed is null ? null : () => packed;
+        using var promptedTower = new FoldedImageTower(clip.Image, prompts) { Packed = matrices };
+        using var plainTower = new FoldedImageTower(clip.Image, new Tensor?[config.Image.Layers]) { Packed = matrices };
         FoldedClassifier prompted = new(promptedTower, classes, LogitScale),
             plain = new(plainTower, classes, LogitScale);
         using OnnxSession onnx = new(prompted),

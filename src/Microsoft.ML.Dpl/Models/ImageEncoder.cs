@@ -11,6 +11,7 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed class ImageEncoder : IDisposable
 {
     private readonly Lease<ImageWeights> _image;
+    private readonly Lazy<Lease<PackedTower>>? _packed; // made by the first prediction, as many models are only trained and saved
     private readonly ClipImageProcessor _processor;
     private readonly Device _device;
     private readonly double _covered; // share of the crop's side that whole patches cover
@@ -25,7 +26,13 @@ internal sealed class ImageEncoder : IDisposable
         _image = backbone.RentImageTower(device);
         try
         {
-            Tower = fold(_image.Value);
+            ImageWeights weights = _image.Value;
+            Tower = fold(weights);
+            if (PackedTower.IsWorthwhileFor(weights))
+            {
+                _packed = new(() => SharedWeights.Rent((typeof(PackedTower), weights.Blocks), () => PackedTower.From(weights)));
+                Tower.Packed = () => _packed.Value.Value;
+            }
         }
         catch
         {
@@ -64,6 +71,8 @@ internal sealed class ImageEncoder : IDisposable
     public void Dispose()
     {
         Tower.Dispose();
+        if (_packed is { IsValueCreated: true })
+            _packed.Value.Dispose();
         _image.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -41,6 +42,10 @@ internal sealed class FoldedImageTower : IDisposable
     /// <summary>The frozen image tower.</summary>
     public ImageWeights Weights => _weights;
 
+    /// <summary>Gives the copy of the tower's matrices that <see cref="Forward"/> computes with; null: it computes with the tower's own. Not
+    /// owned.</summary>
+    public Func<PackedTower>? Packed { get; set; }
+
     /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this
     /// object's.</summary>
     public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
@@ -57,7 +62,7 @@ internal sealed class FoldedImageTower : IDisposable
     public Tensor Forward(Tensor images)
     {
         using var noGrad = no_grad();
-        return Run(images, null);
+        return Run(images, Packed?.Invoke(), null);
     }
 
     /// <summary>The same features, differentiable by the attention of every layer.</summary>
@@ -70,7 +75,7 @@ internal sealed class FoldedImageTower : IDisposable
     {
         using var grad = enable_grad();
         var attention = new List<Tensor>();
-        return (Run(images, attention), attention);
+        return (Run(images, null, attention), attention);
     }
 
     public void Dispose()
@@ -97,18 +102,18 @@ internal sealed class FoldedImageTower : IDisposable
         return (parts[0].contiguous().DetachFromDisposeScope(), parts[1].contiguous().DetachFromDisposeScope());
     }
 
-    private Tensor Run(Tensor images, List<Tensor>? record)
+    private Tensor Run(Tensor images, PackedTower? packed, List<Tensor>? record)
     {
         using var scope = NewDisposeScope();
         Tensor rows = ImageTower.Embed(_weights, images); // [batch · tokens, width]
         for (int layer = 0; layer < _folded.Length; layer++)
-            rows = Block(layer, rows, images.shape[0], record);
+            rows = Block(layer, packed?.Blocks[layer], rows, images.shape[0], record);
         foreach (Tensor attention in record ?? [])
             attention.MoveToOuterDisposeScope();
         return ImageTower.Project(_weights, rows).MoveToOuterDisposeScope();
     }
 
-    private Tensor Block(int layer, Tensor rows, long batch, List<Tensor>? record)
+    private Tensor Block(int layer, PackedBlock? packed, Tensor rows, long batch, List<Tensor>? record)
     {
         using var scope = NewDisposeScope();
         BlockWeights block = _weights.Blocks[layer];
@@ -124,12 +129,11 @@ internal sealed class FoldedImageTower : IDisposable
         if (isLast)
         {
             // Only the class token is read behind the last block.
-            Tensor[] parts = Heads(
-                F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width)),
-                batch,
-                tokens,
-                2
-            );
+            Tensor bias = block.QkvBias.narrow(0, width, 2 * width);
+            Tensor keysValues = packed is null
+                ? F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), bias)
+                : OneDnn.Linear(normed, packed.Qkv, bias);
+            Tensor[] parts = Heads(keysValues, batch, tokens, 2);
             Tensor classRows = normed.view(batch, tokens, width).select(1, 0);
             q = Heads(F.linear(classRows, block.QkvWeight.narrow(0, 0, width), block.QkvBias.narrow(0, 0, width)), batch, 1, 1)[0];
             (k, v) = (parts[0], parts[1]);
@@ -137,7 +141,10 @@ internal sealed class FoldedImageTower : IDisposable
         }
         else
         {
-            Tensor[] parts = Heads(F.linear(normed, block.QkvWeight, block.QkvBias), batch, tokens, 3);
+            Tensor projected = packed is null
+                ? F.linear(normed, block.QkvWeight, block.QkvBias)
+                : OneDnn.Linear(normed, packed.Qkv, block.QkvBias);
+            Tensor[] parts = Heads(projected, batch, tokens, 3);
             (q, k, v) = (parts[0], parts[1], parts[2]);
         }
         if (_folded[layer] is var (foldedK, foldedV))
@@ -155,7 +162,10 @@ internal sealed class FoldedImageTower : IDisposable
             record.Add(attention.MoveToOuterDisposeScope());
         }
         Tensor attended = matmul(attention, v).transpose(1, 2).reshape(-1, width);
-        return PromptedBlock.Finish(block, config, rows, attended).MoveToOuterDisposeScope();
+        Tensor finished = packed?.Rest is { } rest
+            ? PromptedBlock.Finish(block, rest, config, rows, attended)
+            : PromptedBlock.Finish(block, config, rows, attended);
+        return finished.MoveToOuterDisposeScope();
     }
 
     /// <summary>[batch · n, parts · width] to parts of [batch, heads, n, headWidth], views.</summary>

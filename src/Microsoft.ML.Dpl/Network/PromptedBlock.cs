@@ -70,6 +70,18 @@ internal static class PromptedBlock
         return Added(rows, hidden, block.DownWeight, block.DownBias);
     }
 
+    /// <summary>The same with packed matrices.</summary>
+    public static Tensor Finish(BlockWeights block, PackedBlock.Finish packed, ClipTransformerConfig config, Tensor rows, Tensor attended)
+    {
+        rows = OneDnn.Add(attended, packed.Out, block.OutBias, rows);
+        Tensor normed = Norm(rows, block.Norm2Weight, block.Norm2Bias, config);
+        Tensor hidden =
+            config.Activation == ClipActivation.QuickGelu
+                ? OneDnn.Silu(normed, packed.Up, block.UpBias)
+                : OneDnn.Gelu(normed, packed.Up, block.UpBias);
+        return OneDnn.Add(hidden, packed.Down, block.DownBias, rows);
+    }
+
     /// <summary>In the type of the block's matrices, which may be coarser than that of the rows.</summary>
     private static Tensor Factor(Tensor rows, BlockWeights block) =>
         rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
