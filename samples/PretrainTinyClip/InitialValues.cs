@@ -10,7 +10,7 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
 {
     private const double Temperature = 0.07;
 
-    private readonly Dictionary<string, Tensor> _outputs = []; // output projections, drawn together with the value projections that precede them
+    private readonly Dictionary<string, Tensor> _outputs = []; // output projections, drawn with the value projections
 
     /// <summary>Draws a tensor's initial value.</summary>
     public Tensor Draw(ExpectedTensor tensor)

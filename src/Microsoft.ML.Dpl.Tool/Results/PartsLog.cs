@@ -21,8 +21,7 @@ internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDis
     /// <summary>Whether an earlier process left a journal.</summary>
     public bool Exists => File.Exists(journal.FullPath);
 
-    /// <summary>Returns the parts that earlier processes finished, including killed ones; empty if there is no readable journal.
-    /// </summary>
+    /// <summary>Returns the parts that earlier processes finished, including killed ones; empty if there is no readable journal.</summary>
     /// <param name="warn">Called with a warning for everything that cannot be read.</param>
     /// <exception cref="IOException">A file exists but cannot be read.</exception>
     public IReadOnlyList<DonePart> Read(Action<string> warn)

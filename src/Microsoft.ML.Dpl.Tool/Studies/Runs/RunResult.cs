@@ -23,8 +23,7 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 /// <param name="FitSeconds">Wall-clock time of fitting in seconds.</param>
 /// <param name="TestSeconds">Wall-clock time of all tests in seconds.</param>
 /// <param name="Warnings">Warnings during the run.</param>
-/// <param name="Library">Version of Microsoft.ML.Dpl, with its commit if the build knew it; null in older results, which lack it.
-/// </param>
+/// <param name="Library">Version of Microsoft.ML.Dpl, with its commit if the build knew it; null in older results, which lack it.</param>
 internal sealed record RunResult(
     int Form,
     string Protocol,
