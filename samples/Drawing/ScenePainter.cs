@@ -110,7 +110,7 @@ public sealed class ScenePainter : IDisposable
             for (int x = 0; x < _side; x++, pixel++)
             {
                 float factor = level + right * (x - _side / 2) + down * (y - _side / 2);
-                // Each channel adds two bytes of the same random number, which gives a triangular distribution.
+                // Each channel uses two bytes of one random number, whose sum has a triangular distribution.
                 ulong bits = random.NextBits();
                 for (int channel = 0; channel < 3; channel++, bits >>= 16)
                 {

@@ -1,6 +1,7 @@
 // Finds images by words in an application without libtorch, with the zips of a ClipImageEmbedding and a ClipTextEmbedding that both contain
-// the same CLIP (CarryClip = true): dotnet run -c Release --project samples/ImageSearch -- images.zip texts.zip "a photo of a red thing."
-// image.jpg ... Writes one line per image, the best first: the cosine similarity of its embedding to that of the words, and its path.
+// the same CLIP (CarryClip = true):
+//   dotnet run -c Release --project samples/ImageSearch -- images.zip texts.zip "a photo of a red thing." image.jpg ...
+// Writes one line per image, the best first: the cosine similarity of its embedding to that of the words, and its path.
 using System.Globalization;
 using System.Numerics.Tensors;
 using Microsoft.ML;

@@ -1,6 +1,7 @@
-// Classifies image files in an application without libtorch, with a model that has CLIP's image tower or an ONNX graph in its zip (dpl fit;
-// in code Contents = ModelContents.WithImageTower or WithOnnx): dotnet run -c Release --project samples/PredictOnly -- model.zip image.jpg
-// ... Writes one line of JSON per image. With --engine as the first argument, a PredictionEngine predicts image by image.
+// Classifies image files in an application without libtorch, with a model that has CLIP's image tower or an ONNX graph in its zip
+// (dpl fit; in code Contents = ModelContents.WithImageTower or WithOnnx):
+//   dotnet run -c Release --project samples/PredictOnly -- model.zip image.jpg ...
+// Writes one line of JSON per image. With --engine as the first argument, a PredictionEngine predicts image by image.
 using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;

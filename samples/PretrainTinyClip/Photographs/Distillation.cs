@@ -35,8 +35,8 @@ internal sealed class Distillation : IDisposable
             return map;
         }
         (_ofPooled, _ofCells) = (Map(ITeacher.Width, embeddingWidth), Map(PhotographCache.Components, patchWidth));
-        // Pooled features are divided by their standard deviation; the map's components by its square root, so that the largest components
-        // stay the largest without drowning the others.
+        // Pooled features are divided by their standard deviation; the map's components by the square root of theirs, so that the largest
+        // components stay the largest without drowning the others.
         using HalfRows pooledRows = cache.OpenPooled(),
             mapRows = cache.OpenMaps();
         Tensor pooled = First(pooledRows, ITeacher.Width),

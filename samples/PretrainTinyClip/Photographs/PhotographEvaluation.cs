@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>Zero-shot accuracy of a model in training on photographs that are not trained on.</summary>
+/// <summary>Zero-shot accuracy, during training, on photographs that are not trained on.</summary>
 internal sealed class PhotographEvaluation
 {
     private const int Chunk = 128;

@@ -42,7 +42,7 @@ internal static class ImageChecks
     /// <param name="rows">At least one image.</param>
     /// <param name="what">What to call the images in messages.</param>
     /// <param name="skipUnreadable">Whether some images, but not all, may be missing.</param>
-    /// <exception cref="FileNotFoundException">An image is missing, or all are if some may be.</exception>
+    /// <exception cref="FileNotFoundException">An image is missing and none may be, or all are missing.</exception>
     public static void RequireFiles(IReadOnlyList<ImageRow> rows, string what, bool skipUnreadable)
     {
         ImageRow[] missing = [.. rows.Where(row => !File.Exists(row.ImagePath))];

@@ -14,7 +14,7 @@ internal static class StandardOutput
         if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
             return new Borrowed(Console.Out);
         var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        // FileStream keeps its own position, so it would overwrite what other processes write to the same file, and they what it writes.
+        // FileStream keeps its own position, so it and other processes that write to the same file would overwrite each other's output.
         if (stream.CanSeek)
             return new Borrowed(Console.Out);
         return new StreamWriter(stream, Console.OutputEncoding) { AutoFlush = true };

@@ -6,8 +6,8 @@ namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>
 /// The completed epochs. If the fit has a workspace, they are also kept next to its checkpoints, so that a resumed run has all epochs for
-/// its results. The file has one JSON object per line. A newly added epoch replaces those with the same or a higher number, since a killed
-/// run resumes a little before the point it had reached.
+/// its results. The file has one JSON object per line. A newly added epoch replaces those of its stage with the same or a higher number and
+/// those of later stages, since a killed run resumes a little before the point it had reached.
 /// </summary>
 internal sealed class EpochLog
 {

@@ -6,8 +6,8 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>Tests a fitted model and the baselines it is compared with. A failure here does not lose the fit: it is stored and can be
-/// rethrown later.</summary>
+/// <summary>Tests a fitted model and the baselines it is compared with. A failure here does not lose the fit: the exception is stored and
+/// can be rethrown later.</summary>
 /// <param name="sets">The images, including test images.</param>
 /// <param name="trials">Fits and tests the baselines.</param>
 /// <param name="mode">How progress is shown.</param>

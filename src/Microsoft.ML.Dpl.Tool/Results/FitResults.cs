@@ -24,7 +24,8 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>The finalists that were compared by short trainings, in the order of comparison; empty if nothing was compared.</summary>
     public IReadOnlyList<FinalistResults> Finalists { get; init; } = [];
 
-    /// <summary>The epochs of these short trainings, numbered consecutively over all finalists; empty if nothing was compared.</summary>
+    /// <summary>The epochs of the finalists' short trainings, numbered consecutively over all finalists; empty if nothing was
+    /// compared.</summary>
     public IReadOnlyList<TrainingEpochResults> FinalistEpochs { get; init; } = [];
 
     /// <summary>The epochs of the training; null if only a search was run.</summary>

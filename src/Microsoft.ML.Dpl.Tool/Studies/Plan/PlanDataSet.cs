@@ -42,7 +42,7 @@ internal sealed class PlanDataSet
     /// <summary>The paths of its images as given in the plan; for a known data set its name.</summary>
     public string Paths => _known?.Name ?? string.Join(" + ", new[] { _train, _validation, _test, _imageRoot }.Select(path => path ?? "-"));
 
-    /// <summary>Whether the paths depend on the seed, so that even methods that learn nothing do.</summary>
+    /// <summary>Whether the paths depend on the seed, so that even the results of methods that learn nothing depend on it.</summary>
     public bool HasSeed => new[] { _train, _validation, _test }.Any(path => path?.Contains(SeedMark, StringComparison.Ordinal) == true);
 
     /// <summary>Whether there are no images to train on.</summary>

@@ -9,7 +9,7 @@ internal interface IStudyProtocol
     /// <summary>The name used in plans.</summary>
     string Name { get; }
 
-    /// <summary>Whether all runs train on one data set, the plan's source, and are tested on the others.</summary>
+    /// <summary>Whether all runs train on one data set, the plan's source, and are also tested on the others.</summary>
     bool HasSource { get; }
 
     /// <summary>Whether a test has classes that were not trained on.</summary>
