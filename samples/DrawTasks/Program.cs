@@ -67,7 +67,7 @@ root.SetAction(arguments =>
     }
     catch (Exception e) when (e is ArgumentException or IOException or UnauthorizedAccessException)
     {
-        // Wrong input is the user's to mend: one line, no stack trace.
+        // Errors in the input are shown as one line without a stack trace.
         Console.Error.WriteLine(e.Message);
         return 1;
     }

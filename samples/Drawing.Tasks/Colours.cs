@@ -2,10 +2,10 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>Colours with names, and random ones of a kind.</summary>
+/// <summary>Named colours, and random ones of a given kind.</summary>
 internal static class Colours
 {
-    /// <summary>The usual hue of a colour's name.</summary>
+    /// <summary>Returns the usual shade of a named colour.</summary>
     /// <exception cref="ArgumentException">There is no such colour.</exception>
     public static SKColor Named(string name) =>
         name switch
@@ -29,9 +29,9 @@ internal static class Colours
 
     public static SKColor Dark(this Easel easel) => SKColor.FromHsv(easel.Between(0, 360), easel.Between(25, 65), easel.Between(14, 36));
 
-    /// <summary>A colour near the given one.</summary>
-    /// <param name="easel">Whose dice decide.</param>
-    /// <param name="colour">To stay near.</param>
+    /// <summary>Returns a random colour close to a given one.</summary>
+    /// <param name="easel">The source of randomness.</param>
+    /// <param name="colour">The given colour.</param>
     /// <param name="amount">Largest change of a channel, in levels.</param>
     public static SKColor Near(this Easel easel, SKColor colour, float amount)
     {
@@ -40,7 +40,7 @@ internal static class Colours
         return new SKColor(Moved(colour.Red), Moved(colour.Green), Moved(colour.Blue), colour.Alpha);
     }
 
-    /// <summary>Between two colours: 0 is the first, 1 the second.</summary>
+    /// <summary>Interpolates between two colours: 0 gives the first, 1 the second.</summary>
     public static SKColor Mix(SKColor first, SKColor second, float share)
     {
         byte Between(byte a, byte b) => (byte)(a + (b - a) * share);
@@ -52,7 +52,7 @@ internal static class Colours
         );
     }
 
-    /// <summary>Sum over the channels, 0 to 765.</summary>
+    /// <summary>Sum of the absolute differences of the channels, 0 to 765.</summary>
     public static int Difference(SKColor first, SKColor second) =>
         Math.Abs(first.Red - second.Red) + Math.Abs(first.Green - second.Green) + Math.Abs(first.Blue - second.Blue);
 

@@ -2,19 +2,19 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>One image for people: a row per class with its name and a few of its images.</summary>
+/// <summary>An overview image of a task: one row per class with its name and a few of its images.</summary>
 public static class ContactSheet
 {
     private const int Gap = 4,
         NameWidth = 190;
 
-    /// <summary>Writes a task's contact sheet as a PNG file; its images are in none of the splits. Names need a font on the
-    /// machine.</summary>
-    /// <param name="task">What to show.</param>
-    /// <param name="file">Where to.</param>
+    /// <summary>Writes a task's contact sheet as a PNG file, with images that are in none of the splits. The class names require an
+    /// installed font.</summary>
+    /// <param name="task">The task to show.</param>
+    /// <param name="file">Path of the PNG file.</param>
     /// <param name="seed">Equal seeds give equal sheets.</param>
     /// <param name="size">Width and height of an image in pixels, 16 to 1024.</param>
-    /// <param name="perClass">Images in a row.</param>
+    /// <param name="perClass">Number of images in a row, at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(DrawnTask task, string file, int seed, int size = DrawnTaskFiles.DefaultSize, int perClass = 8)

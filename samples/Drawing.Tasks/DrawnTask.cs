@@ -8,23 +8,23 @@ namespace Drawing.Tasks;
 /// image left to right never changes its class.</remarks>
 public abstract class DrawnTask
 {
-    /// <summary>One lower-case word that names the task; also its folder.</summary>
+    /// <summary>The task's name, one lower-case word; also the name of its folder.</summary>
     public abstract string Name { get; }
 
-    /// <summary>What the images show and what makes them hard, in a sentence.</summary>
+    /// <summary>A sentence about what the images show and what makes them hard.</summary>
     public abstract string Description { get; }
 
-    /// <summary>The text of a class; {} stands for its name.</summary>
+    /// <summary>The template of a class's text; {} stands for the class name.</summary>
     public abstract string Template { get; }
 
-    /// <summary>The classes' names; 5 to 10.</summary>
+    /// <summary>The names of the classes, 5 to 10.</summary>
     public abstract IReadOnlyList<string> ClassNames { get; }
 
     /// <summary>Draws an image.</summary>
-    /// <param name="classIndex">Of <see cref="ClassNames"/>.</param>
-    /// <param name="random">Decides colours, places, wobble and noise.</param>
+    /// <param name="classIndex">Index into <see cref="ClassNames"/>.</param>
+    /// <param name="random">The source of randomness for colours, positions, wobble and noise.</param>
     /// <param name="size">Width and height in pixels, 16 to 1024.</param>
-    /// <returns>An opaque RGBA bitmap, which the caller disposes of.</returns>
+    /// <returns>An opaque RGBA bitmap, which the caller disposes.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such class, or the size is out of its range.</exception>
     public SKBitmap Draw(int classIndex, Random random, int size = DrawnTaskFiles.DefaultSize)
     {

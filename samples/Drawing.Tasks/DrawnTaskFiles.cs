@@ -5,10 +5,10 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>Writes a task as PNG files and the tables that name them.</summary>
+/// <summary>Writes a task as PNG files and tables of these files.</summary>
 public static class DrawnTaskFiles
 {
-    /// <summary>Width and height unless told otherwise, in pixels.</summary>
+    /// <summary>The default width and height, in pixels.</summary>
     public const int DefaultSize = 64;
 
     /// <summary>The smallest width and height, in pixels.</summary>
@@ -19,16 +19,16 @@ public static class DrawnTaskFiles
 
     /// <summary>
     /// Writes the files split/class/000.png … and the tables train.tsv, validation.tsv and test.tsv with the columns ImagePath and Label,
-    /// separated by a tab; paths are relative to the table. Files of these names are overwritten, others left alone.
+    /// separated by a tab; paths are relative to the table's folder. Files of these names are overwritten, others are left as they are.
     /// </summary>
-    /// <param name="task">What to draw.</param>
-    /// <param name="folder">Where the three splits go; made if missing.</param>
-    /// <param name="trainPerClass">Training images of each class, at least 1.</param>
-    /// <param name="validationPerClass">Validation images of each class, at least 1.</param>
-    /// <param name="testPerClass">Test images of each class, at least 1.</param>
+    /// <param name="task">The task to draw.</param>
+    /// <param name="folder">Folder of the three splits, created if missing.</param>
+    /// <param name="trainPerClass">Number of training images per class, at least 1.</param>
+    /// <param name="validationPerClass">Number of validation images per class, at least 1.</param>
+    /// <param name="testPerClass">Number of test images per class, at least 1.</param>
     /// <param name="seed">Equal seeds give equal files.</param>
     /// <param name="size">Width and height in pixels, 16 to 1024.</param>
-    /// <param name="written">Told of each image written.</param>
+    /// <param name="written">Called after each image that is written; may be null.</param>
     /// <exception cref="ArgumentException">A number is out of its range.</exception>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public static void Write(
@@ -74,12 +74,12 @@ public static class DrawnTaskFiles
         }
     }
 
-    /// <summary>The random numbers of one image: they depend on nothing but the arguments.</summary>
-    /// <param name="task">Whose image.</param>
-    /// <param name="seed">Of the whole set.</param>
-    /// <param name="split">train, validation or test; any other word gives images outside all three.</param>
-    /// <param name="classIndex">Of the task's class names.</param>
-    /// <param name="index">Of the image within its class and split.</param>
+    /// <summary>Creates the random numbers of one image, which depend only on the arguments.</summary>
+    /// <param name="task">The task of the image.</param>
+    /// <param name="seed">The seed of the whole set.</param>
+    /// <param name="split">train, validation or test; any other word gives images that are in none of the three.</param>
+    /// <param name="classIndex">Index of the class in the task's class names.</param>
+    /// <param name="index">Index of the image within its class and split.</param>
     public static Random RandomFor(DrawnTask task, int seed, string split, int classIndex, int index)
     {
         ArgumentNullException.ThrowIfNull(task);

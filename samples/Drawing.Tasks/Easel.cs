@@ -3,10 +3,10 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>A bitmap being painted, with the dice that decide how; owns every path and shader made for it.</summary>
+/// <summary>A bitmap being painted, with the source of randomness; owns every path and shader created for it.</summary>
 internal sealed class Easel : IDisposable
 {
-    /// <summary>Width and height in the painter's units, whatever the bitmap's size.</summary>
+    /// <summary>Width and height in the easel's units, independent of the bitmap's size.</summary>
     public const float Side = 100;
 
     private readonly SKBitmap _bitmap;
@@ -24,7 +24,7 @@ internal sealed class Easel : IDisposable
 
     public Random Dice { get; }
 
-    /// <summary>Hands a native object to the easel, which disposes of it.</summary>
+    /// <summary>Transfers ownership of a native object to the easel, which disposes it.</summary>
     public T Keep<T>(T disposable)
         where T : IDisposable
     {
@@ -38,11 +38,11 @@ internal sealed class Easel : IDisposable
 
     public T Pick<T>(params ReadOnlySpan<T> choices) => choices[Dice.Next(choices.Length)];
 
-    /// <summary>A named outline with centre (x, y) and about the given radius, turned by an angle in degrees.</summary>
+    /// <summary>Creates a named outline with centre (x, y) and about the given radius, rotated by an angle in degrees.</summary>
     public SKPath Shape(string name, float x, float y, float radius, float angle = 0) =>
         Place(Keep(Shapes.Named(name)), x, y, radius, angle);
 
-    /// <summary>Moves a path drawn around the origin: scaled, turned, then shifted.</summary>
+    /// <summary>Transforms a path around the origin in place: scaled, rotated by an angle in degrees, then translated.</summary>
     public static SKPath Place(SKPath path, float x, float y, float scale, float angle = 0)
     {
         path.Transform(
@@ -67,7 +67,7 @@ internal sealed class Easel : IDisposable
         return path;
     }
 
-    /// <summary>A closed polygon, or an open line.</summary>
+    /// <summary>Creates a closed polygon or an open line.</summary>
     public SKPath Line(bool close, params ReadOnlySpan<(float X, float Y)> points)
     {
         SKPath path = Keep(new SKPath());
@@ -79,10 +79,10 @@ internal sealed class Easel : IDisposable
         return path;
     }
 
-    /// <summary>A path in SVG's notation.</summary>
+    /// <summary>Creates a path from SVG path data.</summary>
     public SKPath Svg(string data) => Keep(SKPath.ParseSvgPathData(data));
 
-    /// <summary>The path as an unsteady hand would draw it.</summary>
+    /// <summary>Returns the path as if drawn by an unsteady hand.</summary>
     public SKPath Wobble(SKPath path, float amount) => Keep(HandDrawn.Wobble(path, amount, Dice));
 
     public void Cover(SKColor colour) => Canvas.Clear(colour);
@@ -118,15 +118,15 @@ internal sealed class Easel : IDisposable
         Canvas.DrawPath(path, paint);
     }
 
-    /// <summary>A gradient between two points.</summary>
+    /// <summary>Creates a linear gradient between two points.</summary>
     public SKShader Gradient(float x0, float y0, float x1, float y1, params SKColor[] colours) =>
         Keep(SKShader.CreateLinearGradient(new SKPoint(x0, y0), new SKPoint(x1, y1), colours, SKShaderTileMode.Clamp));
 
-    /// <summary>A gradient around a point.</summary>
+    /// <summary>Creates a radial gradient around a point.</summary>
     public SKShader Glow(float x, float y, float radius, params SKColor[] colours) =>
         Keep(SKShader.CreateRadialGradient(new SKPoint(x, y), radius, colours, SKShaderTileMode.Clamp));
 
-    /// <summary>Paints into a layer of its own, which is then blurred by <paramref name="sigma"/> units.</summary>
+    /// <summary>Paints into a separate layer, which is then blurred by <paramref name="sigma"/> units.</summary>
     public void Blurred(float sigma, Action paintLayer)
     {
         using SKImageFilter blur = SKImageFilter.CreateBlur(sigma, sigma, SKShaderTileMode.Clamp);
@@ -136,7 +136,7 @@ internal sealed class Easel : IDisposable
         Canvas.Restore();
     }
 
-    /// <summary>Paints inside a path only.</summary>
+    /// <summary>Paints only inside a path.</summary>
     public void Within(SKPath path, Action paintInside)
     {
         Canvas.Save();
@@ -145,9 +145,9 @@ internal sealed class Easel : IDisposable
         Canvas.Restore();
     }
 
-    /// <summary>Lays cloudy grey noise over the image, as paper or cloth has.</summary>
-    /// <param name="frequency">Periods per unit; 0.02 are clouds, 0.5 is paper.</param>
-    /// <param name="strength">0 to 1.</param>
+    /// <summary>Overlays the image with cloudy grey noise, like the structure of paper or cloth.</summary>
+    /// <param name="frequency">Periods per unit; 0.02 looks like clouds, 0.5 like paper.</param>
+    /// <param name="strength">Strength of the noise, 0 to 1.</param>
     public void Roughen(float frequency, float strength)
     {
         SKShader noise = Keep(SKShader.CreatePerlinNoiseFractalNoise(frequency, frequency, 3, Dice.Next(1, 10_000)));
@@ -164,8 +164,8 @@ internal sealed class Easel : IDisposable
         Canvas.DrawRect(-Side, -Side, 3 * Side, 3 * Side, paint);
     }
 
-    /// <summary>Adds independent noise to every pixel: one share for lightness and a third of it for colour.</summary>
-    /// <param name="deviation">In levels, 0 to 255.</param>
+    /// <summary>Adds independent noise to every pixel: noise shared by the channels, and a third as much for each channel alone.</summary>
+    /// <param name="deviation">Standard deviation of the shared noise, in levels of 0 to 255.</param>
     public void Grain(float deviation)
     {
         Canvas.Flush();
@@ -180,7 +180,7 @@ internal sealed class Easel : IDisposable
         _bitmap.NotifyPixelsChanged();
     }
 
-    // Four uniform numbers' sum is close enough to normal, and never far out.
+    // The sum of four uniform numbers is approximately normal, without extreme values.
     private float Gauss()
     {
         float sum = -2;

@@ -7,13 +7,13 @@ internal static class HandDrawn
 {
     private const float Step = 1.5f;
 
-    /// <summary>A new path that strays from the given one by smooth random shifts; the caller disposes of it.</summary>
-    /// <param name="path">In the easel's units.</param>
-    /// <param name="amount">About how far it strays, in the same units.</param>
-    /// <param name="random">Decides where.</param>
+    /// <summary>Creates a path that deviates from the given one by smooth random shifts; the caller disposes it.</summary>
+    /// <param name="path">The path, in the easel's units.</param>
+    /// <param name="amount">Approximate size of the deviation, in the same units.</param>
+    /// <param name="random">The source of randomness.</param>
     public static SKPath Wobble(SKPath path, float amount, Random random)
     {
-        // Shifts depend on the place, not on the way along the path, so closed contours stay closed.
+        // Shifts depend on the position, not on the distance along the path, so closed contours stay closed.
         var waves = new (float X, float Y, float Phase, float ShiftX, float ShiftY)[5];
         for (int i = 0; i < waves.Length; i++)
         {

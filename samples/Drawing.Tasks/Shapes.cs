@@ -2,10 +2,10 @@ using SkiaSharp;
 
 namespace Drawing.Tasks;
 
-/// <summary>Outlines around the origin that fit a circle of radius 1.</summary>
+/// <summary>Outlines around the origin that fit into the unit circle.</summary>
 internal static class Shapes
 {
-    /// <summary>All names that <see cref="Named"/> knows.</summary>
+    /// <summary>All names that <see cref="Named"/> accepts.</summary>
     public static readonly string[] Names =
     [
         "circle",
@@ -20,7 +20,7 @@ internal static class Shapes
         "hexagon",
     ];
 
-    /// <summary>A new path, which the caller disposes of.</summary>
+    /// <summary>Creates a path, which the caller disposes.</summary>
     /// <exception cref="ArgumentException">There is no such shape.</exception>
     public static SKPath Named(string name) =>
         name switch
@@ -41,8 +41,8 @@ internal static class Shapes
             _ => throw new ArgumentException($"There is no shape '{name}'.", nameof(name)),
         };
 
-    /// <summary>A star's outline with one point upwards.</summary>
-    /// <param name="points">How many.</param>
+    /// <summary>Creates the outline of a star with one point upwards.</summary>
+    /// <param name="points">Number of points.</param>
     /// <param name="inner">Radius of the inner corners.</param>
     public static SKPath Star(int points, float inner)
     {
@@ -61,7 +61,7 @@ internal static class Shapes
         return path;
     }
 
-    /// <summary>The first path without the second, both of which are disposed of.</summary>
+    /// <summary>Returns the first path minus the second, and disposes both.</summary>
     public static SKPath Without(SKPath whole, SKPath hole)
     {
         using (whole)

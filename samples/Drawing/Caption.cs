@@ -1,6 +1,6 @@
 namespace Drawing;
 
-/// <summary>A text and what it says of an image; an attribute it does not mention is <c>null</c>.</summary>
+/// <summary>A caption and the attributes that it mentions; attributes that it does not mention are <c>null</c>.</summary>
 /// <param name="Text">The caption.</param>
 /// <param name="Shape">Index into <see cref="Words.Shapes"/>.</param>
 /// <param name="Colour">Index into <see cref="Words.Colours"/>.</param>
@@ -23,7 +23,7 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     ];
     private static readonly string[] NamesOfAnything = ["shape", "thing", "object", "texture"];
 
-    /// <summary>Whether nothing the caption says is wrong of the scene.</summary>
+    /// <summary>Whether everything that the caption says is true of the scene.</summary>
     public bool IsTrueOf(Scene scene) =>
         (Shape ?? scene.Shape) == scene.Shape
         && (Colour ?? scene.Colour) == scene.Colour
@@ -32,15 +32,16 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
         && (Background ?? scene.Background) == scene.Background
         && (Light ?? scene.Light) == scene.Light;
 
-    /// <summary>"a photo of a {size} {colour} {texture} {shape} on a {background} background.", without what is not asked for.</summary>
+    /// <summary>"a photo of a {size} {colour} {texture} {shape} on a {background} background.", with only the given attributes.</summary>
     public static string Plain(int? shape = null, int? colour = null, int? texture = null) =>
         "a photo of a "
         + $"{Join(Usual(Words.Colours, colour), Usual(Words.Textures, texture), Usual(Words.Shapes, shape) ?? NamesOfAnything[0])}.";
 
-    /// <summary>One text for every shape, colour or texture, alike but for its name: what an image can be asked.</summary>
-    /// <param name="attribute">Which.</param>
-    /// <param name="seed">Of beginning and synonyms.</param>
-    /// <param name="index">With <paramref name="seed"/>: equal numbers give equal texts.</param>
+    /// <summary>Returns one text for every shape, colour or texture, differing only in its name: the answers to a question about an
+    /// image.</summary>
+    /// <param name="attribute">The attribute to ask about.</param>
+    /// <param name="seed">The seed of the beginning and the synonyms.</param>
+    /// <param name="index">Number of the question; equal seeds and numbers give equal texts.</param>
     public static IReadOnlyList<string> Question(Attribute attribute, int seed, long index)
     {
         var random = new SceneRandom(seed, index);
@@ -74,7 +75,7 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
         if (light is int l && beginning.Length == 0)
             beginning = Beginnings[0];
         string noun = Spoken(Words.Shapes, shape, ref random) ?? NamesOfAnything[random.Next(NamesOfAnything.Length)];
-        // Always "a", as in CLIP's templates, where the class name is not known either.
+        // Always "a", never "an", as in CLIP's templates, which do not depend on the class name.
         string thing =
             "a "
             + Join(
@@ -103,7 +104,7 @@ public sealed record Caption(string Text, int? Shape, int? Colour, int? Texture,
     private static string Join(params ReadOnlySpan<string?> words) => string.Join(' ', words.ToArray().OfType<string>());
 }
 
-/// <summary>What an image can be asked about.</summary>
+/// <summary>The attribute that a question is about.</summary>
 public enum Attribute
 {
     /// <summary>Index into <see cref="Words.Shapes"/>.</summary>

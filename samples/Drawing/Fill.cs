@@ -5,13 +5,13 @@ namespace Drawing;
 /// <summary>Fills an outline with one of <see cref="Words.Textures"/>, in two tones of one colour.</summary>
 internal static class Fill
 {
-    /// <param name="canvas">In the outline's coordinates.</param>
-    /// <param name="paint">Borrowed; its settings are changed.</param>
-    /// <param name="outline">Within the circle of radius 1 or a little beyond.</param>
+    /// <param name="canvas">The canvas, in the outline's coordinates.</param>
+    /// <param name="paint">A paint to use; its settings are changed.</param>
+    /// <param name="outline">An outline within the unit circle or slightly beyond.</param>
     /// <param name="texture">Index into <see cref="Words.Textures"/>.</param>
     /// <param name="main">The object's colour.</param>
     /// <param name="second">The tone of the pattern.</param>
-    /// <param name="random">Where the pattern lies and how wide it is.</param>
+    /// <param name="random">Source of the pattern's position and width.</param>
     public static void Draw(
         SKCanvas canvas,
         SKPaint paint,

@@ -6,7 +6,7 @@ public enum BackgroundKind
     /// <summary>One colour.</summary>
     Plain,
 
-    /// <summary>A colour that changes across the image.</summary>
+    /// <summary>A colour gradient across the image.</summary>
     Gradient,
 
     /// <summary>A colour with noise.</summary>
@@ -16,20 +16,20 @@ public enum BackgroundKind
     Patches,
 }
 
-/// <summary>Everything that an image is drawn from.</summary>
+/// <summary>All parameters of a drawn image.</summary>
 /// <param name="Shape">Index into <see cref="Words.Shapes"/>.</param>
 /// <param name="Colour">Index into <see cref="Words.Colours"/>.</param>
 /// <param name="Texture">Index into <see cref="Words.Textures"/>.</param>
-/// <param name="Size">Index into <see cref="Words.Sizes"/>: 0 small, 1 between, 2 large.</param>
-/// <param name="Background">Index into <see cref="Words.Colours"/>, another than <paramref name="Colour"/>.</param>
+/// <param name="Size">Index into <see cref="Words.Sizes"/>: 0 small, 1 medium, 2 large.</param>
+/// <param name="Background">Index into <see cref="Words.Colours"/>, different from <paramref name="Colour"/>.</param>
 /// <param name="Light">Index into <see cref="Words.Lights"/>: 0 dark, 1 ordinary, 2 bright.</param>
 /// <param name="BackgroundKind">What surrounds the object.</param>
-/// <param name="Radius">Of the object, in shares of the image's side.</param>
-/// <param name="CentreX">From the left, in shares of the image's side.</param>
-/// <param name="CentreY">From the top, in shares of the image's side.</param>
-/// <param name="Rotation">In degrees.</param>
-/// <param name="Stretch">Width over height of the object, about 1.</param>
-/// <param name="Variation">Where the random numbers of colour shades, pattern and noise begin.</param>
+/// <param name="Radius">Radius of the object, as a fraction of the image's side.</param>
+/// <param name="CentreX">Centre of the object from the left, as a fraction of the image's side.</param>
+/// <param name="CentreY">Centre of the object from the top, as a fraction of the image's side.</param>
+/// <param name="Rotation">Rotation in degrees.</param>
+/// <param name="Stretch">Ratio of the object's width to its height, about 1.</param>
+/// <param name="Variation">Seed of the colour shades, pattern and noise.</param>
 public sealed record Scene(
     int Shape,
     int Colour,
@@ -68,17 +68,17 @@ public sealed record Scene(
             Radius: radius,
             CentreX: 0.5f + random.Next(-room, room),
             CentreY: 0.5f + random.Next(-room, room),
-            // Things have an upright; only now and then they stand on their head.
+            // Most objects are nearly upright; only some have an arbitrary rotation.
             Rotation: random.Chance(0.85f) ? random.Next(-25f, 25f) : random.Next(-180f, 180f),
             Stretch: random.Next(0.85f, 1.18f),
             Variation: (int)(random.NextBits() >> 33)
         );
     }
 
-    /// <summary>The same thing, but perhaps before plain white, plain itself, large and central, nearly upright: each by a chance of its
-    /// own.</summary>
-    /// <param name="share">The chance, 0 to 1.</param>
-    /// <param name="random">Decides.</param>
+    /// <summary>Returns the scene with each of these simplifications applied independently with a given probability: a plain white
+    /// background, no texture, large and central, nearly upright.</summary>
+    /// <param name="share">The probability, 0 to 1.</param>
+    /// <param name="random">The source of randomness.</param>
     internal Scene MadeEasier(float share, ref SceneRandom random)
     {
         int white = Words.Colours.Count - 1,
@@ -107,7 +107,7 @@ public sealed record Scene(
         return scene;
     }
 
-    /// <summary>The scene's answer to a question about an attribute.</summary>
+    /// <summary>Returns the scene's answer to a question about an attribute.</summary>
     public int Answer(Attribute attribute) =>
         attribute switch
         {

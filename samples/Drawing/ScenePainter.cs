@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing;
 
-/// <summary>Paints scenes as square images. One per thread.</summary>
+/// <summary>Paints scenes as square images. Not thread-safe; use one instance per thread.</summary>
 public sealed class ScenePainter : IDisposable
 {
     private readonly int _side;
@@ -10,7 +10,7 @@ public sealed class ScenePainter : IDisposable
     private readonly SKCanvas _canvas;
     private readonly SKPaint _paint = new() { IsAntialias = true };
 
-    /// <param name="side">Pixels a side, at least 8.</param>
+    /// <param name="side">Side of the images in pixels, at least 8.</param>
     public ScenePainter(int side)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(side, 8);
@@ -19,12 +19,12 @@ public sealed class ScenePainter : IDisposable
         _canvas = new SKCanvas(_bitmap);
     }
 
-    /// <summary>Bytes of an image: three for every pixel.</summary>
+    /// <summary>Size of an image in bytes, three per pixel.</summary>
     public int Length => 3 * _side * _side;
 
     /// <summary>Paints a scene.</summary>
-    /// <param name="scene">What to paint.</param>
-    /// <param name="planes">[3 · side · side] red, green and blue planes, row by row.</param>
+    /// <param name="scene">The scene to paint.</param>
+    /// <param name="planes">Receives the red, green and blue planes [3 · side · side], row by row.</param>
     public void Paint(Scene scene, Span<byte> planes)
     {
         if (planes.Length != Length)
@@ -90,7 +90,7 @@ public sealed class ScenePainter : IDisposable
         }
     }
 
-    /// <summary>Light that falls off to one side, and noise; from interleaved pixels to planes.</summary>
+    /// <summary>Applies light with a gradient across the image and noise, and converts interleaved pixels to planes.</summary>
     private void Light(Scene scene, Span<byte> planes, ref SceneRandom random)
     {
         float level = scene.Light switch
@@ -110,7 +110,7 @@ public sealed class ScenePainter : IDisposable
             for (int x = 0; x < _side; x++, pixel++)
             {
                 float factor = level + right * (x - _side / 2) + down * (y - _side / 2);
-                // Three bytes of one draw: a triangle-like spread for every channel.
+                // Each channel uses two bytes of one random number, whose sum has a triangular distribution.
                 ulong bits = random.NextBits();
                 for (int channel = 0; channel < 3; channel++, bits >>= 16)
                 {
@@ -132,7 +132,7 @@ public sealed class ScenePainter : IDisposable
         );
     }
 
-    /// <summary>A lighter or darker tone that stands out from the main one.</summary>
+    /// <summary>Returns a lighter or darker tone that contrasts with the main one.</summary>
     private static SKColor SecondTone(SKColor main, ref SceneRandom random)
     {
         int sum = main.Red + main.Green + main.Blue;

@@ -2,8 +2,8 @@ using SkiaSharp;
 
 namespace Drawing;
 
-/// <summary>The outlines of <see cref="Words.Shapes"/> in the circle of radius 1 around the origin, y downwards. Built once; paths are only
-/// read afterwards.</summary>
+/// <summary>The outlines of <see cref="Words.Shapes"/> within the unit circle around the origin, with y pointing downwards. Built once and
+/// read-only afterwards.</summary>
 internal static class ShapeOutlines
 {
     private static readonly Dictionary<string, Action<SKPath>> Builders = new()
@@ -121,7 +121,7 @@ internal static class ShapeOutlines
 
     private static readonly SKPath[] Paths = [.. Words.Shapes.Select(names => Build(names[0]))];
 
-    /// <summary>The outline of a shape; shared, not to be changed or disposed.</summary>
+    /// <summary>Returns the outline of a shape. It is shared and must not be changed or disposed.</summary>
     public static SKPath Get(int shape) => Paths[shape];
 
     private static SKPath Build(string name)

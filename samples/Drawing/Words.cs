@@ -2,8 +2,8 @@ using SkiaSharp;
 
 namespace Drawing;
 
-/// <summary>What can be drawn, each with the words for it, the usual one first. Indices into these lists are the attributes of a
-/// <see cref="Scene"/>.</summary>
+/// <summary>Everything that can be drawn, each with the words for it, the most usual first. Indices into these lists are the attributes of
+/// a <see cref="Scene"/>.</summary>
 public static class Words
 {
     /// <summary>Shapes and simple objects.</summary>
@@ -63,7 +63,7 @@ public static class Words
         ["zigzagged", "wavy"],
     ];
 
-    /// <summary>Sizes that captions name; what lies between has none.</summary>
+    /// <summary>Sizes that captions name; the medium size has no word.</summary>
     public static IReadOnlyList<string[]> Sizes { get; } =
     [
         ["small", "little", "tiny"],
@@ -71,7 +71,7 @@ public static class Words
         ["large", "big"],
     ];
 
-    /// <summary>Light that captions name; ordinary light has no word.</summary>
+    /// <summary>Kinds of light that captions name; ordinary light has no word.</summary>
     public static IReadOnlyList<string[]> Lights { get; } =
     [
         ["dark"],

@@ -1,7 +1,7 @@
-// Finds images by words, in an application without libtorch, with the zips of a ClipImageEmbedding and a ClipTextEmbedding of the same CLIP
-// that carry it (CarryClip = true):
+// Finds images by words in an application without libtorch, with the zips of a ClipImageEmbedding and a ClipTextEmbedding that both contain
+// the same CLIP (CarryClip = true):
 //   dotnet run -c Release --project samples/ImageSearch -- images.zip texts.zip "a photo of a red thing." image.jpg ...
-// One line for each image, the best first: the cosine of its vector and the words', and its path.
+// Writes one line per image, the best first: the cosine similarity of its embedding to that of the words, and its path.
 using System.Globalization;
 using System.Numerics.Tensors;
 using Microsoft.ML;
@@ -29,7 +29,7 @@ try
 }
 catch (Exception e)
 {
-    // ML.NET wraps what a loader throws.
+    // ML.NET wraps exceptions that a loader throws.
     while (e is System.Reflection.TargetInvocationException { InnerException: { } cause })
         e = cause;
     Console.Error.WriteLine(e.Message);

@@ -3,10 +3,10 @@ using Microsoft.ML.Data;
 
 namespace ModelBuilder;
 
-/// <summary>An image classifier in the shape that Model Builder generates; this part uses a saved model.</summary>
+/// <summary>An image classifier with the structure of the code that Model Builder generates; this part uses a saved model.</summary>
 public static partial class FlowerClassifier
 {
-    /// <summary>What the model reads.</summary>
+    /// <summary>The model's input.</summary>
     public sealed class ModelInput
     {
         /// <summary>The class; not needed for a prediction.</summary>
@@ -14,20 +14,20 @@ public static partial class FlowerClassifier
         [ColumnName("Label")]
         public string Label { get; set; } = "";
 
-        /// <summary>An image file's bytes.</summary>
+        /// <summary>The bytes of an image file.</summary>
         [LoadColumn(1)]
         [ColumnName("ImageSource")]
         public byte[] ImageSource { get; set; } = [];
     }
 
-    /// <summary>What the model answers.</summary>
+    /// <summary>The model's output.</summary>
     public sealed class ModelOutput
     {
-        /// <summary>The key of the class that was given, from 1; 0 where none of the model's classes was.</summary>
+        /// <summary>The key of the class given in the input, from 1; 0 if that is not one of the model's classes.</summary>
         [ColumnName("Label")]
         public uint Label { get; set; }
 
-        /// <summary>The image that was given.</summary>
+        /// <summary>The image given in the input.</summary>
         [ColumnName("ImageSource")]
         public byte[] ImageSource { get; set; } = [];
 
@@ -40,20 +40,21 @@ public static partial class FlowerClassifier
         public float[] Score { get; set; } = [];
     }
 
-    /// <summary>The model that is loaded when the first image is predicted; later changes have no effect.</summary>
+    /// <summary>Path of the model, which is loaded at the first prediction; later changes have no effect.</summary>
     public static string MLNetModelPath { get; set; } = Path.GetFullPath("FlowerClassifier.zip");
 
-    /// <summary>Made at first use. Not for several threads at once; samples/WebApp shows how to serve many.</summary>
+    /// <summary>The prediction engine, created at first use. It must not be used by several threads at once; samples/WebApp shows how to
+    /// serve concurrent requests.</summary>
     public static readonly Lazy<PredictionEngine<ModelInput, ModelOutput>> PredictEngine = new(CreatePredictEngine, isThreadSafe: true);
 
     /// <summary>Classifies an image.</summary>
     public static ModelOutput Predict(ModelInput input) => PredictEngine.Value.Predict(input);
 
-    /// <summary>All classes of an image with their probabilities, the most probable first.</summary>
+    /// <summary>Classifies an image and returns all classes with their probabilities, the most probable first.</summary>
     public static IOrderedEnumerable<KeyValuePair<string, float>> PredictAllLabels(ModelInput input) =>
         GetSortedScoresWithLabels(Predict(input));
 
-    /// <summary>Puts the classes' names to an answer's scores, the most probable first.</summary>
+    /// <summary>Pairs an output's scores with the class names, the most probable first.</summary>
     public static IOrderedEnumerable<KeyValuePair<string, float>> GetSortedScoresWithLabels(ModelOutput result)
     {
         ArgumentNullException.ThrowIfNull(result);

@@ -149,7 +149,7 @@ static void TrainOnTiles(FileInfo zip, DplTrainer.Options options)
     Predict(zip, [new FileInfo(EuroSatTiles.Test[0].ImagePath)]);
 }
 
-// Nobody else listens to the log, and the trainer's warnings say why a model is worse than it could be.
+// Show the trainer's warnings, which say why a model is worse than it could be and would otherwise be lost in the log.
 static MLContext NewContext()
 {
     var mlContext = new MLContext(seed: 1);
@@ -195,12 +195,12 @@ static void Predict(FileInfo zip, FileInfo[] images)
     }
 }
 
-// Wrong input is the user's to mend: one line, no stack trace.
+// Errors in the input are shown as one line without a stack trace.
 static Task<int> Guarded(Action run)
 {
     try
     {
-        // Before anything else that uses TorchSharp, which some systems load only so.
+        // Must precede any other use of TorchSharp, which some systems can load only in this way.
         LibTorchRuntime.Load();
         run();
         return Task.FromResult(0);
@@ -225,5 +225,5 @@ static Task<int> Guarded(Action run)
     }
 }
 
-// ML.NET wraps what happens while a model loads.
+// ML.NET wraps exceptions that occur while a model is loaded.
 static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;

@@ -1,7 +1,7 @@
-// Classifies image files, in an application without libtorch, with a model that has CLIP's image tower or an ONNX graph in its zip
+// Classifies image files in an application without libtorch, with a model that has CLIP's image tower or an ONNX graph in its zip
 // (dpl fit; in code Contents = ModelContents.WithImageTower or WithOnnx):
 //   dotnet run -c Release --project samples/PredictOnly -- model.zip image.jpg ...
-// One line of JSON for each image. With --engine as the first argument a PredictionEngine answers, image by image.
+// Writes one line of JSON per image. With --engine as the first argument, a PredictionEngine predicts image by image.
 using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -46,7 +46,7 @@ try
 }
 catch (Exception e)
 {
-    // ML.NET wraps what a loader throws.
+    // ML.NET wraps exceptions that a loader throws.
     while (e is System.Reflection.TargetInvocationException { InnerException: { } cause })
         e = cause;
     Console.Error.WriteLine(e.Message);
@@ -57,7 +57,7 @@ internal sealed class Row
 {
     public string ImagePath { get; set; } = "";
 
-    /// <summary>What a pipeline that begins with MapValueToKey asks for; predictions do not use it.</summary>
+    /// <summary>Required in the schema by pipelines that start with MapValueToKey; predictions do not use it.</summary>
     public string Label { get; set; } = "";
 }
 

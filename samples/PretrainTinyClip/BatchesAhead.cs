@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 
 namespace PretrainTinyClip;
 
-/// <summary>Makes batches ahead on a thread of its own, which never touches libtorch.</summary>
-/// <typeparam name="T">A batch.</typeparam>
+/// <summary>Prepares batches in advance on a background thread that never uses libtorch.</summary>
+/// <typeparam name="T">The type of a batch.</typeparam>
 internal sealed class BatchesAhead<T> : IDisposable
     where T : class
 {
@@ -11,8 +11,8 @@ internal sealed class BatchesAhead<T> : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _making;
 
-    /// <param name="batches">An endless series, gone through on that thread.</param>
-    /// <param name="capacity">How many lie ready at most.</param>
+    /// <param name="batches">An endless sequence, enumerated on the background thread.</param>
+    /// <param name="capacity">Maximum number of batches kept ready.</param>
     public BatchesAhead(IEnumerable<T> batches, int capacity)
     {
         _ready = new BlockingCollection<T>(capacity);
@@ -24,7 +24,7 @@ internal sealed class BatchesAhead<T> : IDisposable
         );
     }
 
-    /// <summary>Waits for the next batch; throws what ended their making.</summary>
+    /// <summary>Waits for the next batch; rethrows the exception if preparing batches has failed.</summary>
     public T Next(CancellationToken cancellationToken)
     {
         if (_ready.TryTake(out T? batch, Timeout.Infinite, cancellationToken))
@@ -50,7 +50,7 @@ internal sealed class BatchesAhead<T> : IDisposable
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            // Nobody wants further batches.
+            // Disposed: no further batches are needed.
         }
         finally
         {

@@ -4,12 +4,12 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace PretrainTinyClip;
 
-/// <summary>Images, their different captions and which captions are true of which images.</summary>
-/// <param name="Planes">[images · 3 · size · size]</param>
-/// <param name="Texts">Token ids of every different caption.</param>
-/// <param name="Truth">[images · captions] 1 where nothing the caption says is wrong of the image, else 0.</param>
-/// <param name="Questions">What every image is asked besides.</param>
-/// <param name="Count">Images.</param>
+/// <summary>A batch of images, their distinct captions, and which captions are true of which images.</summary>
+/// <param name="Planes">Pixels [images · 3 · size · size].</param>
+/// <param name="Texts">Token ids of every distinct caption.</param>
+/// <param name="Truth">Flattened [images, captions]: 1 if everything the caption says is true of the image, otherwise 0.</param>
+/// <param name="Questions">Additional questions about every image.</param>
+/// <param name="Count">Number of images.</param>
 internal sealed record CaptionedBatch(
     byte[] Planes,
     IReadOnlyList<int[]> Texts,
@@ -18,12 +18,12 @@ internal sealed record CaptionedBatch(
     int Count
 );
 
-/// <summary>A choice between texts of which exactly one is true of each image.</summary>
+/// <summary>A multiple-choice question: exactly one of the texts is true of each image.</summary>
 /// <param name="Texts">Token ids of every answer.</param>
-/// <param name="Answers">[images] index of the true one.</param>
+/// <param name="Answers">Index of the true answer of each image, [images].</param>
 internal sealed record ImageQuestion(IReadOnlyList<int[]> Texts, long[] Answers);
 
-/// <summary>Draws batches ahead on a thread of its own, which never touches libtorch.</summary>
+/// <summary>Draws batches in advance on a background thread that never uses libtorch.</summary>
 internal sealed class CaptionedBatches : IDisposable
 {
     private readonly DrawnImages _images;
@@ -33,12 +33,12 @@ internal sealed class CaptionedBatches : IDisposable
         _questionSeed;
     private readonly BatchesAhead<CaptionedBatch> _ahead;
 
-    /// <param name="images">The series.</param>
-    /// <param name="tokenizer">Of the model's vocabulary.</param>
+    /// <param name="images">The series of images.</param>
+    /// <param name="tokenizer">The tokenizer of the model's vocabulary.</param>
     /// <param name="config">The model's shape.</param>
-    /// <param name="count">Images of a batch.</param>
-    /// <param name="firstBatch">How many batches were taken before, in an earlier run.</param>
-    /// <param name="seed">Of the questions' wording.</param>
+    /// <param name="count">Number of images in a batch.</param>
+    /// <param name="firstBatch">Number of batches that earlier runs have used.</param>
+    /// <param name="seed">The seed of the questions' wording.</param>
     public CaptionedBatches(DrawnImages images, ClipTokenizer tokenizer, ClipConfig config, int count, long firstBatch, int seed)
     {
         (_images, _tokenizer, _config, _count) = (images, tokenizer, config, count);

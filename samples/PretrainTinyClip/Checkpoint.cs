@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>How far a run is.</summary>
-/// <param name="Step">Steps taken.</param>
-/// <param name="Elapsed">Time they took, in all runs together.</param>
+/// <summary>The position of a run.</summary>
+/// <param name="Step">Number of steps taken.</param>
+/// <param name="Elapsed">Total time of these steps over all sessions of the run.</param>
 internal sealed record RunPosition(long Step, TimeSpan Elapsed);
 
 /// <summary>A run's state in one safetensors file: weights in float32 under OpenAI's names, the optimizer's state as bytes, the position as
@@ -36,7 +36,7 @@ internal static class Checkpoint
     }
 
     /// <summary>Restores weights and optimizer in place.</summary>
-    /// <exception cref="InvalidDataException">The file is no checkpoint of this shape.</exception>
+    /// <exception cref="InvalidDataException">The file is not a checkpoint of this shape.</exception>
     public static RunPosition Load(string path, IReadOnlyDictionary<string, Tensor> values, AdamW optimizer)
     {
         using var scope = NewDisposeScope();

@@ -5,25 +5,25 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>The two towers over a <see cref="LearnedClip"/> and what they are trained with.</summary>
+/// <summary>The two towers over the parameters of a <see cref="LearnedClip"/>, and the loss that trains them.</summary>
 internal sealed class ContrastiveModel(LearnedClip clip)
 {
-    private const double Least = 1e-9; // so that 0 · log 0 is 0
+    private const double Least = 1e-9; // makes 0 · log 0 equal to 0
 
     private readonly PlainBranch _imageBranch = new(clip.Config.Image.Layers),
         _textBranch = new(clip.Config.Text.Layers);
     private readonly ClipImageProcessorConfig _processor = ClipImageProcessorConfig.Default(clip.Config.ImageSize);
 
     /// <summary>
-    /// Symmetric cross-entropy over the batch. All captions that are true of an image share its target, and all images that a caption is
-    /// true of share the caption's, so neither equal nor merely shorter captions are punished. To it comes the cross-entropy of every
-    /// question (labels as texts: UniCL, Yang et al. 2022, arXiv 2204.03610): a batch's captions alone tell rare attributes apart too
-    /// seldom.
+    /// Symmetric cross-entropy over the batch. An image's target is shared by all captions that are true of it, and a caption's target by
+    /// all images that it is true of, so that neither equal nor merely shorter captions are penalised. The cross-entropy of every question
+    /// is added (labels as texts: UniCL, Yang et al. 2022, arXiv 2204.03610), since a batch's captions alone rarely contrast rare
+    /// attributes.
     /// </summary>
-    /// <param name="images">[images, embedding] of unit length, of the batch's images.</param>
-    /// <param name="batch">What they are asked.</param>
-    /// <param name="resources">Kept until the step ends.</param>
-    /// <returns>[] loss and [] its least possible value, in the caller's dispose scope.</returns>
+    /// <param name="images">Features of the batch's images, [images, embedding], of unit length.</param>
+    /// <param name="batch">The captions and questions of the batch.</param>
+    /// <param name="resources">Keeps objects alive until the step ends.</param>
+    /// <returns>The loss and its smallest possible value, both scalars, in the caller's dispose scope.</returns>
     public (Tensor Loss, Tensor Floor) Loss(Tensor images, CaptionedBatch batch, StepResources resources)
     {
         Tensor texts = UnitTexts([.. batch.Texts, .. batch.Questions.SelectMany(q => q.Texts)], resources);
@@ -50,7 +50,7 @@ internal sealed class ContrastiveModel(LearnedClip clip)
         return (loss, floor);
     }
 
-    /// <summary>[images, embedding] features of unit length, in the caller's dispose scope.</summary>
+    /// <summary>Image features [images, embedding] of unit length, in the caller's dispose scope.</summary>
     public Tensor UnitImages(byte[] planes, int count, StepResources resources)
     {
         int side = clip.Config.ImageSize;
@@ -66,7 +66,7 @@ internal sealed class ContrastiveModel(LearnedClip clip)
         return PromptedClip.UnitRows(tower.Forward(images, _imageBranch.Layers(), resources.Backward));
     }
 
-    /// <summary>[texts, embedding] features of unit length, in the caller's dispose scope.</summary>
+    /// <summary>Text features [texts, embedding] of unit length, in the caller's dispose scope.</summary>
     public Tensor UnitTexts(IReadOnlyList<int[]> texts, StepResources resources)
     {
         TextWeights weights = clip.FoldText();

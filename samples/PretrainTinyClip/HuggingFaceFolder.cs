@@ -9,9 +9,9 @@ namespace PretrainTinyClip;
 /// <summary>Saves a CLIP as a folder in Hugging Face's layout: float16 weights, configuration, vocabulary and image processor.</summary>
 internal static class HuggingFaceFolder
 {
-    /// <param name="folder">Made where it is missing; files of the same name are replaced.</param>
+    /// <param name="folder">The folder, created if it is missing; files of the same name are replaced.</param>
     /// <param name="clip">The weights.</param>
-    /// <param name="vocabulary">Of the text tower.</param>
+    /// <param name="vocabulary">The vocabulary of the text tower.</param>
     public static void Save(string folder, LearnedClip clip, PairVocabulary vocabulary)
     {
         Directory.CreateDirectory(folder);

@@ -4,14 +4,15 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>The distributions that OpenAI's CLIP starts from.</summary>
+/// <summary>Draws initial values from the distributions that OpenAI's CLIP uses, optionally mimicking trained weights in the image tower's
+/// attention and positions.</summary>
 internal sealed class InitialValues(ClipConfig config, Generator generator, bool likeTrained = false)
 {
     private const double Temperature = 0.07;
 
-    private readonly Dictionary<string, Tensor> _outputs = []; // made with the values that go before them
+    private readonly Dictionary<string, Tensor> _outputs = []; // output projections, drawn with the value projections
 
-    /// <summary>A tensor's value before training.</summary>
+    /// <summary>Draws a tensor's initial value.</summary>
     public Tensor Draw(ExpectedTensor tensor)
     {
         string name = tensor.Name;
@@ -46,8 +47,9 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
 
     private Tensor Output(string name, long[] shape) => name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape) : _outputs[name];
 
-    /// <summary>Queries, keys and values of a layer whose products look as they do in trained transformers: queries by keys near the
-    /// identity, values by outputs near its negative (Trockman, Kolter 2023, "Mimetic Initialization", arXiv 2305.09828).</summary>
+    /// <summary>Draws stacked query, key and value projections whose products resemble those of trained transformers: query times key is
+    /// near the identity, value times output near its negative (Trockman, Kolter 2023, "Mimetic Initialization", arXiv
+    /// 2305.09828).</summary>
     private Tensor Stacked(ClipTransformerConfig tower, string name)
     {
         const double likeness = 0.7,
@@ -70,7 +72,8 @@ internal sealed class InitialValues(ClipConfig config, Generator generator, bool
         return cat([.. queries, .. keys, values.t() * root], 0);
     }
 
-    /// <summary>Sines and cosines of row and column in several frequencies; nothing for the class token.</summary>
+    /// <summary>Sinusoidal position embeddings: sines and cosines of row and column at several frequencies; zero for the class
+    /// token.</summary>
     private static Tensor Waves(long[] shape)
     {
         int grid = (int)Math.Round(Math.Sqrt(shape[0] - 1)),

@@ -4,15 +4,15 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>The parameters of a CLIP while it is trained, unfolded, under OpenAI's names; folded again for every step, so that gradients
-/// flow through the folding.</summary>
+/// <summary>The parameters of a CLIP in training, unfolded, under OpenAI's names. They are folded in every step, so that gradients flow
+/// through the folding.</summary>
 internal sealed class LearnedClip : IDisposable
 {
     private readonly Dictionary<string, Parameter> _values = [];
 
     /// <param name="config">The shape.</param>
-    /// <param name="initial">Takes each tensor's initial value; its result is copied.</param>
-    /// <param name="device">Where the parameters lie.</param>
+    /// <param name="initial">Returns each tensor's initial value, which is copied.</param>
+    /// <param name="device">The device of the parameters.</param>
     public LearnedClip(ClipConfig config, Func<ExpectedTensor, Tensor> initial, Device device)
     {
         Config = config;
@@ -30,10 +30,10 @@ internal sealed class LearnedClip : IDisposable
     /// <summary>Every parameter under OpenAI's name; owned by this object.</summary>
     public IReadOnlyDictionary<string, Parameter> Values => _values;
 
-    /// <summary>[] logarithm of the factor on cosine similarities.</summary>
+    /// <summary>Logarithm of the factor on cosine similarities, a scalar.</summary>
     public Parameter LogitScale => _values["logit_scale"];
 
-    /// <summary>The image tower as the towers want it, in the caller's dispose scope.</summary>
+    /// <summary>The folded weights of the image tower, in the caller's dispose scope.</summary>
     public ImageWeights FoldImageTower()
     {
         Tensor patches = _values["visual.conv1.weight"];
@@ -51,7 +51,7 @@ internal sealed class LearnedClip : IDisposable
         );
     }
 
-    /// <summary>The text tower as the towers want it, in the caller's dispose scope.</summary>
+    /// <summary>The folded weights of the text tower, in the caller's dispose scope.</summary>
     public TextWeights FoldText() =>
         new(
             Config,

@@ -6,8 +6,7 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace PretrainTinyClip;
 
-/// <summary>A byte-pair vocabulary learned from captions; the byte symbols are in it, so that any text can be cut into its
-/// tokens.</summary>
+/// <summary>A byte-pair vocabulary learned from captions; it contains all byte symbols, so that any text can be tokenized.</summary>
 internal sealed class PairVocabulary
 {
     private readonly List<string> _merges = [];
@@ -20,7 +19,7 @@ internal sealed class PairVocabulary
             _ids.Add(token, _ids.Count);
         foreach (string token in symbols)
             _ids.Add(token + ClipVocabulary.EndOfWord, _ids.Count);
-        // The captions are ASCII, where every byte that prints is its own symbol.
+        // The captions are ASCII, where every printable byte is its own symbol.
         var words = wordCounts
             .Select(w =>
                 (Parts: w.Key.Select((c, i) => i == w.Key.Length - 1 ? c + ClipVocabulary.EndOfWord : $"{c}").ToList(), Count: w.Value)
@@ -42,19 +41,19 @@ internal sealed class PairVocabulary
 
     public int EndId { get; }
 
-    /// <summary>Learns from the captions of a series.</summary>
-    /// <param name="images">Where the captions come from.</param>
-    /// <param name="captions">How many are read.</param>
-    /// <param name="mostTokens">At most this many tokens, at least 515.</param>
+    /// <summary>Learns a vocabulary from the captions of a series of drawn images.</summary>
+    /// <param name="images">The images whose captions are used.</param>
+    /// <param name="captions">Number of captions to read.</param>
+    /// <param name="mostTokens">Maximum size of the vocabulary, at least 515 tokens.</param>
     public static PairVocabulary Learn(DrawnImages images, int captions = 20_000, int mostTokens = 2000) =>
         new(Count(Enumerable.Range(0, captions).Select(i => images[i].Caption.Text)), mostTokens);
 
-    /// <summary>Learns from words.</summary>
-    /// <param name="wordCounts">How often each occurs; ASCII alone.</param>
-    /// <param name="mostTokens">At most this many tokens, at least 515.</param>
+    /// <summary>Learns a vocabulary from words.</summary>
+    /// <param name="wordCounts">Words, ASCII only, and how often each occurs.</param>
+    /// <param name="mostTokens">Maximum size of the vocabulary, at least 515 tokens.</param>
     public static PairVocabulary Learn(Dictionary<string, int> wordCounts, int mostTokens) => new(wordCounts, mostTokens);
 
-    /// <summary>How often each word occurs in texts, as CLIP cuts them.</summary>
+    /// <summary>Counts the words in texts, as split by CLIP's pre-tokenizer.</summary>
     public static Dictionary<string, int> Count(IEnumerable<string> texts)
     {
         var counts = new Dictionary<string, int>();
@@ -74,7 +73,7 @@ internal sealed class PairVocabulary
         );
     }
 
-    /// <summary>How often each pair of neighbours occurs in words, kept up to date while pairs are merged.</summary>
+    /// <summary>Counts of adjacent symbol pairs in the words, kept up to date while pairs are merged.</summary>
     private sealed class PairCounts
     {
         private readonly List<(List<string> Parts, int Count)> _words;
@@ -88,7 +87,7 @@ internal sealed class PairVocabulary
                 Add(word, 1);
         }
 
-        /// <summary>Of equally frequent pairs the first in the alphabet.</summary>
+        /// <summary>Returns the most frequent pair; among equally frequent pairs the first in ordinal order.</summary>
         public (string Left, string Right)? MostFrequent()
         {
             (string Left, string Right)? best = null;

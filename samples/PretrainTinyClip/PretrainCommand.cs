@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>Where a run's results go and how often it speaks.</summary>
+/// <summary>Where a run's results are written, and how often it reports.</summary>
 internal sealed record PretrainOutputs(
     DirectoryInfo Folder,
     FileInfo? Checkpoint,
@@ -16,7 +16,7 @@ internal sealed record PretrainOutputs(
     int EvaluationImages
 );
 
-/// <summary>A run as a person sees it: progress, saves, the table at the end.</summary>
+/// <summary>Runs the training on drawings with console output: progress, saves, and a table at the end.</summary>
 internal sealed class PretrainCommand(
     PretrainSettings settings,
     PretrainOutputs outputs,
@@ -94,7 +94,7 @@ internal sealed class PretrainCommand(
         WriteSummary(outputs.Folder.FullName, position, settings.Batch, settings.Seed, results);
     }
 
-    /// <summary>evaluation.json beside the model.</summary>
+    /// <summary>Writes evaluation.json next to the model.</summary>
     public static void WriteSummary(string folder, RunPosition position, int batch, int seed, IReadOnlyList<ZeroShotResult> results)
     {
         var summary = new
@@ -114,7 +114,7 @@ internal sealed class PretrainCommand(
         );
     }
 
-    /// <summary>A table of zero-shot results.</summary>
+    /// <summary>Writes a table of zero-shot results.</summary>
     public static void Write(IReadOnlyList<ZeroShotResult> results)
     {
         var table = new Table()

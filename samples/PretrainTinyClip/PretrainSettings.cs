@@ -2,21 +2,21 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace PretrainTinyClip;
 
-/// <summary>The shape to be trained and for how long.</summary>
-/// <param name="ImageSize">Pixels a side.</param>
-/// <param name="PatchSize">Pixels a side, a divisor of <paramref name="ImageSize"/>.</param>
-/// <param name="Width">Of the image tower, a multiple of 64.</param>
-/// <param name="Layers">Of the image tower.</param>
-/// <param name="TextWidth">Of the text tower, a multiple of 64.</param>
-/// <param name="TextLayers">Of the text tower.</param>
-/// <param name="EmbeddingWidth">Of the space that images and texts share.</param>
+/// <summary>The shape of the model to train, and the training settings.</summary>
+/// <param name="ImageSize">Side of an image in pixels.</param>
+/// <param name="PatchSize">Side of a patch in pixels, a divisor of <paramref name="ImageSize"/>.</param>
+/// <param name="Width">Width of the image tower, a multiple of 64.</param>
+/// <param name="Layers">Number of layers of the image tower.</param>
+/// <param name="TextWidth">Width of the text tower, a multiple of 64.</param>
+/// <param name="TextLayers">Number of layers of the text tower.</param>
+/// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
 /// <param name="Batch">Images per step, at least 2.</param>
-/// <param name="LearningRate">AdamW's, at its highest.</param>
-/// <param name="WeightDecay">AdamW's, for matrices alone.</param>
-/// <param name="Steps">Length of the run; <c>null</c>: <paramref name="Length"/> counts.</param>
-/// <param name="Length">Length of the run where no steps are given.</param>
-/// <param name="Seed">Of images and initial values.</param>
-/// <param name="EasyImages">So many at the beginning are made easier, ever less so.</param>
+/// <param name="LearningRate">AdamW's highest learning rate.</param>
+/// <param name="WeightDecay">AdamW's weight decay, only for matrices.</param>
+/// <param name="Steps">Length of the run in steps; <c>null</c>: <paramref name="Length"/> applies.</param>
+/// <param name="Length">Duration of the run if <paramref name="Steps"/> is not given.</param>
+/// <param name="Seed">Seed of images and initial values.</param>
+/// <param name="EasyImages">The number of images at the beginning that are made easier, to a decreasing degree.</param>
 internal sealed record PretrainSettings(
     int ImageSize = 48,
     int PatchSize = 8,
@@ -36,10 +36,10 @@ internal sealed record PretrainSettings(
 {
     private const int ContextLength = 32;
 
-    /// <summary>The share of the run in which the learning rate rises.</summary>
+    /// <summary>Fraction of the run in which the learning rate rises.</summary>
     private const double WarmUp = 0.03;
 
-    /// <summary>The model's shape with a vocabulary.</summary>
+    /// <summary>Returns the model's shape for a vocabulary.</summary>
     /// <exception cref="ArgumentException">A width, size or count is out of range.</exception>
     public ClipConfig Shape(int vocabularySize, int endOfTextId)
     {
@@ -64,7 +64,7 @@ internal sealed record PretrainSettings(
         };
     }
 
-    /// <summary>The learning rate after a share of the run, from 0 to 1: a linear rise, then a cosine down to a hundredth.</summary>
+    /// <summary>The learning rate after a fraction of the run, 0 to 1: linear warm-up, then cosine decay to a hundredth.</summary>
     public double LearningRateAt(double share)
     {
         if (share < WarmUp)
@@ -74,14 +74,14 @@ internal sealed record PretrainSettings(
     }
 }
 
-/// <summary>The shape of each tower that is trained here.</summary>
+/// <summary>The shapes of the towers.</summary>
 internal static class TowerShape
 {
-    /// <summary>Of each attention head.</summary>
+    /// <summary>Width of each attention head.</summary>
     public const int HeadWidth = 64;
 
     /// <param name="layers">Number of blocks.</param>
-    /// <param name="width">A multiple of <see cref="HeadWidth"/>.</param>
+    /// <param name="width">Width of the tower, a multiple of <see cref="HeadWidth"/>.</param>
     public static ClipTransformerConfig From(int layers, int width) =>
         new()
         {

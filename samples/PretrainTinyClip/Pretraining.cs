@@ -6,15 +6,15 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>What a run says while it goes.</summary>
-/// <param name="Step">Steps taken.</param>
-/// <param name="Share">Of the whole run, from 0 to 1.</param>
-/// <param name="Loss">Mean since the last report.</param>
-/// <param name="Floor">The least that loss could be, since several captions are true of an image.</param>
-/// <param name="LearningRate">Now.</param>
+/// <summary>A progress report of a run.</summary>
+/// <param name="Step">Number of steps taken.</param>
+/// <param name="Share">Completed fraction of the run, 0 to 1.</param>
+/// <param name="Loss">Mean loss since the last report.</param>
+/// <param name="Floor">Mean of the smallest possible loss, which is above 0 since several captions may be true of an image.</param>
+/// <param name="LearningRate">The current learning rate.</param>
 /// <param name="LogitScale">Factor on cosine similarities.</param>
-/// <param name="ImagesPerSecond">Since the last report.</param>
-/// <param name="Elapsed">Of all runs together.</param>
+/// <param name="ImagesPerSecond">Images per second since the last report.</param>
+/// <param name="Elapsed">Total time over all sessions of the run.</param>
 internal sealed record PretrainReport(
     long Step,
     double Share,
@@ -29,7 +29,7 @@ internal sealed record PretrainReport(
 /// <summary>Trains a CLIP from scratch on drawn images.</summary>
 internal sealed class Pretraining : IDisposable
 {
-    /// <summary>The logarithm of 100, where OpenAI stops the factor on similarities too.</summary>
+    /// <summary>The logarithm of 100, to which OpenAI limits the factor on similarities, too.</summary>
     private static readonly double MaximumLogitScale = Math.Log(100);
 
     private readonly PretrainSettings _settings;
@@ -37,9 +37,9 @@ internal sealed class Pretraining : IDisposable
     private readonly AdamW _optimizer;
     private RunPosition _position = new(0, TimeSpan.Zero);
 
-    /// <param name="settings">What to train.</param>
-    /// <param name="folder">Where the vocabulary goes at once, the model at every save.</param>
-    /// <param name="device">Where it computes.</param>
+    /// <param name="settings">Settings of the training.</param>
+    /// <param name="folder">Output folder: the vocabulary is written immediately, the model at every save.</param>
+    /// <param name="device">The device to compute on.</param>
     public Pretraining(PretrainSettings settings, string folder, Device device)
     {
         (_settings, Folder, _images) = (settings, folder, new DrawnImages(settings.Seed, settings.EasyImages));
@@ -51,7 +51,7 @@ internal sealed class Pretraining : IDisposable
         using Generator generator = Seeds.Generator(settings.Seed, "initial values");
         Clip = new LearnedClip(config, new InitialValues(config, generator).Draw, device);
         Model = new ContrastiveModel(Clip);
-        // Decay pulls matrices only: norms, biases, positions and the logit scale have no scale to lose.
+        // Weight decay applies only to matrices other than embeddings, not to norms, biases or the logit scale.
         bool Decays(string name) => Clip.Values[name].shape.Length > 1 && !name.Contains("embedding", StringComparison.Ordinal);
         AdamW.ParamGroup Group(bool decays) =>
             new(
@@ -80,17 +80,17 @@ internal sealed class Pretraining : IDisposable
 
     public RunPosition Position => _position;
 
-    /// <summary>The part of the run that lies behind, from 0 to 1.</summary>
+    /// <summary>Completed fraction of the run, 0 to 1.</summary>
     public double Share =>
         Math.Clamp(_settings.Steps is int steps ? (double)_position.Step / steps : _position.Elapsed / _settings.Length, 0, 1);
 
     private Dictionary<string, Tensor> Tensors => Clip.Values.ToDictionary(v => v.Key, v => (Tensor)v.Value);
 
-    /// <summary>Continues where a checkpoint ends.</summary>
-    /// <exception cref="InvalidDataException">It is no checkpoint of this shape.</exception>
+    /// <summary>Resumes from a checkpoint.</summary>
+    /// <exception cref="InvalidDataException">The file is not a checkpoint of this shape.</exception>
     public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, Tensors, _optimizer);
 
-    /// <summary>Saves the folder and, if one is named, the checkpoint.</summary>
+    /// <summary>Saves the model and, if a path is given, the checkpoint.</summary>
     public void Save(string? checkpoint)
     {
         HuggingFaceFolder.Save(Folder, Clip, Vocabulary);
@@ -98,16 +98,16 @@ internal sealed class Pretraining : IDisposable
             Checkpoint.Save(checkpoint, Tensors, _optimizer, _position);
     }
 
-    /// <summary>Zero-shot accuracies on held-out draws.</summary>
+    /// <summary>Computes zero-shot accuracies on held-out drawings.</summary>
     public IReadOnlyList<ZeroShotResult> Evaluate(int images) =>
         ZeroShotEvaluation.Run(Model, Clip.Config, Tokenizer, ZeroShotEvaluation.HeldOut(_settings.Seed), images);
 
-    /// <summary>Trains to the end of the run or until it is cancelled.</summary>
-    /// <param name="report">Hears every <paramref name="reportEvery"/> steps.</param>
-    /// <param name="reportEvery">Steps, at least 1.</param>
+    /// <summary>Trains until the end of the run or until cancelled.</summary>
+    /// <param name="report">Called every <paramref name="reportEvery"/> steps.</param>
+    /// <param name="reportEvery">Number of steps between reports, at least 1.</param>
     /// <param name="save">Called every <paramref name="saveEvery"/>.</param>
     /// <param name="saveEvery">Time between saves.</param>
-    /// <param name="cancellationToken">Ends the run after the step in hand.</param>
+    /// <param name="cancellationToken">Ends the run after the current step.</param>
     public void Run(Action<PretrainReport> report, int reportEvery, Action save, TimeSpan saveEvery, CancellationToken cancellationToken)
     {
         using var batches = new CaptionedBatches(_images, Tokenizer, Clip.Config, _settings.Batch, _position.Step, _settings.Seed);

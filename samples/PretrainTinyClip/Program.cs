@@ -194,7 +194,7 @@ root.SetAction(
 // A cancelled run still saves and evaluates what it has.
 return await Interruption.Run(root.Parse(args));
 
-// Wrong input is the user's to mend: one line, no stack trace.
+// Errors in the input are shown as one line without a stack trace.
 static int Guarded(Func<int> run)
 {
     try

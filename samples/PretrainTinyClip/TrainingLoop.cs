@@ -2,19 +2,19 @@ using System.Diagnostics;
 
 namespace PretrainTinyClip;
 
-/// <summary>Takes steps, reports means of their losses and saves now and then, until a run is at its end or is cancelled.</summary>
+/// <summary>Takes steps, reports their mean losses and saves periodically, until a run ends or is cancelled.</summary>
 internal sealed class TrainingLoop
 {
-    /// <summary>Takes a step and returns its losses, always as many.</summary>
+    /// <summary>Takes a step and returns its losses, always the same number.</summary>
     public required Func<double[]> Step { get; init; }
 
-    /// <summary>Is told of the end of every step, and says whether it was the last one.</summary>
+    /// <summary>Called after every step; returns whether it was the last one.</summary>
     public required Func<RunPosition, bool> IsLast { get; init; }
 
-    /// <summary>Hears the losses' means and steps a second since it was called last.</summary>
+    /// <summary>Called with the mean losses and the steps per second since the previous call.</summary>
     public required Action<double[], double> Report { get; init; }
 
-    /// <summary>Steps between reports, at least 1.</summary>
+    /// <summary>Number of steps between reports, at least 1.</summary>
     public required int ReportEvery { get; init; }
 
     public required Action Save { get; init; }
@@ -22,8 +22,8 @@ internal sealed class TrainingLoop
     /// <summary>Time between saves.</summary>
     public required TimeSpan SaveEvery { get; init; }
 
-    /// <param name="position">Where the run stands; it is not at its end.</param>
-    /// <param name="cancellationToken">Ends the run after the step in hand.</param>
+    /// <param name="position">The position of the run, which must not be its end.</param>
+    /// <param name="cancellationToken">Ends the run after the current step.</param>
     public void Run(RunPosition position, CancellationToken cancellationToken)
     {
         long began = Stopwatch.GetTimestamp(),

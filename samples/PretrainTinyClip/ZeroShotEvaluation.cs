@@ -5,20 +5,20 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>What one question was answered with.</summary>
-/// <param name="Task">The question.</param>
-/// <param name="Classes">Answers to choose from.</param>
-/// <param name="Accuracy">Share of right answers.</param>
-/// <param name="Chance">What guessing gives.</param>
-/// <param name="Images">How many were asked about.</param>
+/// <summary>The result of one zero-shot task.</summary>
+/// <param name="Task">Name of the task.</param>
+/// <param name="Classes">Number of classes to choose from.</param>
+/// <param name="Accuracy">Fraction of correct predictions, 0 to 1.</param>
+/// <param name="Chance">Accuracy of random guessing, 0 to 1.</param>
+/// <param name="Images">Number of images.</param>
 internal sealed record ZeroShotResult(string Task, int Classes, double Accuracy, double Chance, int Images);
 
-/// <summary>Zero-shot accuracy on draws that training never sees: "a photo of a {}." against images.</summary>
+/// <summary>Zero-shot accuracy on drawings that are not trained on, with texts of the form "a photo of a {}.".</summary>
 internal static class ZeroShotEvaluation
 {
     private const int Chunk = 256;
 
-    /// <summary>A series of its own; training's begins from the seed itself.</summary>
+    /// <summary>A separate series of images; the training's series uses the seed itself.</summary>
     public static DrawnImages HeldOut(int seed) => new(unchecked((int)(Seeds.Derive(seed, "held-out pictures") >> 33)));
 
     public static IReadOnlyList<ZeroShotResult> Run(
@@ -68,7 +68,7 @@ internal static class ZeroShotEvaluation
         ];
     }
 
-    /// <summary>[images, embedding]; fills <paramref name="scenes"/>.</summary>
+    /// <summary>Computes image features [images, embedding] and fills <paramref name="scenes"/>.</summary>
     private static Tensor Features(ContrastiveModel model, ClipConfig config, DrawnImages images, Scene[] scenes)
     {
         using var painter = new ScenePainter(config.ImageSize);

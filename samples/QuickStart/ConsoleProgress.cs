@@ -5,12 +5,12 @@ using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>Shows a fit's stages (search, comparison, training) as bars; where the output is no terminal, one line per tenth of a
-/// stage.</summary>
+/// <summary>Shows a fit's stages (search, comparison, training) as progress bars, or as one line per tenth of a stage if the output is not
+/// a terminal.</summary>
 internal static class ConsoleProgress
 {
-    /// <param name="name">What is being fitted.</param>
-    /// <param name="fit">Given where to report to.</param>
+    /// <param name="name">Name of the fit.</param>
+    /// <param name="fit">Runs the fit, reporting to its argument.</param>
     public static T Show<T>(string name, Func<IProgress<FitProgress>, T> fit)
     {
         if (!AnsiConsole.Profile.Capabilities.Interactive)
@@ -26,8 +26,9 @@ internal static class ConsoleProgress
             .Start(context => fit(new Bars(name, context)));
     }
 
-    /// <summary>Shows what the trainer warns of: in yellow above the bars, or as a line of the error stream where there are none.</summary>
-    /// <param name="mlContext">Whose log is listened to.</param>
+    /// <summary>Shows the trainer's warnings: in yellow above the progress bars, or as lines on the error stream if there are no
+    /// bars.</summary>
+    /// <param name="mlContext">The context whose log is shown.</param>
     public static void ShowWarnings(MLContext mlContext) =>
         mlContext.Log += (_, e) =>
         {

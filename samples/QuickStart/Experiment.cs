@@ -8,7 +8,7 @@ using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>What to compare, on which images, for how long.</summary>
+/// <summary>Settings of the experiment: what to compare, on which images, for how long.</summary>
 internal sealed record ExperimentSettings(
     string Clip,
     ImageTables Images,
@@ -24,8 +24,8 @@ internal sealed record ExperimentSettings(
     int[] Candidates
 );
 
-/// <summary>Zero-shot CLIP, uniform prompts and a fit with its search and comparison, all trained on the same images in the end; the last
-/// is saved.</summary>
+/// <summary>Compares zero-shot CLIP, uniform prompts and a fit with search and comparison, all finally trained on the same images, and
+/// saves the last.</summary>
 internal sealed class Experiment(ExperimentSettings settings, CancellationToken cancellationToken)
 {
     private readonly MLContext _mlContext = new(settings.Seed);
@@ -40,7 +40,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
             test = _mlContext.Data.LoadFromEnumerable(testRows);
         IReadOnlyList<Image> validationRows = settings.Images.Validation is null ? [] : Image.ReadTable(settings.Images.Validation);
         IDataView? validation = validationRows.Count == 0 ? null : _mlContext.Data.LoadFromEnumerable(validationRows);
-        // A fit that compares ends with a training on all rows, so uniform prompts get them, too.
+        // A fit with a comparison is finally trained on all rows, so uniform prompts get all rows, too.
         IDataView all = _mlContext.Data.LoadFromEnumerable(trainRows.Concat(validationRows));
         ITransformer toKey = _mlContext.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         int classes = trainRows.Select(p => p.Label).Distinct().Count();
@@ -90,7 +90,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
         }
 
         Compare("zero-shot CLIP", PromptConfiguration.ZeroShot(backbone)).Dispose();
-        // The other lengths compete within the fit.
+        // The other lengths are compared within the fit.
         int length = settings.Candidates.First(length => length > 0);
         DplTransformer last = Compare($"uniform, length {length}", PromptConfiguration.Uniform(backbone, length));
         if (!cancellationToken.IsCancellationRequested)
@@ -160,7 +160,7 @@ internal sealed class Experiment(ExperimentSettings settings, CancellationToken 
     private ITransformer KeyToText(IDataView keyed, DplTransformer searched) =>
         _mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(searched.Transform(keyed));
 
-    /// <summary>What the fit compared before it trained the best of them: lengths of its own search and uniform ones.</summary>
+    /// <summary>Writes the finalists that the fit compared before it trained the best of them: searched and uniform lengths.</summary>
     private static void WriteFinalists(DplTransformer transformer)
     {
         if (transformer.Finalists is not { Count: > 0 } finalists)

@@ -9,9 +9,9 @@ internal sealed class Image
 
     public string Label { get; set; } = "";
 
-    /// <summary>Reads a table with the columns ImagePath and Label, separated by tabs; relative paths start at the table's
+    /// <summary>Reads a table with the columns ImagePath and Label, separated by tabs; relative paths are relative to the table's
     /// folder.</summary>
-    /// <exception cref="InvalidDataException">The table has other columns, or a row has not two.</exception>
+    /// <exception cref="InvalidDataException">The table has other columns, or a row does not have exactly two fields.</exception>
     public static IReadOnlyList<Image> ReadTable(FileInfo table)
     {
         string[] lines = File.ReadAllLines(table.FullName);
@@ -33,7 +33,7 @@ internal sealed class Image
     }
 }
 
-/// <summary>What a saved model says of one image.</summary>
+/// <summary>A saved model's prediction for one image.</summary>
 internal sealed class Answer
 {
     public string ImagePath { get; set; } = "";

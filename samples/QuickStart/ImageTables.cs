@@ -4,23 +4,24 @@ using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>Tables of images, and how a class is put into words.</summary>
+/// <summary>The tables of images, and the template of a class's text.</summary>
 internal sealed record ImageTables(FileInfo Train, FileInfo? Validation, FileInfo Test, string Template)
 {
-    /// <summary>Steps of training on the tiles, so that all is done within three minutes on two cores.</summary>
+    /// <summary>Training steps on the satellite tiles, chosen so that the whole sample takes less than three minutes on two
+    /// cores.</summary>
     public const int TileSteps = 600;
 
     private const int TrainPerClass = 16,
         ValidationPerClass = 4,
         TestPerClass = 50;
 
-    /// <summary>The tasks that need no tables: the drawn ones and the satellite tiles that come along.</summary>
+    /// <summary>The tasks that need no tables: the drawn ones and the included satellite tiles.</summary>
     public static IReadOnlyList<string> Tasks { get; } = [.. DrawnTasks.All.Select(task => task.Name), EuroSatTiles.Name];
 
-    /// <summary>The images of a task that the embedded CLIP was not trained for.</summary>
+    /// <summary>Returns the images of a task that the embedded CLIP was not trained for.</summary>
     /// <param name="name">One of <see cref="Tasks"/>.</param>
-    /// <param name="folder">Drawn images go into a folder of the task's name in it.</param>
-    /// <param name="seed">Of drawn images.</param>
+    /// <param name="folder">Drawn images are written to a subfolder with the task's name.</param>
+    /// <param name="seed">The seed of drawn images.</param>
     public static ImageTables Find(string name, DirectoryInfo folder, int seed) =>
         name == EuroSatTiles.Name ? Tiles() : Draw(name, folder, seed);
 

@@ -86,7 +86,7 @@ root.SetAction(
         {
             FileInfo zip = arguments.GetRequiredValue(output);
             bool ownTables = arguments.GetValue(train) is not null;
-            // Before anything is drawn or read: a wrong path is known at once and leaves nothing behind.
+            // Open the CLIP before drawing or reading anything, so that a wrong path fails at once and leaves nothing behind.
             bool drawn = !ownTables && arguments.GetRequiredValue(task) != EuroSatTiles.Name;
             string chosen = arguments.GetValue(clip) ?? (drawn ? ClipBackbone.TinyDrawnName : ClipBackbone.TinyName);
             ClipBackbone.Open(chosen);
@@ -129,15 +129,15 @@ predict.SetAction(
 root.Subcommands.Add(predict);
 return await Interruption.Run(root.Parse(args));
 
-// The trainer's own number takes the tiles longer than a first look should.
+// The trainer's default number of steps on the tiles would take too long for a first look.
 static int? Steps(int? given, int? epochs, bool usual) => given ?? (usual || epochs is not null ? null : ImageTables.TileSteps);
 
-// Wrong input is the user's to mend: one line, no stack trace.
+// Errors in the input are shown as one line without a stack trace.
 static async Task<int> Guarded(Func<Task<int>> run)
 {
     try
     {
-        // Before anything else that uses TorchSharp, which some systems load only so.
+        // Must precede any other use of TorchSharp, which some systems can load only in this way.
         LibTorchRuntime.Load();
         return await run();
     }
@@ -161,5 +161,5 @@ static async Task<int> Guarded(Func<Task<int>> run)
     }
 }
 
-// ML.NET wraps what happens while a model loads.
+// ML.NET wraps exceptions that occur while a model is loaded.
 static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;

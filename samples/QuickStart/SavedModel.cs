@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace QuickStart;
 
-/// <summary>Uses a saved model as any ML.NET application would: nothing here names a type of the library that trained it.</summary>
+/// <summary>Uses a saved model as any ML.NET application would, without referring to any type of the library that trained it.</summary>
 internal static class SavedModel
 {
     /// <summary>Loads a model zip and prints the three most probable classes of each image.</summary>
@@ -35,11 +35,11 @@ internal static class SavedModel
         return 0;
     }
 
-    /// <summary>Runs <see cref="Classify"/> in a process of its own.</summary>
+    /// <summary>Runs <see cref="Classify"/> in a separate process.</summary>
     public static async Task<int> ClassifyInFreshProcess(FileInfo zip, IEnumerable<string> images, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false };
-        // Under the dotnet host the program is an argument of its own.
+        // Under the dotnet host, the program's assembly must be passed as an argument.
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
             start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
         foreach (string argument in images.Prepend(zip.FullName).Prepend("predict"))

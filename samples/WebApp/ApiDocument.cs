@@ -3,7 +3,7 @@ using Microsoft.OpenApi;
 
 namespace WebApp;
 
-/// <summary>What the OpenAPI document cannot see in the code.</summary>
+/// <summary>Adds to the OpenAPI document what cannot be inferred from the code.</summary>
 internal static class ApiDocument
 {
     public static Task Name(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
@@ -17,7 +17,7 @@ internal static class ApiDocument
         return Task.CompletedTask;
     }
 
-    /// <summary>/predict reads its body itself.</summary>
+    /// <summary>Describes the request body of /predict, which the endpoint reads itself.</summary>
     public static Task CompletePredict(
         OpenApiOperation operation,
         OpenApiOperationTransformerContext context,

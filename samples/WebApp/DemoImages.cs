@@ -5,12 +5,12 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace WebApp;
 
-/// <summary>What a small model is made of, and what it is tried on.</summary>
-/// <param name="Backbone">The CLIP, one of those that come along.</param>
-/// <param name="Template">The text of a class.</param>
-/// <param name="Prompts">Prompt rows of each layer: no search, because the visitor waits.</param>
-/// <param name="Train">Files and classes.</param>
-/// <param name="Examples">One image of each class that the model was not trained on.</param>
+/// <summary>The settings and training images of a demo model, and the example images to try it on.</summary>
+/// <param name="Backbone">The CLIP, one of the embedded ones.</param>
+/// <param name="Template">The template of a class's text.</param>
+/// <param name="Prompts">The prompt lengths: given instead of searched, since the visitor is waiting.</param>
+/// <param name="Train">Paths and classes of the training images.</param>
+/// <param name="Examples">Path and class of one example image per class, which the model was not trained on.</param>
 internal sealed record DemoImages(
     ClipBackbone Backbone,
     string Template,
@@ -27,15 +27,15 @@ internal sealed record DemoImages(
 
     private const int Pixels = 224;
 
-    /// <summary>What people read of a demo's model.</summary>
+    /// <summary>The display name of a demo's model.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
     public static string Title(string demo) =>
         demo == Tiles ? "Land use in satellite tiles" : "Colours of drawn things under coloured light";
 
-    /// <summary>The images of a demo.</summary>
+    /// <summary>Creates the images of a demo.</summary>
     /// <param name="demo"><see cref="Drawn"/> or <see cref="Tiles"/>.</param>
-    /// <param name="folder">Drawn images go there.</param>
-    /// <param name="cancellationToken">Ends the drawing, which takes seconds.</param>
+    /// <param name="folder">Folder that drawn images are written to.</param>
+    /// <param name="cancellationToken">Cancels the drawing, which takes seconds.</param>
     public static DemoImages Create(string demo, string folder, CancellationToken cancellationToken) =>
         demo == Tiles ? Satellite() : Draw(folder, cancellationToken);
 
@@ -62,7 +62,7 @@ internal sealed record DemoImages(
             Pixels,
             cancellationToken.ThrowIfCancellationRequested
         );
-        // Uniform lengths do as well here as a search.
+        // Uniform lengths work as well here as searched ones.
         return new DemoImages(
             ClipBackbone.TinyDrawn,
             task.Template,

@@ -3,17 +3,17 @@ using Microsoft.ML.Dpl;
 
 namespace WebApp;
 
-/// <summary>A small model, so that there is something to see without photographs of one's own and without a download.</summary>
+/// <summary>A small model that shows the application without the user's own images and without a download.</summary>
 internal static class DemoModel
 {
-    /// <summary>The folder with images that the model was not trained on.</summary>
+    /// <summary>The folder of example images that the model was not trained on.</summary>
     public static string ExamplesFolder(string folder) => Path.Combine(folder, "examples");
 
-    /// <summary>Loads the model of a folder, or makes it there: half a minute on two cores.</summary>
-    /// <param name="demo">Of which images: see <see cref="DemoImages"/>.</param>
-    /// <param name="folder">Made if missing.</param>
-    /// <param name="progress">Receives every step of training.</param>
-    /// <param name="cancellationToken">Ends drawing and training.</param>
+    /// <summary>Loads the model from a folder, or trains it first, which takes half a minute on two cores.</summary>
+    /// <param name="demo">The images of the demo, see <see cref="DemoImages"/>.</param>
+    /// <param name="folder">Folder of the model, created if missing.</param>
+    /// <param name="progress">Receives the training's progress.</param>
+    /// <param name="cancellationToken">Cancels drawing and training.</param>
     public static ServedModel LoadOrMake(string demo, string folder, IProgress<FitProgress> progress, CancellationToken cancellationToken)
     {
         string zip = Path.Combine(folder, "model.zip");
@@ -48,14 +48,14 @@ internal static class DemoModel
                         Configuration = images.Prompts,
                         Progress = progress,
                         CancellationToken = cancellationToken,
-                        // So that a server without libtorch can have it, too.
+                        // Servers without libtorch can load the model, too.
                         ModelContents = ModelContents.WithOnnx,
                     }
                 )
             )
             .Append(mlContext.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         using var model = pipeline.Fit(data);
-        // A start that is cut short leaves no half a model.
+        // Atomic, so that an interrupted start leaves no partial model.
         mlContext.Model.SaveWhole(model, data.Schema, zip);
     }
 

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl;
 
 namespace WebApp;
 
-/// <summary>Gets the model ready while the server already answers, and holds it.</summary>
+/// <summary>Loads or trains the model while the server already answers requests, and owns it.</summary>
 internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log)
     : BackgroundService,
         IProgress<FitProgress>
@@ -11,13 +11,13 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
     private volatile ServedModel? _model;
     private volatile FitProgress? _progress;
 
-    /// <summary>Null until it is ready.</summary>
+    /// <summary>The model; null until it is ready.</summary>
     public ServedModel? Model => _model;
 
-    /// <summary>How much of the small model's training is done, 0 to 1; null where nothing is trained.</summary>
+    /// <summary>Completed fraction of the demo model's training, 0 to 1; null if nothing is trained.</summary>
     public double? Progress => _progress?.Fraction;
 
-    /// <summary>Where example images lie; null where a model was given.</summary>
+    /// <summary>The folder of example images; null if a model was given.</summary>
     public string? ExamplesFolder { get; } = options.Value.Model is null ? DemoModel.ExamplesFolder(DemoFolder(options.Value)) : null;
 
     void IProgress<FitProgress>.Report(FitProgress value) => _progress = value;
@@ -28,7 +28,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
         _model?.Dispose();
     }
 
-    /// <summary>Loads the model that was given, if any: before the server listens, so that a wrong one is known at once.</summary>
+    /// <summary>Loads the given model, if any, before the server listens, so that an invalid one is reported at once.</summary>
     /// <exception cref="InvalidDataException">The model cannot be served; the message says why.</exception>
     public void LoadGiven()
     {
@@ -48,7 +48,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
         );
         try
         {
-            // Training keeps a thread busy; the server answers meanwhile.
+            // Training blocks a thread, so run it in the background while the server answers requests.
             Serve(await Task.Run(() => DemoModel.LoadOrMake(options.Value.Demo, folder, this, stoppingToken), stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -80,7 +80,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
         log.LogInformation("Serving {Model}: {Count} classes.", model.Name, model.ClassNames.Count);
     }
 
-    // A folder for each demo: another one must not find this one's model.
+    // A separate folder per demo, so that one demo does not load another's model.
     private static string DemoFolder(ClassifierOptions options) =>
         Path.GetFullPath(Path.Combine(options.DemoFolder ?? Path.Combine(AppContext.BaseDirectory, "demo"), options.Demo));
 }

@@ -2,27 +2,26 @@ using Microsoft.Extensions.Options;
 
 namespace WebApp;
 
-/// <summary>A class and how probable it is, 0 to 1.</summary>
+/// <summary>A class and its probability, 0 to 1.</summary>
 internal sealed record ClassProbability(string Name, double Probability);
 
-/// <summary>What the model says of an image.</summary>
+/// <summary>The model's prediction for an image.</summary>
 /// <param name="Class">The most probable class.</param>
 /// <param name="Classes">All classes, the most probable first; the probabilities sum to 1.</param>
-/// <param name="HeatMap">Where the evidence lies; null where it was not asked for, or where the server has no
-/// libtorch.</param>
+/// <param name="HeatMap">The location of the evidence; null if it was not requested, or if the server has no libtorch.</param>
 internal sealed record Prediction(string Class, IReadOnlyList<ClassProbability> Classes, HeatMap? HeatMap);
 
-/// <summary>POST /predict.</summary>
+/// <summary>The endpoint POST /predict.</summary>
 internal static class PredictEndpoint
 {
-    /// <param name="context">Its body is the image.</param>
-    /// <param name="heatMap">Whether the answer has a heat map.</param>
-    /// <param name="heatMapClass">The heat map's class; the most probable unless given.</param>
-    /// <param name="host">Has the model.</param>
-    /// <param name="queue">Scores.</param>
-    /// <param name="heatMaps">Explains.</param>
-    /// <param name="memory">Bounds what all uploads hold together.</param>
-    /// <param name="options">Limits.</param>
+    /// <param name="context">The context of the request, whose body is the image.</param>
+    /// <param name="heatMap">Whether the response includes a heat map.</param>
+    /// <param name="heatMapClass">The class of the heat map; null: the most probable one.</param>
+    /// <param name="host">Provides the model.</param>
+    /// <param name="queue">Scores the image.</param>
+    /// <param name="heatMaps">Computes the heat map.</param>
+    /// <param name="memory">Limits the memory of all uploads together.</param>
+    /// <param name="options">The limits.</param>
     public static async Task<IResult> Handle(
         HttpContext context,
         bool? heatMap,

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace WebApp;
 
 /// <summary>
-/// Brings images of concurrent requests together: one forward pass of sixteen images costs far less than sixteen of one.
-/// The first image of a batch waits a few milliseconds for others; the queue is bounded, so overload is said and not suffered.
+/// Batches images of concurrent requests: one forward pass of sixteen images costs far less than sixteen of one. The first image of a batch
+/// waits a few milliseconds for others. The queue is bounded, so that overload is rejected at once instead of slowing everything down.
 /// </summary>
 internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions> options, ILogger<PredictionQueue> log) : BackgroundService
 {
@@ -15,19 +15,20 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
     private long _images,
         _batches;
 
-    /// <summary>Images that no forward pass has taken yet.</summary>
+    /// <summary>Number of images that are waiting for a forward pass.</summary>
     public int Length => _channel.Reader.Count;
 
-    /// <summary>Images that were scored since the start.</summary>
+    /// <summary>Number of images scored since the start.</summary>
     public long Images => Interlocked.Read(ref _images);
 
-    /// <summary>Forward passes since the start.</summary>
+    /// <summary>Number of forward passes since the start.</summary>
     public long Batches => Interlocked.Read(ref _batches);
 
     /// <summary>Queues an image unless the queue is full.</summary>
     /// <param name="image">An encoded image file.</param>
-    /// <param name="cancellationToken">An image whose request is cancelled before its turn is passed over.</param>
-    /// <param name="answer">The probability of each class; fails with <see cref="UndecodableImageException"/>.</param>
+    /// <param name="cancellationToken">Cancels the request; the image is skipped if that happens before its turn.</param>
+    /// <param name="answer">The probabilities of the classes; null if the queue is full. Fails with
+    /// <see cref="UndecodableImageException"/>.</param>
     public bool TryAdd(byte[] image, CancellationToken cancellationToken, [NotNullWhen(true)] out Task<float[]>? answer)
     {
         var waiting = new Waiting(image, cancellationToken);
@@ -88,7 +89,7 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
         }
         catch (InvalidOperationException) when (batch.Count > 1)
         {
-            // One broken image fails the pass; the others of the batch must not suffer for it.
+            // A broken image fails the whole pass, so score the images of the batch individually.
             foreach (Waiting waiting in batch)
                 Score([waiting]);
         }
@@ -98,7 +99,7 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
         }
         catch (Exception e)
         {
-            // The request that waits learns of it and answers 500; the worker lives on for the next.
+            // The waiting requests fail with status 500; the worker continues with the next batch.
             log.LogError(e, "A forward pass of {Count} images failed.", batch.Count);
             foreach (Waiting waiting in batch)
                 waiting.Answer.TrySetException(e);
@@ -111,5 +112,5 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
     }
 }
 
-/// <summary>A file begins like an image, but its pixels cannot be decoded.</summary>
+/// <summary>A file starts like an image, but its pixels cannot be decoded.</summary>
 internal sealed class UndecodableImageException(Exception cause) : Exception(cause.Message, cause);

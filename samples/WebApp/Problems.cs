@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace WebApp;
 
-/// <summary>Everything that can be wrong with a request, as RFC 9457 problem details: what happened, and what to do.</summary>
+/// <summary>Everything that can be wrong with a request, as RFC 9457 problem details that say what happened and what to do.</summary>
 internal static class Problems
 {
     public static ProblemHttpResult Empty() =>

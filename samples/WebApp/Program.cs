@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using WebApp;
 
-// Pages and settings lie beside the program, whatever folder it is started from.
+// Pages and settings are next to the program, whatever the current folder is.
 WebApplicationBuilder builder = WebApplication.CreateBuilder(
     new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory }
 );
@@ -23,7 +23,7 @@ builder.Services.AddOpenApi(options =>
     options.AddDocumentTransformer(ApiDocument.Name).AddOperationTransformer(ApiDocument.CompletePredict)
 );
 
-// Whoever asks the server to end waits no longer than that for requests and for the demo's training.
+// The maximum time that a shutdown waits for requests and for the demo's training.
 builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
 builder.Services.ConfigureOptions<ServerLimits>();
 
@@ -37,7 +37,7 @@ try
 }
 catch (Exception e) when (e is OptionsValidationException or InvalidDataException or IOException)
 {
-    // Wrong settings, a wrong model or a taken port are the user's to mend: one line, no stack trace.
+    // Invalid settings, an invalid model or a port in use are shown as one line without a stack trace.
     Console.Error.WriteLine(e.Message);
     return 1;
 }
@@ -54,7 +54,7 @@ static void Map(WebApplication app)
     app.Use(
         (context, next) =>
         {
-            // The page needs nothing from elsewhere, so nothing from elsewhere may run in it.
+            // The page loads nothing from other origins, so nothing from other origins is allowed.
             context.Response.Headers.ContentSecurityPolicy =
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri "
                 + "'none'; form-action 'none'; frame-ancestors 'none'";

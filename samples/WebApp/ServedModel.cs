@@ -12,7 +12,7 @@ internal sealed class ServedModel : IDisposable
     private readonly MLContext _mlContext;
     private readonly IDisposable _owner;
     private readonly ITransformer _transformer;
-    private readonly DplTransformer? _explaining; // null where ONNX Runtime scores
+    private readonly DplTransformer? _explaining; // null with ONNX Runtime
     private readonly string _scoreColumn;
     private readonly SchemaDefinition _rows;
 
@@ -27,7 +27,7 @@ internal sealed class ServedModel : IDisposable
         _rows[nameof(Row.Image)].ColumnName = ImageColumn;
     }
 
-    /// <summary>What people read of it.</summary>
+    /// <summary>The display name.</summary>
     public string Name { get; }
 
     /// <summary>The classes in the order of the scores.</summary>
@@ -38,11 +38,11 @@ internal sealed class ServedModel : IDisposable
 
     private string ImageColumn { get; }
 
-    /// <param name="zip">A model with a <see cref="DplTransformer"/>, or where there is no libtorch a <see cref="DplOnnxTransformer"/>,
-    /// whatever form its images have: samples/QuickStart and samples/ModelBuilder make such.</param>
-    /// <param name="clip">The CLIP it was trained on; null: the model finds it.</param>
-    /// <param name="name">What people read of it; null: the file's name.</param>
-    /// <exception cref="InvalidDataException">The file is no such model; the message says why.</exception>
+    /// <param name="zip">A model with a <see cref="DplTransformer"/>, or without libtorch a <see cref="DplOnnxTransformer"/>, that reads
+    /// images as paths or bytes, such as the models of samples/QuickStart and samples/ModelBuilder.</param>
+    /// <param name="clip">The CLIP that the model was trained on; null: the model finds it.</param>
+    /// <param name="name">The display name; null: the file's name.</param>
+    /// <exception cref="InvalidDataException">The file is missing or is not such a model; the message says why.</exception>
     public static ServedModel Load(string zip, string? clip, string? name = null)
     {
         if (!File.Exists(zip))
@@ -68,8 +68,8 @@ internal sealed class ServedModel : IDisposable
         }
     }
 
-    /// <summary>The probabilities of each class, image by image. The bytes go to the model as they came, so the answers are those of a
-    /// prediction engine.</summary>
+    /// <summary>Computes the probabilities of the classes, image by image. The encoded bytes are passed to the model unchanged, so the
+    /// results equal those of a prediction engine.</summary>
     /// <param name="images">Encoded image files.</param>
     /// <exception cref="InvalidOperationException">One of the images cannot be decoded.</exception>
     public float[][] Score(IReadOnlyList<byte[]> images)
@@ -78,7 +78,7 @@ internal sealed class ServedModel : IDisposable
         return [.. _transformer.Transform(rows).GetColumn<float[]>(_scoreColumn)];
     }
 
-    /// <summary>Which parts of an image speak for a class.</summary>
+    /// <summary>Computes which parts of an image are evidence for a class.</summary>
     /// <param name="image">An encoded image file.</param>
     /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable.</param>
     /// <exception cref="InvalidOperationException">The image cannot be decoded, or there is no libtorch.</exception>
@@ -113,11 +113,11 @@ internal sealed class ServedModel : IDisposable
             );
     }
 
-    // A chain that was appended to another is one step of it.
+    // A chain that was appended to another chain is a single step of it.
     private static IEnumerable<ITransformer> Steps(ITransformer model) =>
         model is IEnumerable<ITransformer> chain ? chain.SelectMany(Steps) : [model];
 
-    // ML.NET wraps what happens while a model loads.
+    // ML.NET wraps exceptions that occur while a model is loaded.
     private static Exception Cause(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Cause(inner) : e;
 
     private sealed class Row

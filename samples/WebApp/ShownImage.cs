@@ -3,20 +3,20 @@ using SkiaSharp;
 
 namespace WebApp;
 
-/// <summary>Images of a size to look at.</summary>
+/// <summary>Images at a size suitable for display.</summary>
 internal static class ShownImage
 {
     private const int LongestSide = 768,
         Quality = 85;
 
-    /// <summary>Decodes an image file and shrinks it where it is large.</summary>
-    /// <returns>RGBA; the caller disposes it.</returns>
+    /// <summary>Decodes an image file and shrinks it if it is large.</summary>
+    /// <returns>An RGBA image, which the caller disposes.</returns>
     /// <exception cref="InvalidOperationException">The file cannot be decoded.</exception>
     public static MLImage Decode(byte[] file)
     {
         using SKBitmap full = SKBitmap.Decode(file) ?? throw new InvalidOperationException("The image cannot be decoded.");
         double scale = Math.Min(1, (double)LongestSide / Math.Max(full.Width, full.Height));
-        // Colours are not multiplied by alpha, as the model reads them.
+        // Unpremultiplied alpha, as the model reads images.
         var info = new SKImageInfo(
             Math.Max(1, (int)Math.Round(full.Width * scale)),
             Math.Max(1, (int)Math.Round(full.Height * scale)),
@@ -28,8 +28,8 @@ internal static class ShownImage
         return MLImage.CreateFromPixels(info.Width, info.Height, MLPixelFormat.Rgba32, shown.GetPixelSpan());
     }
 
-    /// <summary>The image as a <c>data:</c> address.</summary>
-    /// <param name="image">RGBA.</param>
+    /// <summary>Encodes an image as a <c>data:</c> URL.</summary>
+    /// <param name="image">An RGBA image.</param>
     public static string ToAddress(MLImage image)
     {
         using SKImage encodable = SKImage.FromPixelCopy(

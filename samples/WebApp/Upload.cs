@@ -5,20 +5,21 @@ namespace WebApp;
 
 /// <summary>The image of a request: the body itself, or the one file of a multipart form. Nothing is written to disk.</summary>
 /// <remarks>
-/// The limit is held here and not by Kestrel, whose own limit would break the connection: so Kestrel reads the rest of a body that is too
-/// large away, for a few seconds at most, and the client hears the answer.
+/// The size limit is enforced here and not by Kestrel, whose own limit would abort the connection. In this way Kestrel drains the rest of a
+/// body that is too large, for a few seconds at most, and the client receives the response.
 /// </remarks>
 internal static class Upload
 {
-    // RFC 2046 allows 70; the reader takes no boundary that is longer than its buffer.
+    // RFC 2046 allows 70 characters; MultipartReader rejects boundaries that do not fit into its buffer.
     private const int LongestBoundary = 128,
         MostParts = 16,
         BufferBytes = 64 << 10;
 
-    /// <param name="context">Whose request's body is read.</param>
-    /// <param name="options">The largest file, and how long it may take. No more than that is kept.</param>
-    /// <param name="share">Grows as the file does.</param>
-    /// <returns>The file's bytes, or what is wrong.</returns>
+    /// <param name="context">The context of the request whose body is read.</param>
+    /// <param name="options">The limits for the file's size and for the time. No more than the largest allowed file is kept in
+    /// memory.</param>
+    /// <param name="share">The request's share of memory, which grows with the file.</param>
+    /// <returns>The file's bytes, or the problem with the request.</returns>
     public static async Task<(byte[] Image, IResult? Problem)> Read(
         HttpContext context,
         ClassifierOptions options,
@@ -44,7 +45,7 @@ internal static class Upload
 
         public async Task<(byte[] Image, IResult? Problem)> Read()
         {
-            // The content type is trusted for this alone: curl calls any body a form unless told otherwise.
+            // The content type only serves to recognise multipart forms: curl sends any body as a URL-encoded form by default.
             if (
                 !MediaTypeHeaderValue.TryParse(Request.ContentType, out MediaTypeHeaderValue? type)
                 || type.MediaType != "multipart/form-data"
@@ -56,8 +57,8 @@ internal static class Upload
                 return ([], Problems.BrokenForm());
             try
             {
-                // The reader's own limit is for parts that are no files; it lies a read further, so that a file that is too large is
-                // called so.
+                // The reader's own limit is for parts that are not files; it is larger by two buffers, so that a file that is too large is
+                // reported as such.
                 return await ReadForm(new MultipartReader(boundary, Request.Body) { BodyLengthLimit = Limit + 2L * BufferBytes });
             }
             catch (Exception e)
@@ -88,7 +89,7 @@ internal static class Upload
 
         private async Task<(byte[] Image, IResult? Problem)> ReadAll(Stream body)
         {
-            // In pieces, so that memory is taken as bytes come in and not before.
+            // Read in pieces, so that memory is allocated only as bytes arrive.
             var pieces = new List<byte[]>();
             int length = 0;
             while (true)

@@ -2,13 +2,13 @@ using Microsoft.Extensions.Options;
 
 namespace WebApp;
 
-/// <summary>Counts the bytes of all uploads that are in memory, from their first to the answer, so that many clients at once cannot take
-/// more than was agreed.</summary>
+/// <summary>Counts the bytes of all uploads in memory, from their first byte to the response, so that many concurrent clients cannot exceed
+/// the limit.</summary>
 internal sealed class UploadMemory(IOptions<ClassifierOptions> options)
 {
     private long _held;
 
-    /// <summary>A request's share, which grows while its body comes in.</summary>
+    /// <summary>Opens a request's share, which grows while its body is received.</summary>
     public Share Open() => new(this);
 
     private bool TryHold(int bytes)
@@ -19,12 +19,12 @@ internal sealed class UploadMemory(IOptions<ClassifierOptions> options)
         return false;
     }
 
-    /// <summary>Given back as a whole when the request is answered.</summary>
+    /// <summary>The memory of one request, released as a whole when the request has been answered.</summary>
     public sealed class Share(UploadMemory memory) : IDisposable
     {
         private long _bytes;
 
-        /// <summary>Takes more; false where all uploads together would hold too much.</summary>
+        /// <summary>Reserves more bytes; false if all uploads together would exceed the limit.</summary>
         public bool TryGrow(int bytes)
         {
             if (!memory.TryHold(bytes))

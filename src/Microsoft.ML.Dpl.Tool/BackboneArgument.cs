@@ -4,25 +4,26 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool;
 
-/// <summary>How every verb understands the CLIP that a person names.</summary>
+/// <summary>Resolves the CLIP that the user names, in the same way for all commands.</summary>
 internal static class BackboneArgument
 {
-    /// <summary>For the help of options and arguments that take a CLIP.</summary>
+    /// <summary>Help text of options and arguments that take a CLIP.</summary>
     public const string Description =
         "The CLIP: 'tiny', 'tiny-drawn', a folder, a .safetensors or .pt file, or a name such as ViT-B/16 or openai/clip-vit-base-patch16, "
         + "which is downloaded once.";
 
-    /// <summary>Names that are known, for completion.</summary>
+    /// <summary>The known names, for completion.</summary>
     public static string[] Names { get; } =
     [ClipBackbone.TinyName, ClipBackbone.TinyDrawnName, .. KnownClip.All.Select(known => known.Name)];
 
-    /// <summary>Opens the CLIP, downloading it where it is named and not in the cache; files and folders come before names.</summary>
-    /// <param name="nameOrPath">As <see cref="Description"/> says.</param>
-    /// <param name="options">Of a download; null: the environment says all. Progress is shown on the error stream.</param>
-    /// <param name="cancellationToken">Ends a download; the next call goes on from there.</param>
-    /// <exception cref="IOException">There is no such CLIP, it could not be downloaded, or a file that belongs to it is
-    /// missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is no CLIP with a vision transformer.</exception>
+    /// <summary>Opens the CLIP, downloading it if it is given by name and not in the cache; files and folders take precedence over
+    /// names.</summary>
+    /// <param name="nameOrPath">A name, file or folder as in <see cref="Description"/>.</param>
+    /// <param name="options">Options for a download; null: taken from the environment. Progress is shown on the error stream.</param>
+    /// <param name="cancellationToken">Cancels a download; the next call resumes it.</param>
+    /// <exception cref="IOException">There is no such CLIP, it could not be downloaded, or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or of another kind, or it is not a CLIP with a vision
+    /// transformer.</exception>
     public static ClipBackbone Resolve(string nameOrPath, HubOptions? options = null, CancellationToken cancellationToken = default)
     {
         if (File.Exists(nameOrPath))
@@ -46,7 +47,7 @@ internal static class BackboneArgument
         }
     }
 
-    /// <summary>Whether it names a model of the hub rather than a place on this machine.</summary>
+    /// <summary>Whether a text names a model on the hub rather than a local path.</summary>
     private static bool IsName(string text) =>
         KnownClip.Find(text) is not null
         || (
@@ -57,7 +58,8 @@ internal static class BackboneArgument
             && Path.GetExtension(text) is not (".safetensors" or ".pt" or ".pth" or ".bin")
         );
 
-    /// <summary>A single file carries no vocabulary; where none lies beside it or in the cache, OpenAI's is fetched from the hub.</summary>
+    /// <summary>Opens a single file. It contains no vocabulary; if there is none next to it or in the cache, OpenAI's is downloaded from
+    /// the hub.</summary>
     private static ClipBackbone OpenFile(string path, HubOptions? options, CancellationToken cancellationToken)
     {
         try
@@ -78,7 +80,7 @@ internal static class BackboneArgument
                 throw new FileNotFoundException($"{e.Message} Nor could it be downloaded: {hub.Message}", missing, hub);
             }
             ClipBackbone backbone = ClipBackbone.FromOpenAI(path, vocabulary);
-            // The vocabulary of OpenAI's CLIPs says nothing about weights with other tokens.
+            // OpenAI's vocabulary does not apply to weights that were trained with other tokens.
             if (backbone.Config.VocabularySize != KnownClip.Find("ViT-B/16")!.Config.VocabularySize)
                 throw;
             return backbone;

@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool;
 
-/// <summary>Runs a command line: signals cancel it, exceptions become one sentence, and every end has its exit code.</summary>
+/// <summary>Runs a command line: signals cancel it, exceptions become one-sentence messages, and every outcome has its exit code.</summary>
 internal static class CommandLine
 {
     private static readonly Option<bool> Verbose = new("--verbose")
@@ -15,12 +15,12 @@ internal static class CommandLine
         Recursive = true,
     };
 
-    /// <summary>Whether details are wanted.</summary>
+    /// <summary>Whether --verbose was given.</summary>
     public static bool IsVerbose(ParseResult arguments) => arguments.GetValue(Verbose);
 
     public static async Task<int> Run(RootCommand root, string[] words)
     {
-        // Elsewhere it is the usual one; there, names of classes and files would lose their letters.
+        // UTF-8 is the default on other systems; on Windows, names of classes and files would lose characters without it.
         if (OperatingSystem.IsWindows())
             Console.InputEncoding = Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
         LibTorchFolder.Choose();
@@ -41,7 +41,7 @@ internal static class CommandLine
 
     private static void EndAtOnce(Action end)
     {
-        // A progress display hides the cursor.
+        // Show the cursor, which a progress display hides.
         if (Terminal.HasMovingError)
             Console.Error.Write("\u001b[?25h");
         OutputFile.Abandon(end);

@@ -8,8 +8,8 @@ namespace Microsoft.ML.Dpl.Tool;
 /// <summary>Turns an exception into one sentence and an exit code.</summary>
 internal static class Failure
 {
-    /// <param name="exception">What ended a command.</param>
-    /// <param name="verbose">Whether the whole exception is wanted.</param>
+    /// <param name="exception">The exception that ended a command.</param>
+    /// <param name="verbose">Whether to write the whole exception, including the stack trace.</param>
     public static ExitCode Report(Exception exception, bool verbose)
     {
         Exception cause = CauseOf(exception);
@@ -30,7 +30,7 @@ internal static class Failure
         return code;
     }
 
-    /// <summary>ML.NET wraps what happens while a model loads, tasks what happens in them.</summary>
+    /// <summary>Unwraps the exceptions that ML.NET wraps while loading a model, and those that tasks wrap.</summary>
     public static Exception CauseOf(Exception exception) =>
         exception switch
         {
@@ -58,7 +58,7 @@ internal static class Failure
             _ => ExitCode.Unexpected,
         };
 
-    /// <summary>Its message without the parameter's name, which is the programmer's and not the user's.</summary>
+    /// <summary>The exception's message without the parameter name, which means nothing to the user.</summary>
     public static string MessageOf(Exception cause)
     {
         string message = cause.Message;

@@ -5,14 +5,14 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool;
 
-/// <summary>Tells what is wrong with a command line in a few lines, in the user's words.</summary>
+/// <summary>Reports what is wrong with a command line in a few lines, in the user's terms.</summary>
 internal static partial class ParseFailure
 {
     private const string NoCommand = "Required command was not provided.";
 
     public static ExitCode Report(ParseResult arguments, ParseErrorAction refusal)
     {
-        // Where a verb is still to come, the help says which there are.
+        // If the subcommand is missing, the help lists the available ones.
         bool isUnfinished = arguments.CommandResult.Command.Subcommands.Count > 0 && arguments.UnmatchedTokens.Count == 0;
         (refusal.ShowHelp, refusal.ShowTypoCorrections) = (isUnfinished, true);
         using var said = new StringWriter();
@@ -21,7 +21,7 @@ internal static partial class ParseFailure
             .Replace(said.ToString(), match =>
                 match.Groups["kind"].Value.StartsWith("Int", StringComparison.Ordinal) ? "as a whole number" : "as a number"
             );
-        // That a verb is missing says nothing new where one was misspelt.
+        // A misspelt subcommand is reported anyway, so do not also report it as missing.
         if (!isUnfinished)
             text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
         Terminal.ErrorLines(text.Trim());

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Movements as arrows in felt pen on squared paper; none depends on left or right.</summary>
+/// <summary>Movements as arrows in felt pen on squared paper; no class depends on left or right.</summary>
 internal sealed class ActionsTask : DrawnTask
 {
     public override string Name => "actions";
@@ -38,7 +38,7 @@ internal sealed class ActionsTask : DrawnTask
         easel.Grain(6);
     }
 
-    /// <summary>Lines lie between -42 and 42; each is drawn with an arrow's head at its end or without one.</summary>
+    /// <summary>Draws the lines of an action, with coordinates between -44 and 44, each with or without an arrowhead at its end.</summary>
     private static void PaintAction(Easel easel, string action, Action<SKPath, bool> draw)
     {
         float turn = easel.Between(0, 360);

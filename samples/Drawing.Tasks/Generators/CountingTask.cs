@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>One to six equal shapes in chalk on a blackboard.</summary>
+/// <summary>One to six shapes of the same kind in chalk on a blackboard.</summary>
 internal sealed class CountingTask : DrawnTask
 {
     public override string Name => "counting";
@@ -44,7 +44,7 @@ internal sealed class CountingTask : DrawnTask
         easel.Grain(8);
     }
 
-    /// <summary>Centres that keep two radii and a gap between each other; starts again where darts get stuck.</summary>
+    /// <summary>Draws random centres that are at least two radii and a gap apart; starts over if not all fit.</summary>
     private static List<(float X, float Y)> Scattered(Easel easel, int count, float radius)
     {
         float margin = radius + 4,

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Colours of things that a coloured lamp shines on; a white card shows the lamp's own colour.</summary>
+/// <summary>Colours of objects under a coloured lamp; a white card shows the colour of the light.</summary>
 internal sealed class LightingTask : DrawnTask
 {
     public override string Name => "lighting";
@@ -51,7 +51,7 @@ internal sealed class LightingTask : DrawnTask
             new SKColor(110, 240, 240)
         );
         lamp = Colours.Mix(lamp, SKColors.White, easel.Between(0.15f, 0.5f));
-        // Light multiplies what it falls on, and falls off across the image.
+        // The light multiplies the colours of the surfaces, and falls off across the image.
         SKShader light = easel.Glow(
             easel.Between(0, 100),
             easel.Between(-10, 40),

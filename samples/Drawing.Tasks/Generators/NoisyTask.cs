@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Two colours of each of four shapes, hardly seen through noise.</summary>
+/// <summary>Four shapes in two colours each, barely visible through noise.</summary>
 internal sealed class NoisyTask : DrawnTask
 {
     public override string Name => "noisy";
@@ -23,7 +23,7 @@ internal sealed class NoisyTask : DrawnTask
 
         float x = 50 + easel.Between(-14, 14),
             y = 50 + easel.Between(-14, 14);
-        // A veil of grey takes some of the colour away.
+        // Mix with grey to reduce the saturation.
         SKColor colour = Colours.Mix(easel.Near(Colours.Named(words[0]), 25), new SKColor(128, 128, 128), easel.Between(0.05f, 0.45f));
         easel.Blurred(easel.Between(1.5f, 4), () =>
             easel.Fill(easel.Shape(words[1], x, y, easel.Between(23, 35), easel.Between(-40, 40)), colour)

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Everyday things put together from a few parts; their names were in no caption.</summary>
+/// <summary>Everyday objects composed of a few parts.</summary>
 internal sealed class ObjectsTask : DrawnTask
 {
     public override string Name => "objects";
@@ -36,7 +36,7 @@ internal sealed class ObjectsTask : DrawnTask
         easel.Grain(5);
     }
 
-    /// <summary>Parts lie between -50 and 50 in both directions.</summary>
+    /// <summary>Paints an object from parts with coordinates between -50 and 50.</summary>
     private static void PaintThing(Easel easel, string thing)
     {
         SKColor main = easel.Vivid(),
@@ -108,7 +108,7 @@ internal sealed class ObjectsTask : DrawnTask
         }
     }
 
-    /// <summary>A part with an unsteady edge, darker towards its foot, and an outline.</summary>
+    /// <summary>Paints a part with a wobbly edge, an outline, and a gradient that gets darker towards the bottom.</summary>
     private static void Part(Easel easel, SKPath path, SKColor colour)
     {
         SKPath drawn = easel.Wobble(path, 1.4f);

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Two paper cut-outs whose relation is the class.</summary>
+/// <summary>Two paper cut-outs; the class is what they are and how they are arranged.</summary>
 internal sealed class ScenesTask : DrawnTask
 {
     public override string Name => "scenes";
@@ -44,7 +44,7 @@ internal sealed class ScenesTask : DrawnTask
             side = easel.Chance(0.5) ? 1 : -1;
         SKColor one = easel.Vivid(),
             other = easel.Near(easel.Vivid().Lighter(0.3f), 20);
-        // Near colours would hide the inner one.
+        // Similar colours would hide the inner shape.
         if (Colours.Difference(one, other) < 160)
             other = one.Lighter(0.75f);
         switch (relation)

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Outlines in pencil, drawn twice or three times over.</summary>
+/// <summary>Outlines in pencil, retraced two or three times.</summary>
 internal sealed class SketchesTask : DrawnTask
 {
     public override string Name => "sketches";

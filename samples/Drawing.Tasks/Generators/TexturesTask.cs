@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Surfaces that fill the image, at any angle and scale.</summary>
+/// <summary>Textures that fill the image, at any angle and scale.</summary>
 internal sealed class TexturesTask : DrawnTask
 {
     public override string Name => "textures";

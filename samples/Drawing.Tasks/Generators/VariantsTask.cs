@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Kinds of star that differ in details only.</summary>
+/// <summary>Kinds of star that differ only in details.</summary>
 internal sealed class VariantsTask : DrawnTask
 {
     public override string Name => "variants";
@@ -63,7 +63,7 @@ internal sealed class VariantsTask : DrawnTask
         easel.Grain(6);
     }
 
-    /// <summary>A new outline around the origin.</summary>
+    /// <summary>Creates the outline of a variant around the origin.</summary>
     private static SKPath Unplaced(Easel easel, string variant)
     {
         float inner = easel.Between(0.4f, 0.47f);

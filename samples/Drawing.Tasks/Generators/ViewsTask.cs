@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace Drawing.Tasks.Generators;
 
-/// <summary>Shapes so near that the frame cuts them, turned and slanted.</summary>
+/// <summary>Shapes so close that the frame crops them, rotated and skewed.</summary>
 internal sealed class ViewsTask : DrawnTask
 {
     public override string Name => "views";
@@ -23,7 +23,7 @@ internal sealed class ViewsTask : DrawnTask
         easel.Roughen(0.04f, 0.4f);
 
         easel.Canvas.Save();
-        // The shape's centre stays in the image; one side of it leaves.
+        // The shape's centre stays within the image while one side extends beyond it.
         float away = easel.Between(0, MathF.Tau),
             distance = easel.Between(12, 22);
         easel.Canvas.Translate(50 + MathF.Cos(away) * distance, 50 + MathF.Sin(away) * distance);

@@ -7,8 +7,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace PretrainTinyClip.Photographs;
 
 /// <summary>
-/// Two distances to the teacher by cosine, through linear maps that are trained and then thrown away: of the embedding to its pooled
-/// features, and of each patch to its feature map at that place (Romero et al. 2015, "FitNets", arXiv 1412.6550).
+/// Two cosine distances to the teacher, through trained linear maps that are discarded afterwards: from the embedding to the teacher's
+/// pooled features, and from each patch to the teacher's feature map at the same place (Romero et al. 2015, "FitNets", arXiv 1412.6550).
 /// </summary>
 internal sealed class Distillation : IDisposable
 {
@@ -21,10 +21,10 @@ internal sealed class Distillation : IDisposable
         _deviation,
         _cellScale;
 
-    /// <param name="cache">Prepared, at least in part.</param>
-    /// <param name="embeddingWidth">Of the student's embedding.</param>
-    /// <param name="patchWidth">Of the student's patches.</param>
-    /// <param name="generator">Of the maps' initial values.</param>
+    /// <param name="cache">The cache of the teacher's features, prepared at least in part.</param>
+    /// <param name="embeddingWidth">Width of the student's embedding.</param>
+    /// <param name="patchWidth">Width of the student's patch states.</param>
+    /// <param name="generator">Generator of the maps' initial values.</param>
     public Distillation(PhotographCache cache, long embeddingWidth, long patchWidth, Generator generator)
     {
         using var scope = NewDisposeScope();
@@ -35,8 +35,8 @@ internal sealed class Distillation : IDisposable
             return map;
         }
         (_ofPooled, _ofCells) = (Map(ITeacher.Width, embeddingWidth), Map(PhotographCache.Components, patchWidth));
-        // Each pooled feature by its own spread; the map's components by the root of theirs, which keeps the largest ones the largest
-        // without drowning the others.
+        // Pooled features are divided by their standard deviation; the map's components by the square root of theirs, so that the largest
+        // components stay the largest without drowning the others.
         using HalfRows pooledRows = cache.OpenPooled(),
             mapRows = cache.OpenMaps();
         Tensor pooled = First(pooledRows, ITeacher.Width),
@@ -46,13 +46,13 @@ internal sealed class Distillation : IDisposable
         _cellScale = cells.std(0).AtLeast(LeastDeviation).rsqrt().DetachFromDisposeScope();
     }
 
-    /// <summary>The maps by name.</summary>
+    /// <summary>The linear maps by name.</summary>
     public IEnumerable<KeyValuePair<string, Parameter>> Maps => [new("map.pooled", _ofPooled), new("map.cells", _ofCells)];
 
-    /// <param name="embedding">[images, embedding]</param>
-    /// <param name="patches">[images, kept, width] in the order of the batch's own.</param>
-    /// <param name="batch">What the teacher saw.</param>
-    /// <returns>[] and [], each from 0 to 2, in the caller's dispose scope.</returns>
+    /// <param name="embedding">Embeddings of the student, [images, embedding].</param>
+    /// <param name="patches">Patch states of the student, [images, kept, width], in the batch's order of patches.</param>
+    /// <param name="batch">The batch with the teacher's features.</param>
+    /// <returns>Two scalars, each from 0 to 2, in the caller's dispose scope.</returns>
     public (Tensor Pooled, Tensor Cells) Distances(Tensor embedding, Tensor patches, PhotographBatch batch)
     {
         Tensor pooled = (tensor(batch.Pooled, [embedding.shape[0], ITeacher.Width]) - _mean) / _deviation,
@@ -71,7 +71,7 @@ internal sealed class Distillation : IDisposable
 
     private static Tensor Distance(Tensor guess, Tensor target) => F.cosine_similarity(guess, target, dim: -1).mean().OneMinus();
 
-    /// <summary>[·, width] of the rows that were taught first, which are of all classes.</summary>
+    /// <summary>Reads the first rows as [·, width]; the cache is shuffled, so they have all classes.</summary>
     private static Tensor First(HalfRows rows, int width)
     {
         var numbers = new Half[Math.Min(ScaleRows, rows.Count) * rows.Width];

@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace PretrainTinyClip.Photographs;
 
 /// <summary>
-/// Momentum whose matrix is made orthogonal before each step (Jordan et al. 2024, "Muon"), scaled so that an entry moves about as far as
-/// with AdamW, whose learning rate and weight decay therefore fit (Liu et al. 2025, arXiv 2502.16982). For matrices of hidden layers;
-/// stacked query, key and value matrices are taken apart.
+/// An optimizer that orthogonalises the momentum of each matrix before the step (Jordan et al. 2024, "Muon"), scaled so that an entry moves
+/// about as far as with AdamW, whose learning rate and weight decay can therefore be used (Liu et al. 2025, arXiv 2502.16982). For matrices
+/// of hidden layers; stacked query, key and value matrices are treated separately.
 /// </summary>
 internal sealed class Muon : IDisposable
 {
@@ -21,16 +21,17 @@ internal sealed class Muon : IDisposable
     private readonly double _weightDecay;
     private readonly ScalarType _products;
 
-    /// <param name="matrices">Of two or more axes, the later ones taken together, with the number of equal parts along the first.</param>
-    /// <param name="weightDecay">Share of a value that a learning rate of 1 takes off.</param>
-    /// <param name="products">Type of the matrix products.</param>
+    /// <param name="matrices">Matrices, of which all dimensions after the first are flattened, and the number of equal parts along the
+    /// first dimension.</param>
+    /// <param name="weightDecay">Decoupled weight decay: the fraction of a value that is subtracted at a learning rate of 1.</param>
+    /// <param name="products">Data type of the matrix products.</param>
     public Muon(IEnumerable<(Parameter Value, int Parts)> matrices, double weightDecay, ScalarType products)
     {
         (_weightDecay, _products) = (weightDecay, products);
         _matrices = [.. matrices.Select(m => (m.Value, zeros_like(m.Value).DetachFromDisposeScope(), m.Parts))];
     }
 
-    /// <summary>The momenta, in the matrices' order; owned by this object.</summary>
+    /// <summary>The momentum of each matrix, in order; owned by this object.</summary>
     public IReadOnlyList<Tensor> State => [.. _matrices.Select(m => m.Momentum)];
 
     public void Step(double learningRate)
@@ -55,7 +56,7 @@ internal sealed class Muon : IDisposable
             momentum.Dispose();
     }
 
-    /// <summary>[parts, rows, columns] nearly with all singular values 1, by Newton and Schulz's iteration of fifth degree.</summary>
+    /// <summary>Brings all singular values of [parts, rows, columns] close to 1 by the quintic Newton–Schulz iteration.</summary>
     private Tensor Orthogonal(Tensor matrices)
     {
         bool tall = matrices.shape[1] > matrices.shape[2];

@@ -4,16 +4,16 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>Crops of photographs with what the teacher saw in the same places.</summary>
-/// <param name="Pixels">[images, size, size, 3]</param>
-/// <param name="Classes">[images] −1 where nothing is said of the image.</param>
-/// <param name="Kept">[images, kept] the patches that are looked at.</param>
-/// <param name="Cells">[images, kept, components] of the teacher's map at these patches.</param>
-/// <param name="Pooled">[images, 512] of the teacher, of the whole photograph.</param>
+/// <summary>A batch of random crops of photographs with the teacher's features at the same places.</summary>
+/// <param name="Pixels">Pixels [images, size, size, 3].</param>
+/// <param name="Classes">Class indices [images]; −1 for images without a class.</param>
+/// <param name="Kept">Indices of the patches to process, [images, kept].</param>
+/// <param name="Cells">The teacher's feature map at these patches, [images, kept, components].</param>
+/// <param name="Pooled">The teacher's pooled features of the whole photographs, [images, 512].</param>
 internal sealed record PhotographBatch(byte[] Pixels, long[] Classes, long[] Kept, float[] Cells, float[] Pooled);
 
-/// <summary>Makes batches ahead on a thread of its own, which never touches libtorch. A batch depends on the seed and its number
-/// only.</summary>
+/// <summary>Prepares batches in advance on a background thread that never uses libtorch. A batch depends only on the seed and its number,
+/// and on how many photographs have the teacher's features.</summary>
 internal sealed class PhotographBatches : IDisposable
 {
     private const double LeastArea = 0.35,
@@ -22,7 +22,7 @@ internal sealed class PhotographBatches : IDisposable
         WithoutColour = 0.15;
     private const int Grid = ITeacher.Grid;
 
-    // One of so many images is of the few sharp ones, Caltech101's.
+    // One in this many images is from Caltech101, whose few images have a higher resolution.
     private const int RareEvery = 12;
 
     private readonly IReadOnlyList<Photograph> _photographs;
@@ -37,13 +37,13 @@ internal sealed class PhotographBatches : IDisposable
     private readonly Func<long, int> _kept;
     private readonly BatchesAhead<PhotographBatch> _ahead;
 
-    /// <param name="cache">Prepared.</param>
-    /// <param name="photographs">What the cache is of.</param>
-    /// <param name="count">Images of a batch.</param>
-    /// <param name="size">Pixels a side.</param>
-    /// <param name="kept">How many patches of an image are looked at in each step, of 49.</param>
-    /// <param name="firstBatch">How many batches were taken before, in an earlier run.</param>
-    /// <param name="seed">Of choice, crops and patches.</param>
+    /// <param name="cache">The prepared cache.</param>
+    /// <param name="photographs">The photographs in the cache.</param>
+    /// <param name="count">Number of images in a batch.</param>
+    /// <param name="size">Side of the crops in pixels.</param>
+    /// <param name="kept">Returns how many of the 49 patches of an image are processed in a step.</param>
+    /// <param name="firstBatch">Number of batches that earlier runs have used.</param>
+    /// <param name="seed">Seed of the selection, crops and patches.</param>
     public PhotographBatches(
         PhotographCache cache,
         IReadOnlyList<Photograph> photographs,
@@ -127,8 +127,8 @@ internal sealed class PhotographBatches : IDisposable
         return made;
     }
 
-    /// <summary>Each row once in every pass over all of them; the rows lie in a mixed order already, and a pass goes through them in steps
-    /// of its own.</summary>
+    /// <summary>Selects each row once in every pass. The rows are already shuffled, and each pass goes through them with a random
+    /// stride.</summary>
     private int Row(long sample, int count)
     {
         long pass = sample / count;
@@ -172,7 +172,7 @@ internal sealed class PhotographBatches : IDisposable
         }
     }
 
-    /// <summary>The teacher's map at the middle of a patch of the crop, between its cells.</summary>
+    /// <summary>Interpolates the teacher's map bilinearly at the centre of a patch of the crop.</summary>
     private static void Sample(Half[] map, int side, PixelArea crop, bool mirrored, int patch, Span<float> into)
     {
         int column = mirrored ? Grid - 1 - patch % Grid : patch % Grid;

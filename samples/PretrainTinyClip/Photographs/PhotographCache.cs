@@ -7,13 +7,13 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace PretrainTinyClip.Photographs;
 
 /// <summary>
-/// Decoded photographs and what the teacher sees in them, made once and kept in files: pixels.bin, pooled.bin ([512] float16 each) and
-/// maps.bin ([49, 128] float16 each, in the principal components of basis.bin). What is there already is kept, so that an interrupted
-/// preparation continues.
+/// Decoded photographs and the teacher's features, computed once and kept in files: pixels.bin, pooled.bin ([512] float16 per photograph)
+/// and maps.bin ([49, 128] float16 per photograph, in the principal components of basis.bin). Existing content is kept, so that an
+/// interrupted preparation resumes.
 /// </summary>
 internal sealed class PhotographCache
 {
-    /// <summary>Principal components that are kept of the teacher's features.</summary>
+    /// <summary>Number of principal components of the teacher's features that are kept.</summary>
     public const int Components = 128;
 
     private const int Chunk = 512,
@@ -27,7 +27,7 @@ internal sealed class PhotographCache
     {
         (_folder, _photographs) = (folder, photographs);
         Directory.CreateDirectory(folder);
-        // A list of other photographs would take these files for its own.
+        // The files have no paths, so check that they belong to the same list of photographs.
         string list = Path.Combine(folder, "photographs.txt");
         string text = string.Join('\n', photographs.Select(p => $"{p.Class}\t{p.Side}\t{p.Path}"));
         if (File.Exists(list) && File.ReadAllText(list) != text)
@@ -46,10 +46,10 @@ internal sealed class PhotographCache
 
     private string BasisFile => Path.Combine(_folder, "basis.bin");
 
-    /// <summary>Decodes what is not decoded and asks the teacher about what it was not asked.</summary>
-    /// <param name="teacher">Makes the teacher of a thread.</param>
-    /// <param name="say">Receives lines about the progress.</param>
-    /// <param name="cancellationToken">Ends it after the chunk in hand.</param>
+    /// <summary>Decodes the photographs and computes the teacher's features as far as that has not been done yet.</summary>
+    /// <param name="teacher">Creates a teacher; called once per thread.</param>
+    /// <param name="say">Receives lines of progress.</param>
+    /// <param name="cancellationToken">Ends the preparation after the current chunk.</param>
     public void Prepare(Func<ITeacher> teacher, Action<string> say, CancellationToken cancellationToken)
     {
         Decode(say, cancellationToken);
@@ -70,17 +70,17 @@ internal sealed class PhotographCache
         }
     }
 
-    /// <summary>Whether there is enough to train with: every photograph is decoded and the teacher has seen some.</summary>
+    /// <summary>Whether there is enough to start training: all photographs are decoded and the teacher's features exist for some.</summary>
     public bool HasBegun =>
         File.Exists(MapFile) && new FileInfo(MapFile).Length > 0 && new FileInfo(PixelFile).Length == PixelStore.Ends(_photographs)[^1];
 
-    /// <summary>All pixels, one photograph after the other.</summary>
+    /// <summary>Reads the pixels of all photographs into memory.</summary>
     public PixelStore OpenPixels() => new(PixelFile, _photographs);
 
-    /// <summary>[photographs taught, 512]</summary>
+    /// <summary>Opens the pooled features, [photographs with features, 512].</summary>
     public HalfRows OpenPooled() => new(PooledFile, ITeacher.Width);
 
-    /// <summary>[photographs taught, 49 · 128]</summary>
+    /// <summary>Opens the feature maps, [photographs with features, 49 · 128].</summary>
     public HalfRows OpenMaps() => new(MapFile, Cells * Components);
 
     private void Decode(Action<string> say, CancellationToken cancellationToken)
@@ -159,7 +159,7 @@ internal sealed class PhotographCache
         }
     }
 
-    /// <summary>The order in which the teacher is asked: mixed, so that what is taught so far is of all classes.</summary>
+    /// <summary>The order in which the teacher's features are computed: shuffled, so that a partial cache has all classes.</summary>
     public static int[] Order(int count)
     {
         int[] order = [.. Enumerable.Range(0, count)];
@@ -198,7 +198,7 @@ internal sealed class PhotographCache
         + $"{elapsed / since * (_photographs.Count - done):hh\\:mm\\:ss} left";
 }
 
-/// <summary>Pixels of all photographs in one array of the process.</summary>
+/// <summary>Pixels of all photographs, held in memory.</summary>
 internal sealed class PixelStore
 {
     private readonly byte[][] _images;
@@ -211,7 +211,7 @@ internal sealed class PixelStore
             stream.ReadExactly(_images[i] = new byte[Bytes(photographs[i])]);
     }
 
-    /// <summary>[side, side, 3]; not to be changed.</summary>
+    /// <summary>Returns the pixels of a photograph, [side, side, 3]; they must not be changed.</summary>
     public byte[] Read(int image) => _images[image];
 
     public static long[] Ends(IReadOnlyList<Photograph> photographs)
@@ -226,7 +226,7 @@ internal sealed class PixelStore
     private static int Bytes(Photograph photograph) => 3 * photograph.Side * photograph.Side;
 }
 
-/// <summary>Rows of float16 numbers in one file, read as they are asked for.</summary>
+/// <summary>Rows of float16 numbers in a file, read on demand.</summary>
 internal sealed class HalfRows : IDisposable
 {
     private readonly FileStream _file;
@@ -234,10 +234,10 @@ internal sealed class HalfRows : IDisposable
     public HalfRows(string file, int width) =>
         (_file, Width) = (new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1), width);
 
-    /// <summary>Numbers of a row.</summary>
+    /// <summary>Number of values in a row.</summary>
     public int Width { get; }
 
-    /// <summary>How many there are by now: another process may still add to them.</summary>
+    /// <summary>Current number of rows, which may grow while another process appends to the file.</summary>
     public int Count => (int)(RandomAccess.GetLength(_file.SafeFileHandle) / (2L * Width));
 
     public void Read(int row, Span<Half> into) =>

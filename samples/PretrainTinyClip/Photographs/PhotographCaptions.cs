@@ -1,6 +1,6 @@
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>Captions of classes: a name or a synonym of it, in one of several templates, sometimes with what it is a kind of.</summary>
+/// <summary>Captions of classes: the name or a synonym in one of several templates, sometimes with a hypernym ("a kind of …").</summary>
 internal sealed class PhotographCaptions
 {
     private const double OwnName = 0.6,
@@ -55,13 +55,13 @@ internal sealed class PhotographCaptions
 
     public int Count => _classes.Length;
 
-    /// <summary>"a photo of a {}." with the class's own name.</summary>
+    /// <summary>The template "a photo of a {}." with the class's own name.</summary>
     public string Plain(int index) => $"a photo of a {_classes[index].Names[0]}.";
 
-    /// <summary>A caption of every class.</summary>
+    /// <summary>Draws a caption for every class.</summary>
     public string[] Draw(Random random) => [.. _classes.Select(c => Draw(c.Names, c.Kinds, random))];
 
-    /// <summary>Every name and kind, for the vocabulary.</summary>
+    /// <summary>All names, kinds and templates, for the vocabulary.</summary>
     public IEnumerable<string> Texts =>
         _classes
             .SelectMany(c => c.Names.Concat(c.Kinds))

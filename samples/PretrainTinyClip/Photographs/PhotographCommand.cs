@@ -4,15 +4,15 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>Where a run on photographs finds its things.</summary>
-/// <param name="Data">Holds tiny-imagenet-200 and caltech101.</param>
-/// <param name="Cache">Decoded photographs and the teacher's features.</param>
-/// <param name="Teacher">ResNet18.onnx; not needed where the cache is complete.</param>
-/// <param name="HeldOut">Tables of Caltech101 whose images are left out, test.tsv among them.</param>
-/// <param name="WordNet">data.noun and index.noun.</param>
+/// <summary>The inputs of a run on photographs.</summary>
+/// <param name="Data">Folder with tiny-imagenet-200 and caltech101.</param>
+/// <param name="Cache">Folder of the decoded photographs and the teacher's features.</param>
+/// <param name="Teacher">Path of ResNet18.onnx; not needed if the cache is complete.</param>
+/// <param name="HeldOut">Folder of tables of Caltech101's images that are left out, including test.tsv.</param>
+/// <param name="WordNet">Folder of data.noun and index.noun.</param>
 internal sealed record PhotographInputs(string Data, string Cache, string? Teacher, string? HeldOut, string WordNet);
 
-/// <summary>A run on photographs as a person sees it.</summary>
+/// <summary>Runs the training on photographs with console output, saves and evaluations.</summary>
 internal sealed class PhotographCommand(
     PhotographInputs inputs,
     PhotographSettings settings,
@@ -69,7 +69,7 @@ internal sealed class PhotographCommand(
             if (checkpoint is not null)
             {
                 training.SaveCheckpoint(checkpoint);
-                // From here a run can be made longer.
+                // A longer run can be resumed from this checkpoint, since the learning rate has not started to fall.
                 if (settings.IsPlateau(training.Position.Step))
                     File.Copy(checkpoint, checkpoint + ".plateau", overwrite: true);
             }

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>Zero-shot accuracy of a model in training on photographs that it never sees.</summary>
+/// <summary>Zero-shot accuracy, during training, on photographs that are not trained on.</summary>
 internal sealed class PhotographEvaluation
 {
     private const int Chunk = 128;
@@ -11,7 +11,7 @@ internal sealed class PhotographEvaluation
     private readonly IReadOnlyList<(string Path, int Class)> _caltech;
     private readonly string[] _caltechNames;
 
-    /// <param name="validation">Tiny ImageNet's.</param>
+    /// <param name="validation">Validation images of Tiny ImageNet.</param>
     /// <param name="caltech">A table of Caltech101's test images (ImagePath, Label); null: none.</param>
     public PhotographEvaluation(IReadOnlyList<Photograph> validation, string? caltech)
     {
@@ -25,8 +25,8 @@ internal sealed class PhotographEvaluation
     }
 
     /// <param name="training">The model.</param>
-    /// <param name="classes">Classes of Tiny ImageNet, which are the first ones.</param>
-    /// <param name="count">Images of each, at most.</param>
+    /// <param name="classes">Number of Tiny ImageNet's classes, which come first.</param>
+    /// <param name="count">Maximum number of images of each data set.</param>
     public IReadOnlyList<ZeroShotResult> Run(PhotographTraining training, int classes, int count)
     {
         using var noGrad = no_grad();

@@ -2,35 +2,35 @@ using Microsoft.ML.Dpl.Images;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>A photograph of the training's sources.</summary>
-/// <param name="Path">Its file.</param>
-/// <param name="Class">Index of its name in <see cref="PhotographFolders.Classes"/>, or −1 where nothing is said of it.</param>
-/// <param name="Side">Pixels a side that it is kept with.</param>
+/// <summary>A photograph for training or validation.</summary>
+/// <param name="Path">Path of the file.</param>
+/// <param name="Class">Index of its class in <see cref="PhotographFolders.Classes"/>, or −1 if it has no class.</param>
+/// <param name="Side">Side in pixels of the decoded square.</param>
 internal readonly record struct Photograph(string Path, int Class, int Side);
 
 /// <summary>A class of photographs.</summary>
-/// <param name="Name">As a caption says it first.</param>
-/// <param name="Synset">WordNet's id, such as "n02124075"; empty where there is none.</param>
+/// <param name="Name">The preferred name in captions.</param>
+/// <param name="Synset">WordNet id, such as "n02124075"; empty if there is none.</param>
 internal sealed record PhotographClass(string Name, string Synset);
 
 /// <summary>
-/// What a CLIP of photographs learns from: Tiny ImageNet (tiny-imagenet-200/train) and Caltech101 (caltech101/101_ObjectCategories), less
-/// the images that are named by a folder of tables, since those measure it.
+/// The training data for photographs: Tiny ImageNet (tiny-imagenet-200/train) and Caltech101 (caltech101/101_ObjectCategories), except for
+/// images listed in a folder of tables, which are reserved for evaluation.
 /// </summary>
 internal sealed class PhotographFolders
 {
     private const string TinyImageNet = "tiny-imagenet-200",
         Caltech = "caltech101",
         Background = "BACKGROUND_Google",
-        EasyFaces = "Faces_easy"; // the same photographs as Faces, cut out
+        EasyFaces = "Faces_easy"; // the same photographs as Faces, cropped
 
-    /// <summary>Pixels a side of Tiny ImageNet's images as published.</summary>
+    /// <summary>Side in pixels of Tiny ImageNet's images as published.</summary>
     public const int TinyImageNetSide = 64;
 
-    /// <summary>Pixels a side that Caltech101's images are kept with: a little more than the model sees.</summary>
+    /// <summary>Side in pixels of Caltech101's decoded images: slightly more than the model's input.</summary>
     public const int CaltechSide = 128;
 
-    // The class names that CoOp gives Caltech101's folders where they are not the folder's own.
+    // CoOp's class names for Caltech101's folders where they differ from the folders' names.
     private static readonly Dictionary<string, string> CaltechNames = new(StringComparer.Ordinal)
     {
         ["airplanes"] = "airplane",
@@ -42,9 +42,9 @@ internal sealed class PhotographFolders
     private readonly List<Photograph> _photographs = [];
     private readonly List<PhotographClass> _classes = [];
 
-    /// <param name="data">Holds both folders; either may be missing, not both.</param>
-    /// <param name="heldOut">Holds tables (.tsv, column ImagePath) whose images are left out; null: none.</param>
-    /// <exception cref="DirectoryNotFoundException">Neither folder is there.</exception>
+    /// <param name="data">Folder that contains both data sets; one of them may be missing.</param>
+    /// <param name="heldOut">Folder with tables (.tsv, column ImagePath) whose images are left out; null: none.</param>
+    /// <exception cref="DirectoryNotFoundException">Both data sets are missing.</exception>
     public PhotographFolders(string data, string? heldOut)
     {
         string tiny = Path.Combine(data, TinyImageNet),
@@ -59,16 +59,16 @@ internal sealed class PhotographFolders
             AddCaltech(caltech, HeldOut(heldOut));
     }
 
-    /// <summary>In an order that does not depend on the file system.</summary>
+    /// <summary>The photographs, in an order that does not depend on the file system.</summary>
     public IReadOnlyList<Photograph> Photographs => _photographs;
 
     public IReadOnlyList<PhotographClass> Classes => _classes;
 
-    /// <summary>The index of Tiny ImageNet's classes by their WordNet id.</summary>
+    /// <summary>The indices of Tiny ImageNet's classes by WordNet id.</summary>
     public IReadOnlyDictionary<string, int> BySynset =>
         _classes.Select((c, i) => (c, i)).Where(c => c.c.Synset.Length > 0).ToDictionary(c => c.c.Synset, c => c.i);
 
-    /// <summary>Tiny ImageNet's validation images, which training never sees.</summary>
+    /// <summary>Tiny ImageNet's validation images, which are not trained on.</summary>
     public IReadOnlyList<Photograph> Validation(string data)
     {
         string folder = Path.Combine(data, TinyImageNet, "val");
@@ -81,7 +81,7 @@ internal sealed class PhotographFolders
         ];
     }
 
-    /// <summary>[side, side, 3] the largest square in the middle, resized as prediction does.</summary>
+    /// <summary>Decodes a photograph to [side, side, 3]: the largest centred square, resized as for prediction.</summary>
     public static byte[] Square(Photograph photograph)
     {
         RgbImage image = ImageDecoder.FromFile(photograph.Path);
@@ -127,7 +127,7 @@ internal sealed class PhotographFolders
     private static IEnumerable<string> Files(string folder, string pattern) =>
         Directory.EnumerateFiles(folder, pattern).Order(StringComparer.Ordinal);
 
-    /// <summary>"folder/file" of every image that a table names.</summary>
+    /// <summary>Reads "folder/file" of every image listed in the tables.</summary>
     private static HashSet<string> HeldOut(string? folder)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);

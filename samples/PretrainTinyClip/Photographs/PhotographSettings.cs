@@ -2,13 +2,13 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>The shape that is trained on photographs and how.</summary>
-/// <param name="Steps">Length of the run. A finished run goes on where it is made longer.</param>
-/// <param name="Seed">Of images and initial values.</param>
-/// <param name="Photographs">Of a step.</param>
-/// <param name="Drawings">Of a step.</param>
-/// <param name="LearningRate">At its highest.</param>
-/// <param name="WeightDecay">For matrices alone.</param>
+/// <summary>The shape of the model that is trained on photographs, and the training settings.</summary>
+/// <param name="Steps">Length of the run in steps. A finished run resumes if this is increased.</param>
+/// <param name="Seed">Seed of images and initial values.</param>
+/// <param name="Photographs">Number of photographs per step.</param>
+/// <param name="Drawings">Number of drawings per step.</param>
+/// <param name="LearningRate">The highest learning rate.</param>
+/// <param name="WeightDecay">Weight decay, only for matrices.</param>
 internal sealed record PhotographSettings(
     int Steps = 20_000,
     int Seed = 1,
@@ -30,10 +30,10 @@ internal sealed record PhotographSettings(
         WarmUpSteps = 250,
         KeptPatches = 24;
 
-    /// <summary>The share of the run in which the learning rate falls.</summary>
+    /// <summary>Fraction of the run, at its end, in which the learning rate falls.</summary>
     private const double Falling = 0.5;
 
-    /// <summary>The share of the run, at its end, in which every patch is looked at.</summary>
+    /// <summary>Fraction of the run, at its end, in which all patches are processed.</summary>
     private const double Whole = 0.15;
 
     public static ClipConfig Shape(int vocabularySize, int endOfTextId)
@@ -51,7 +51,8 @@ internal sealed record PhotographSettings(
         };
     }
 
-    /// <summary>A rise, a long plateau, and a straight fall at the end: a run of any length begins alike and can be made longer.</summary>
+    /// <summary>The learning rate: linear warm-up, a long plateau, and a linear decay at the end. Runs of any length start in the same way,
+    /// so a run can be extended.</summary>
     public double LearningRateAt(long step)
     {
         double rise = Math.Min(1, (step + 1.0) / WarmUpSteps),

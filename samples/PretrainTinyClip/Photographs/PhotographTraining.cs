@@ -12,9 +12,9 @@ namespace PretrainTinyClip.Photographs;
 internal sealed record PhotographLosses(double Classes, double Drawings, double Pooled, double Cells);
 
 /// <summary>
-/// Trains a CLIP on photographs whose classes are named and which a teacher has seen, and on drawings. Each step adds the cross-entropy of
-/// the photographs' classes among captions of all classes (UniCL: Yang et al. 2022, arXiv 2204.03610), what drawings are trained with, and
-/// how far away the teacher is (<see cref="Distillation"/>).
+/// Trains a CLIP on labelled photographs with a teacher's features, and on drawings. The loss of a step is the sum of the cross-entropy of
+/// the photographs' classes among captions of all classes (UniCL: Yang et al. 2022, arXiv 2204.03610), the loss of the drawings
+/// (<see cref="ContrastiveModel"/>), and the distances to the teacher (<see cref="Distillation"/>).
 /// </summary>
 internal sealed class PhotographTraining : IDisposable
 {
@@ -66,7 +66,7 @@ internal sealed class PhotographTraining : IDisposable
         ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
         _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();
         _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
-        // The matrices of the blocks are Muon's, everything else AdamW's; decay pulls matrices only.
+        // Muon trains the matrices of the blocks, AdamW everything else; weight decay applies only to Muon's matrices.
         bool IsHidden(string name) => name.Contains("resblocks", StringComparison.Ordinal) && _trained[name].shape.Length > 1;
         _muon = new Muon(
             Clip.Values.Where(v => IsHidden(v.Key))
@@ -110,9 +110,9 @@ internal sealed class PhotographTraining : IDisposable
             .. _muon.State.Select((momentum, i) => KeyValuePair.Create($"momentum.{i}", momentum)),
         ]);
 
-    /// <summary>[images, embedding] of unit length, of all patches.</summary>
-    /// <param name="pixels">[images, size, size, 3]</param>
-    /// <param name="count">Images.</param>
+    /// <summary>Computes image features [images, embedding] of unit length from all patches.</summary>
+    /// <param name="pixels">Pixels [images, size, size, 3].</param>
+    /// <param name="count">Number of images.</param>
     public Tensor UnitImages(byte[] pixels, int count) => PromptedClip.UnitRows(_tower.Forward(Normalised(pixels, count), null).Embedding);
 
     public void Run(
@@ -184,7 +184,7 @@ internal sealed class PhotographTraining : IDisposable
             0
         );
         Tensor places = tensor(photographs.Kept, [count, kept]);
-        // Drawings look at the patches that the photographs of their step do.
+        // Drawings keep the same patches as the photographs of the step.
         Tensor all = cat([places, places.narrow(0, 0, drawings.Count)], 0);
         var (embedding, patches) = _tower.Forward(images, kept == PhotographSettings.Patches ? null : all);
         Tensor units = PromptedClip.UnitRows(embedding);

@@ -7,22 +7,22 @@ using F = TorchSharp.torch.nn.functional;
 namespace PretrainTinyClip.Photographs;
 
 /// <summary>
-/// CLIP's image tower over parameters in training, with two things that only training needs: some of the patches alone (Li et al. 2023,
-/// "FLIP", arXiv 2212.00794) and the patches' own last states. Matrix products may be rounded to bfloat16; the residual stream, norms and
-/// attention never are.
+/// CLIP's image tower over parameters in training, with two features that only training needs: it can process a subset of the patches (Li
+/// et al. 2023, "FLIP", arXiv 2212.00794), and it returns the patches' final states. Matrix products may be rounded to bfloat16; the
+/// residual stream, norms and attention never are.
 /// </summary>
 /// <param name="values">Parameters under OpenAI's names.</param>
 /// <param name="config">The shape.</param>
-/// <param name="products">Type of the matrix products.</param>
+/// <param name="products">Data type of the matrix products.</param>
 internal sealed class StudentTower(IReadOnlyDictionary<string, Parameter> values, ClipConfig config, ScalarType products)
 {
     private const double NormEpsilon = 1e-5;
     private const double QuickGeluFactor = 1.702;
 
-    /// <param name="images">[batch, 3, size, size] normalised</param>
-    /// <param name="kept">[batch, patches] which patches are looked at, of type int64; null: all.</param>
-    /// <returns>[batch, embedding] of the class token, not normalised, and [batch, patches, width] of the patches, normalised without
-    /// weights.</returns>
+    /// <param name="images">Normalised images, [batch, 3, size, size].</param>
+    /// <param name="kept">Indices of the patches to process, [batch, patches], of type int64; null: all patches.</param>
+    /// <returns>The embedding of the class token, [batch, embedding], not normalised, and the final states of the patches, [batch, patches,
+    /// width], after a layer norm without weights.</returns>
     public (Tensor Embedding, Tensor Patches) Forward(Tensor images, Tensor? kept)
     {
         long batch = images.shape[0],

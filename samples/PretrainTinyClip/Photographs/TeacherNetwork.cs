@@ -3,25 +3,25 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>What an image tower is drawn towards: a network that gives a feature map of an image. Not thread-safe: one for each
+/// <summary>The teacher of an image tower: a network that computes a feature map of an image. Not thread-safe; use one instance per
 /// thread.</summary>
 internal interface ITeacher : IDisposable
 {
-    /// <summary>Cells a side of its map.</summary>
+    /// <summary>Side of the feature map in cells.</summary>
     const int Grid = 7;
 
-    /// <summary>Features of a cell.</summary>
+    /// <summary>Number of features per cell.</summary>
     const int Width = 512;
 
-    /// <param name="pixels">[side, side, 3] red, green, blue.</param>
-    /// <param name="side">Pixels a side, at least 1.</param>
-    /// <returns>[grid², width]</returns>
+    /// <param name="pixels">Pixels [side, side, 3] in the order red, green, blue.</param>
+    /// <param name="side">Side of the image in pixels, at least 1.</param>
+    /// <returns>Feature map [grid², width].</returns>
     float[] Features(byte[] pixels, int side);
 }
 
 /// <summary>
-/// ResNet-18 (He et al. 2016, arXiv 1512.03385) as the package Microsoft.ML.DnnImageFeaturizer.ResNet18 carries it, run by ONNX Runtime on
-/// one thread; its features are those before the pooling.
+/// ResNet-18 (He et al. 2016, arXiv 1512.03385) from the package Microsoft.ML.DnnImageFeaturizer.ResNet18, run by ONNX Runtime on one
+/// thread; its features are those before the final pooling.
 /// </summary>
 internal sealed class TeacherNetwork : ITeacher
 {
@@ -32,7 +32,7 @@ internal sealed class TeacherNetwork : ITeacher
     private const string Input = "Input247",
         Map = "ReLU393_Output_0";
 
-    // The mean image of the package's own preprocessing has nearly the same value everywhere.
+    // The mean image of the package's preprocessing is nearly constant, so one value per channel suffices.
     private static readonly float[] MeanOfBlueGreenRed = [114.4f, 110.6f, 104.6f];
 
     private readonly InferenceSession _session;
@@ -66,7 +66,8 @@ internal sealed class TeacherNetwork : ITeacher
 
     public void Dispose() => _session.Dispose();
 
-    /// <summary>A model whose graph has nothing but one more output: protocol buffers that follow each other are merged.</summary>
+    /// <summary>A serialized model whose graph contains only an additional output: concatenated protobuf messages are merged when
+    /// parsed.</summary>
     private static byte[] MapAsOutput()
     {
         byte[] name = System.Text.Encoding.ASCII.GetBytes(Map);

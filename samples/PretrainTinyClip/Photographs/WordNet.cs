@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace PretrainTinyClip.Photographs;
 
-/// <summary>WordNet 3.0's nouns (Miller 1995): what is a kind of what, and the text of the definitions.</summary>
+/// <summary>WordNet 3.0's nouns (Miller 1995): their hypernyms and the words of their definitions.</summary>
 internal sealed class WordNet
 {
-    // Too general to say anything of an image.
+    // Hypernyms that are too general to describe an image.
     private static readonly HashSet<string> Abstract = new(StringComparer.Ordinal)
     {
         "entity",
@@ -31,8 +31,9 @@ internal sealed class WordNet
     private readonly Dictionary<string, int> _first = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _wordCounts = new(StringComparer.Ordinal);
 
-    /// <param name="folder">Holds data.noun and index.noun (Debian's package wordnet-base puts them into /usr/share/wordnet).</param>
-    /// <exception cref="FileNotFoundException">They are not there.</exception>
+    /// <param name="folder">Folder with data.noun and index.noun (Debian's package wordnet-base installs them in
+    /// /usr/share/wordnet).</param>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
     public WordNet(string folder)
     {
         if (!File.Exists(Path.Combine(folder, "data.noun")) || !File.Exists(Path.Combine(folder, "index.noun")))
@@ -50,14 +51,15 @@ internal sealed class WordNet
         }
     }
 
-    /// <summary>How often each word is in names and definitions.</summary>
+    /// <summary>How often each word occurs in names and definitions.</summary>
     public IReadOnlyDictionary<string, int> WordCounts => _wordCounts;
 
-    /// <summary>The names of a synset such as "n02124075", or of a word's most frequent sense, the usual one first.</summary>
+    /// <summary>Returns the names of a synset such as "n02124075", or of a word's most frequent sense if the synset is empty, the most
+    /// usual name first.</summary>
     public IReadOnlyList<string> Names(string synset, string word) =>
         Find(synset, word) is int offset && _nouns.TryGetValue(offset, out var noun) ? noun.Words : [];
 
-    /// <summary>What it is a kind of, from the nearest on, as far as that says something of an image.</summary>
+    /// <summary>Returns the hypernyms, the nearest first, up to the first one that is too general to describe an image.</summary>
     public IReadOnlyList<string> Above(string synset, string word)
     {
         var above = new List<string>();
@@ -77,7 +79,7 @@ internal sealed class WordNet
         return _first.TryGetValue(word, out int offset) ? offset : null;
     }
 
-    // The licence stands before the entries, indented.
+    // The licence text precedes the entries and is indented.
     private static bool IsEntry(string line) => !line.StartsWith(' ');
 
     private void ReadNoun(string line)

@@ -10,7 +10,8 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl backbone</c>: which CLIPs there are by name, and what the cache of this machine holds of them.</summary>
+/// <summary><c>dpl backbone</c>: lists, downloads, verifies and describes CLIPs, and shows which of them are in this machine's
+/// cache.</summary>
 internal static class BackboneCommand
 {
     private static readonly JsonOption Json = new("the results", "none");
@@ -269,7 +270,7 @@ internal static class BackboneCommand
             "open_clip_config.json",
         ];
 
-        // A file may be a link, as in the hub's cache, whose own length says nothing.
+        // A file may be a symbolic link, as in the hub's cache, so the length of its target is needed.
         public static IReadOnlyList<DescribedFile> FilesOf(ClipBackbone clip) =>
             [
                 .. clip.FilePaths.Select(path => new DescribedFile(

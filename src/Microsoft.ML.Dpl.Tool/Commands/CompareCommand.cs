@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl compare</c>: several configurations on the same images with the same budget.</summary>
+/// <summary><c>dpl compare</c>: fits and tests several configurations on the same images with the same budget.</summary>
 internal sealed class CompareCommand
 {
     private static readonly string[] Standard = [ConfigurationArgument.ZeroShot, "uniform:4", ConfigurationArgument.Search];
@@ -29,7 +29,7 @@ internal sealed class CompareCommand
     };
     private readonly JsonOption _json = new("the results (the table, rewritten after each configuration)", "none");
 
-    /// <summary>One configuration's outcome.</summary>
+    /// <summary>The results of one configuration, as written to JSON.</summary>
     private sealed record Compared(
         string Name,
         PromptConfiguration Configuration,
@@ -86,7 +86,7 @@ internal sealed class CompareCommand
         if (sets.Test.Count == 0)
             throw new ArgumentException("A comparison needs test images: name them with --test, or give data with a test split.");
         OutputFile? file = _json.File(arguments, standard: null, _data.Inputs(arguments));
-        // All are read before the first is fitted.
+        // Parse all before fitting the first, so that errors are found early.
         (string Name, Func<ClipBackbone, PromptConfiguration?> LengthsFor)[] chosen =
         [
             .. (arguments.GetValue(_configurations) is { Length: > 0 } given ? given : Standard).Select(text =>
@@ -135,7 +135,7 @@ internal sealed class CompareCommand
         }
         catch (Exception e)
         {
-            // What is done is shown, whatever ended the rest.
+            // Show the completed configurations, whatever ended the rest.
             if (compared.Count == 0)
                 throw;
             Show(arguments, compared, sets.Test.Count);
@@ -174,7 +174,7 @@ internal sealed class CompareCommand
                 .Add("time", 3, isNumber: true, compared.Select(row => Figures.Time(TimeSpan.FromSeconds(row.Seconds))))
                 .Within(Terminal.Out.Profile.Width)
         );
-        // Not in the table, which the lengths of a large CLIP would break.
+        // Not in the table, since the lengths of a large CLIP would not fit into it.
         foreach (Compared row in compared)
             Terminal.Line($"  {row.Name}: {row.Configuration}");
         Terminal.Line($"{images} test images.");

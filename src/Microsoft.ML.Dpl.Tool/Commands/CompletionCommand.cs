@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl completion</c>: a script for the shell that completes the command's words, by the [suggest] directive.</summary>
+/// <summary><c>dpl completion</c>: prints a script for command completion in a shell, based on the [suggest] directive.</summary>
 internal static class CompletionCommand
 {
     private const string Bash = """

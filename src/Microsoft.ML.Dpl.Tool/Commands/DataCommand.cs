@@ -7,7 +7,8 @@ using Terminal = Microsoft.ML.Dpl.Tool.Display.Terminal;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl data check</c>: which data sets of the literature lie below a folder, and whether they are whole.</summary>
+/// <summary><c>dpl data check</c>: reports which of the data sets from the literature are in a folder, and whether they are
+/// complete.</summary>
 internal static class DataCommand
 {
     public static System.CommandLine.Command Create()

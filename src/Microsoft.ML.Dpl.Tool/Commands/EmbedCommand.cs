@@ -11,7 +11,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl embed</c>: CLIP's vectors of images or texts as a file.</summary>
+/// <summary><c>dpl embed</c>: writes CLIP's embeddings of images or texts to a file.</summary>
 internal sealed class EmbedCommand
 {
     private const string FromInput = "-";
@@ -197,7 +197,7 @@ internal sealed class EmbedCommand
 
     private const string Vector = "Vector";
 
-    /// <summary>All images that can be listed; those of the standard input follow.</summary>
+    /// <summary>All images except those from the standard input, which are read later.</summary>
     private IReadOnlyList<ImageRow> Listed(ParseResult arguments, IEnumerable<string> named, CancellationToken cancellationToken)
     {
         string? root = arguments.GetValue(_imageRoot);
@@ -222,7 +222,7 @@ internal sealed class EmbedCommand
     private static IEnumerable<ImageRow> Read(CancellationToken cancellationToken) =>
         StandardInput.Lines(cancellationToken).Select(NamedImages.RowOf);
 
-    /// <summary>Empty lines stay, so that row i is line i.</summary>
+    /// <summary>Reads all lines, including empty ones, so that row i is line i.</summary>
     private static string[] Lines(string file)
     {
         var reader = new StringReader(StrictText.Read(file));
@@ -250,7 +250,7 @@ internal sealed class EmbedCommand
         CancellationToken cancellationToken
     )
     {
-        // One view over all lines, so that the warning of long texts counts lines as the file does.
+        // One data view over all lines, so that the warning about long texts has line numbers of the file.
         IDataView embedded = transformer.Transform(
             mlContext.Data.LoadFromEnumerable(texts.Select(line => new TextRow { Text = line })),
             cancellationToken

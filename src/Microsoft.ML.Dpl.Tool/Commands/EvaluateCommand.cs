@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl evaluate</c>: how a saved model does on labelled images.</summary>
+/// <summary><c>dpl evaluate</c>: evaluates a saved model on labelled images.</summary>
 internal static class EvaluateCommand
 {
     public static System.CommandLine.Command Create()

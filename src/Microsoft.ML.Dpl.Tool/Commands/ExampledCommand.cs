@@ -8,14 +8,14 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 internal sealed class ExampledCommand(string name, string description, params string[] examples)
     : System.CommandLine.Command(name, description)
 {
-    /// <summary>Command lines, as they are typed.</summary>
+    /// <summary>Complete command lines.</summary>
     public IReadOnlyList<string> Examples => examples;
 }
 
-/// <summary>The usual help, then the command's examples and the exit codes.</summary>
+/// <summary>The default help, followed by the command's examples and the exit codes.</summary>
 internal sealed class ExampledHelp(HelpAction usual) : SynchronousCommandLineAction
 {
-    /// <summary>What scripts go by; one line each.</summary>
+    /// <summary>The exit codes and their meanings, one line each.</summary>
     private static readonly (ExitCode Code, string Meaning)[] Codes =
     [
         (ExitCode.Success, "all was done"),
@@ -28,7 +28,7 @@ internal sealed class ExampledHelp(HelpAction usual) : SynchronousCommandLineAct
         (ExitCode.OutputClosed, "whoever read the output of predict stopped reading, as with | head"),
     ];
 
-    /// <summary>Gives all help of the command line examples and exit codes.</summary>
+    /// <summary>Adds examples and exit codes to the help of all commands.</summary>
     public static void AddTo(RootCommand root)
     {
         HelpOption help = root.Options.OfType<HelpOption>().Single();

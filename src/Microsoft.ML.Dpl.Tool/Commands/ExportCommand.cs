@@ -6,14 +6,14 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary>What the prompts are written as.</summary>
+/// <summary>File formats of the exported prompts.</summary>
 internal enum ArrayFormat
 {
     Npy,
     Safetensors,
 }
 
-/// <summary><c>dpl export</c>: a model's prompts, class features and alphas as arrays that Python reads.</summary>
+/// <summary><c>dpl export</c>: writes a model's prompts, class features and alphas as arrays that Python can read.</summary>
 internal static class ExportCommand
 {
     private const string SafetensorsExtension = ".safetensors";
@@ -77,7 +77,7 @@ internal static class ExportCommand
                     ? "--format npy writes a folder: name one with --output."
                     : $"--format safetensors writes one file: --output must end in {SafetensorsExtension}."
             );
-        // Before the model is read: what is in the way is known at once.
+        // Checked before the slow loading of the model, so that the error comes at once.
         if (!isFile && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
             throw new IOException($"The folder '{output}' is not empty. Name another with --output, or remove what is in it.");
         var mlContext = new MLContext();

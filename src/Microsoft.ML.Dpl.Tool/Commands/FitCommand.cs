@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl fit</c> and <c>dpl train</c>: from images to a model zip, with a search and without.</summary>
+/// <summary><c>dpl fit</c> and <c>dpl train</c>: fit a model to images and save it as a zip, with and without a search.</summary>
 internal static class FitCommand
 {
     private const string DefaultOutput = "model.zip";
@@ -27,7 +27,7 @@ internal static class FitCommand
         return Complete(command, configuration, new SearchOptions());
     }
 
-    /// <summary>The same without a search.</summary>
+    /// <summary>Creates <c>dpl train</c>, which does not search.</summary>
     public static System.CommandLine.Command CreateTrain()
     {
         var configuration = new Option<string>("--configuration")

@@ -9,10 +9,10 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary>What <c>dpl fit</c> and <c>dpl train</c> do.</summary>
-/// <param name="configuration">Prompt lengths, or the word for a search.</param>
-/// <param name="search">Null where there is no search.</param>
-/// <param name="output">Where the files go.</param>
+/// <summary>The implementation of <c>dpl fit</c> and <c>dpl train</c>.</summary>
+/// <param name="configuration">Prompt lengths, or the keyword for a search.</param>
+/// <param name="search">The search's options; null if the command does not search.</param>
+/// <param name="output">The options for the output files.</param>
 internal sealed class FitVerb(Option<string> configuration, SearchOptions? search, OutputOptions output)
 {
     private const string Nothing = "none";
@@ -52,8 +52,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         _progress.AddTo(command);
     }
 
-    /// <summary>Everything that can be wrong is looked at first, what takes longest last: device, images, output, then CLIP, which may have
-    /// to be downloaded.</summary>
+    /// <summary>Runs the command. All input is validated before the fit, the slowest last: device, images and output files, then CLIP,
+    /// which may have to be downloaded.</summary>
     public ExitCode Run(ParseResult arguments, CancellationToken cancellationToken)
     {
         DateTimeOffset started = DateTimeOffset.Now;
@@ -125,7 +125,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         FitResults results = RunRecord.Create(arguments, options, sets, started);
 
         using DplTransformer transformer = session.Fit(arguments.CommandResult.Command.Name);
-        // Saved before anything else can go wrong.
+        // Saved immediately, before anything else can fail.
         bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
         results = results with
         {
@@ -140,9 +140,9 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             WasCancelled = transformer.WasCancelled,
             HasDiverged = transformer.HasDiverged,
         };
-        // Tests and baselines warn, too.
+        // Tests and baselines may also warn.
         FitResults Warned(FitResults now) => now with { Warnings = [.. session.Warnings, .. trials.Warnings] };
-        // Whatever becomes of the tests, the epochs of the fit are kept.
+        // Keeps the epochs of the fit even if a test fails.
         void Keep(FitResults now) =>
             isInPlace &= files.Results?.WriteSomewhere(path => File.WriteAllText(path, ResultsJson.Write(Warned(now)))) ?? true;
         Keep(results);
@@ -181,7 +181,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         }
         if (!isInPlace)
             return ExitCode.Unexpected;
-        // Not before: interrupted in a baseline, the same command takes what was fitted from the workspace.
+        // Only now, so that after an interruption during a baseline the same command takes the fitted model from the workspace.
         session.Forget();
         trials.Forget();
         return ExitCode.Success;

@@ -6,17 +6,17 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary>What the two files of alphas are called.</summary>
+/// <summary>How the names of the two files of alphas are interpreted.</summary>
 internal enum AlphaNames
 {
-    /// <summary>As the authors' code has them, exchanged.</summary>
+    /// <summary>Swapped, as the authors' code writes them.</summary>
     Authors,
 
-    /// <summary>As they are.</summary>
+    /// <summary>Each file holds what its name says.</summary>
     Right,
 }
 
-/// <summary><c>dpl import</c>: alphas become a configuration to train with, prompts become a model.</summary>
+/// <summary><c>dpl import</c>: turns alphas into a configuration to train with, or prompts into a model.</summary>
 internal static class ImportCommand
 {
     public static System.CommandLine.Command Create()

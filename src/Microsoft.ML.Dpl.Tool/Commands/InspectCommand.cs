@@ -9,7 +9,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl inspect</c>: what a model zip is, without its CLIP.</summary>
+/// <summary><c>dpl inspect</c>: shows what a model zip contains, without needing its CLIP.</summary>
 internal static class InspectCommand
 {
     public static System.CommandLine.Command Create()
@@ -112,7 +112,7 @@ internal static class InspectCommand
         return ExitCode.Success;
     }
 
-    /// <summary>Why the other verbs refuse the zip; null: they do not.</summary>
+    /// <summary>Why the other commands refuse the zip; null if they accept it.</summary>
     private static string? RefusalOf(string path)
     {
         try

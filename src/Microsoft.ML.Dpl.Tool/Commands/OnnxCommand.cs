@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl onnx</c>: a model, or one of plain CLIP's towers, as ONNX, for programs that have ONNX Runtime and no
+/// <summary><c>dpl onnx</c>: saves a model, or one of the towers of plain CLIP, as ONNX for programs that have ONNX Runtime but not
 /// libtorch.</summary>
 internal static class OnnxCommand
 {
@@ -95,24 +95,24 @@ internal static class OnnxCommand
         return command;
     }
 
-    /// <summary>What of plain CLIP is written.</summary>
+    /// <summary>The tower of plain CLIP that is written.</summary>
     private enum Tower
     {
         Image,
         Text,
     }
 
-    /// <summary>How it is written.</summary>
+    /// <summary>How the ONNX model is written.</summary>
     private sealed record Form(OnnxInput Input, OnnxPrecision Precision, bool ExternalData);
 
-    /// <summary>What is written.</summary>
-    /// <param name="Owner">Disposed with this.</param>
-    /// <param name="Save">Writes it to a path.</param>
-    /// <param name="Clip">Its CLIP.</param>
-    /// <param name="Tower">Which it has.</param>
-    /// <param name="Outputs">What the graph gives of an image or text, and how many numbers each has.</param>
-    /// <param name="ClassNames">Of a classifier; null: it is none.</param>
-    /// <param name="Configuration">Its prompts; null: it has none.</param>
+    /// <summary>The model or tower that is written as ONNX.</summary>
+    /// <param name="Owner">The loaded model, disposed with this object.</param>
+    /// <param name="Save">Saves the ONNX model to a path.</param>
+    /// <param name="Clip">The CLIP it belongs to.</param>
+    /// <param name="Tower">The tower that the graph contains.</param>
+    /// <param name="Outputs">Names of the graph's outputs, and the number of floats of each per image or text.</param>
+    /// <param name="ClassNames">Class names of a classifier; null for plain CLIP.</param>
+    /// <param name="Configuration">Prompt lengths; null for plain CLIP.</param>
     private sealed record Source(
         IDisposable Owner,
         Action<string, Form, CancellationToken> Save,
@@ -144,7 +144,7 @@ internal static class OnnxCommand
 
     private static Source FromClip(MLContext mlContext, ClipBackbone clip, Tower tower)
     {
-        // No row is read, so that any column of the right kind does.
+        // No row is read, so any column of the right type will do.
         ClipEmbeddingEstimator estimator =
             tower == Tower.Image
                 ? mlContext.Transforms.ClipImageEmbedding("Features", nameof(ImageRow.ImagePath), clip)
@@ -175,7 +175,7 @@ internal static class OnnxCommand
         file.Write(temporary =>
         {
             cancellationToken.ThrowIfCancellationRequested();
-            // In a folder, so that nothing is left of what the library makes where a second Ctrl-C ends the process.
+            // Written into a temporary folder, so that no file of the library is left over when a second Ctrl-C ends the process.
             Directory.CreateDirectory(temporary);
             string model = Path.Combine(temporary, Path.GetFileName(file.FullPath));
             source.Save(model, form, cancellationToken);

@@ -92,13 +92,13 @@ internal sealed class PredictCommand
             _clip.Apply(arguments, mlContext, cancellationToken);
         using SavedClassifier saved = SavedClassifier.Load(mlContext, model, engine, request);
         IEnumerable<string> images = readsInput ? listed.Concat(StandardInput.Lines(cancellationToken)) : listed;
-        // The user's own spelling is what is written; the library is given full paths, since a model may have a folder of its own for
-        // relative ones.
+        // Paths are written as the user gave them, but the library gets full paths, since a model may resolve relative ones against a
+        // folder of its own.
         IEnumerable<ScoredImage> Score(IEnumerable<string> paths) =>
             saved.Scores.Score(paths.Select(NamedImages.RowOf), batch, cancellationToken);
         if (parts is null)
             return Print(arguments, mode, saved, Score(images), readsInput ? null : listed.Length);
-        // Where a stretch begins depends on how many there are.
+        // The range of a shard depends on the number of images, so all must be read first.
         if (parts.Shard.Count > 1)
             (images, readsInput) = (listed = [.. images], false);
         var settings = new PartSettings(
@@ -117,13 +117,13 @@ internal sealed class PredictCommand
         return Write(mode, folder, own ?? images, own?.Length, Score, saved.ClassNames, parts);
     }
 
-    /// <summary>To the standard output.</summary>
+    /// <summary>Writes predictions to the standard output.</summary>
     private ExitCode Print(ParseResult arguments, ProgressMode mode, SavedClassifier saved, IEnumerable<ScoredImage> scored, int? count)
     {
         PredictionFormat format = _format.Read(arguments);
         using TextWriter output = StandardOutput.Open();
         var writer = PredictionWriter.Create(format, saved.ClassNames, arguments.GetValue(_top), output, arguments.GetValue(_keepFormulas));
-        // Where answers appear on the terminal as they come, they are progress enough.
+        // Predictions that appear on the terminal one by one show the progress themselves.
         if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
             mode = ProgressMode.None;
         int failed = 0,
@@ -154,7 +154,7 @@ internal sealed class PredictCommand
         return End(all, failed);
     }
 
-    /// <summary>As parts in a folder.</summary>
+    /// <summary>Writes predictions as parts in a folder.</summary>
     private static ExitCode Write(
         ProgressMode mode,
         PredictionParts folder,

@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl report</c>: the page of a run whose results were kept as JSON.</summary>
+/// <summary><c>dpl report</c>: writes the HTML report of a run from its JSON results.</summary>
 internal static class ReportCommand
 {
     private const string Nothing = "none";
@@ -90,8 +90,8 @@ internal static class ReportCommand
         );
     }
 
-    /// <summary>The model that the results name, or the one beside them; null, with a warning, where it cannot be used: a page without heat
-    /// maps is better than none.</summary>
+    /// <summary>Loads the model that the results name, or the one next to them; null, with a warning, if it cannot be used, since a report
+    /// without heat maps is better than none.</summary>
     private static SavedModel? Kept(MLContext mlContext, string path, FitResults results)
     {
         string? zip = new[] { results.ModelPath, Beside(path, ".zip") }.FirstOrDefault(File.Exists);
@@ -115,14 +115,14 @@ internal static class ReportCommand
         }
     }
 
-    /// <summary>Whether a model is the one that results speak of; another may have taken its place.</summary>
+    /// <summary>Whether a model is the one that the results are about; its file may have been replaced since.</summary>
     private static bool IsOf(DplTransformer model, FitResults results) =>
         model.Configuration.Equals(results.Configuration)
         && (results.Test is null || model.ClassNames.SequenceEqual(results.Test.Classes, StringComparer.Ordinal));
 
     private static string PageOf(string results) => Beside(results, ".report.html");
 
-    /// <summary>A file beside the results, under the same name.</summary>
+    /// <summary>The path of a file next to the results with the same base name.</summary>
     private static string Beside(string results, string extension)
     {
         const string usual = ".results.json";

@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl search</c>: the prompt lengths alone.</summary>
+/// <summary><c>dpl search</c>: searches prompt lengths without training.</summary>
 internal static class SearchCommand
 {
     public static System.CommandLine.Command Create()

@@ -64,7 +64,7 @@ internal sealed class StudyCommand
         return command;
     }
 
-    /// <summary>Where the known data sets lie on this machine, of which a plan that others wrote knows nothing.</summary>
+    /// <summary>The folder of the known data sets on this machine, which a plan written elsewhere cannot know.</summary>
     public static Option<string?> DataOption() =>
         new("--data")
         {
@@ -72,7 +72,7 @@ internal sealed class StudyCommand
             HelpName = "folder",
         };
 
-    /// <summary>What <see cref="StudyJobs"/> starts; nobody types it.</summary>
+    /// <summary>The hidden command that <see cref="StudyJobs"/> starts in worker processes.</summary>
     private static System.CommandLine.Command Worker()
     {
         var plan = new Argument<string>("plan");
@@ -98,7 +98,7 @@ internal sealed class StudyCommand
         );
         return command;
 
-        // The process that asks has said so before.
+        // The parent process has already shown the warnings.
         static void Ignore(string warning) { }
     }
 
@@ -132,7 +132,7 @@ internal sealed class StudyCommand
                 left.Add(place);
         }
         var data = new StudyData(Terminal.Warn, cancellationToken);
-        // What a run needs depends on its method only in what is done with it.
+        // The images that a run needs do not depend on its method.
         foreach (StudyRun run in left.Select(place => plan.Runs[place]).DistinctBy(run => (run.Part, run.Data, run.Shots, run.Seed)))
             data.Check(run);
         draft.Keep();
@@ -159,7 +159,8 @@ internal sealed class StudyCommand
         return ExitCode.PartlyFailed;
     }
 
-    /// <summary>Says what was there before, and warns where what is added to it comes of another version.</summary>
+    /// <summary>Reports how many runs were done before, and warns if a different version of the library did some of them and runs are still
+    /// to be added.</summary>
     private static void Note(int done, int all, int ofOthers)
     {
         if (ofOthers == 0 || done == all)
@@ -192,7 +193,7 @@ internal sealed class StudyCommand
         }
     }
 
-    /// <summary>Looks at every method before the first run.</summary>
+    /// <summary>Checks every method before the first run.</summary>
     private static void Check(StudyPlan plan, ClipBackbone backbone)
     {
         foreach (PlanMethod method in plan.Parts.SelectMany(part => part.Methods).DistinctBy(method => method.Text))
@@ -215,7 +216,8 @@ internal sealed class StudyCommand
         return plan.Device == "cpu" ? Math.Max(1, Environment.ProcessorCount / plan.Threads) : 1;
     }
 
-    /// <summary>A plan that was written of options: one that cannot be run would only be in the way of the next attempt.</summary>
+    /// <summary>A plan that was written from options. It is deleted if it cannot be run, since it would only get in the way of the next
+    /// attempt.</summary>
     private sealed class Draft(string file, bool isNew) : IDisposable
     {
         private bool _isDraft = isNew;

@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl study submit</c>: hands a study to a cluster's own scheduler.</summary>
+/// <summary><c>dpl study submit</c>: submits a study to a cluster's scheduler.</summary>
 internal sealed class StudySubmitCommand
 {
     private readonly Argument<string> _plan = new("plan") { Description = "The plan, where every machine of the cluster finds it." };
@@ -111,7 +111,7 @@ internal sealed class StudySubmitCommand
         string array = Write(ClusterJob.ArrayScript, job.SlurmArray(options)),
             table = Write(ClusterJob.TableScript, job.SlurmTable(options));
         string id = Submit(array);
-        // Also where a task failed: the table says what is missing.
+        // afterany: also if a task failed, since the table says what is missing.
         string tableId = Submit($"--dependency=afterany:{id}", table);
         Terminal.Line($"{id} {tableId}");
         Terminal.Note($"Job {id} does the {plan.Runs.Count} runs, job {tableId} then writes '{Path.Combine(job.Folder, "table.md")}'.");

@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Table;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary>How the table of a study is written.</summary>
+/// <summary>Output formats of a study's table.</summary>
 internal enum StudyTableFormat
 {
     Markdown,
@@ -15,7 +15,7 @@ internal enum StudyTableFormat
     Html,
 }
 
-/// <summary><c>dpl study table</c>: what the runs of a folder came to.</summary>
+/// <summary><c>dpl study table</c>: makes a table of the results in a folder.</summary>
 internal static class StudyTableCommand
 {
     public static System.CommandLine.Command Create()

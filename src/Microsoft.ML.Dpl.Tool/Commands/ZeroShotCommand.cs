@@ -9,7 +9,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Commands;
 
-/// <summary><c>dpl zeroshot</c>: how plain CLIP does with the classes' names alone.</summary>
+/// <summary><c>dpl zeroshot</c>: evaluates zero-shot CLIP, which knows only the class names.</summary>
 internal static class ZeroShotCommand
 {
     public static System.CommandLine.Command Create()
@@ -93,7 +93,7 @@ internal static class ZeroShotCommand
             CancellationToken = cancellationToken,
         };
         clip.Apply(arguments, options);
-        // Nothing is learnt: the images only name the classes.
+        // Nothing is learnt: the training images only provide the class names.
         var session = new FitSession(
             options,
             sets with

@@ -4,10 +4,10 @@ using Microsoft.VisualBasic.FileIO;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Makes the names of folders into words that CLIP knows.</summary>
+/// <summary>Turns folder names into words that CLIP knows.</summary>
 internal static partial class ClassNames
 {
-    /// <summary>Drops a leading number or WordNet id, splits words that run together, and puts spaces for underscores and hyphens:
+    /// <summary>Drops a leading number or WordNet id, splits camel-case words, and replaces underscores and hyphens by spaces:
     /// <c>001.Black_footed-Albatross</c> becomes <c>Black footed Albatross</c>.</summary>
     public static string Clean(string name)
     {
@@ -17,17 +17,16 @@ internal static partial class ClassNames
         return words.Length > 0 ? words : name;
     }
 
-    /// <summary>The same images under cleaned names.</summary>
+    /// <summary>Returns the images with cleaned class names.</summary>
     /// <exception cref="InvalidDataException">Two classes get the same name.</exception>
     public static ImageSets Clean(ImageSets sets) =>
         Rename(sets, sets.Classes.ToDictionary(name => name, Clean, StringComparer.Ordinal), "--clean-names");
 
-    /// <summary>The same images under the names that a table gives: a class as the data spells it, a tab, and the words for it; classes
-    /// that are not in it stay.</summary>
+    /// <summary>Returns the images with class names from a table: a class as the data spells it, a tab, and the words for it; classes that
+    /// are not in the table keep their names.</summary>
     /// <param name="sets">The images.</param>
     /// <param name="file">The table, without a header line.</param>
-    /// <exception cref="InvalidDataException">A row cannot be read, names a class that there is not, or two classes get the same
-    /// name.</exception>
+    /// <exception cref="InvalidDataException">A row cannot be read or names an unknown class, or two classes get the same name.</exception>
     public static ImageSets Rename(ImageSets sets, string file)
     {
         using var parser = new TextFieldParser(new StringReader(StrictText.Read(file)))
@@ -78,7 +77,7 @@ internal static partial class ClassNames
         return renamed with { ClassOrder = sets.ClassOrder?.Select(name => names.GetValueOrDefault(name, name)).ToArray() };
     }
 
-    /// <summary>Whether a class is called by a number or a WordNet id, of which CLIP knows nothing.</summary>
+    /// <summary>Whether a class name is a number or a WordNet id, which means nothing to CLIP.</summary>
     public static bool IsCode(string name) => Code().IsMatch(name);
 
     [GeneratedRegex(@"^(?:n\d{8}|[\d_.\- ]+)$")]

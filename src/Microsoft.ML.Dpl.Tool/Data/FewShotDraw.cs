@@ -5,21 +5,22 @@ using System.Text;
 namespace Microsoft.ML.Dpl.Tool.Data;
 
 /// <summary>
-/// Draws the images of a few-shot experiment: so many of each class for training, and as many but at most 4 of each for validation.
-/// Of a split file of CoOp it draws the very images that CoOp's code (Zhou et al., IJCV 2022, arXiv 2109.01134) and those that build on it
-/// draw with the same seed.
+/// Draws the images of a few-shot experiment: a given number per class for training, and the same number but at most 4 per class for
+/// validation. From a split file of CoOp it draws exactly the images that CoOp's code (Zhou et al., IJCV 2022, arXiv 2109.01134) and code
+/// derived from it draw with the same seed.
 /// </summary>
 internal static class FewShotDraw
 {
     private const int MostForValidation = 4;
 
-    /// <param name="sets">Stay as they are. A class with fewer images gives all it has; test images are not drawn from.</param>
-    /// <param name="shots">Of each class, at least 1.</param>
-    /// <param name="seed">Equal seeds draw equal images: of a split file by its order, of other data whatever the order of the
-    /// rows.</param>
+    /// <param name="sets">The images; not modified. A class with fewer images contributes all it has; test images are left as they
+    /// are.</param>
+    /// <param name="shots">Number of images per class, at least 1.</param>
+    /// <param name="seed">Equal seeds draw the same images. For a split file the draw depends on the order of its rows, for other data it
+    /// does not.</param>
     public static ImageSets Draw(ImageSets sets, int shots, int seed)
     {
-        // One generator for training and then validation, as in CoOp.
+        // One generator for training and then validation, as in CoOp's code.
         PythonRandom? python = sets.IsCoOpSplit ? new PythonRandom(seed) : null;
         return sets.With(
             (split, rows) =>
@@ -35,8 +36,8 @@ internal static class FewShotDraw
             python is null ? InAnyOrder(rows, most, seed, split) : AsCoOp(rows, most, python);
     }
 
-    /// <summary>Classes in the order in which they first occur; those that have too few give all and take nothing from the
-    /// generator.</summary>
+    /// <summary>Draws as CoOp's code does: classes in the order of first occurrence; a class with too few images contributes all of them
+    /// without consuming random numbers.</summary>
     private static ImageRow[] AsCoOp(IReadOnlyList<ImageRow> rows, int shots, PythonRandom random) =>
         [
             .. rows.GroupBy(row => row.Label, StringComparer.Ordinal)
@@ -54,7 +55,7 @@ internal static class FewShotDraw
                 .SelectMany(group =>
                 {
                     ImageRow[] ordered = [.. group.OrderBy(row => row.ImagePath, StringComparer.Ordinal)];
-                    // A generator of its own for each class: one class more does not change what the others get.
+                    // A separate generator per class, so that adding a class does not change what is drawn from the others.
                     byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{seed}/{split}/{group.Key}"));
                     new Random(BinaryPrimitives.ReadInt32LittleEndian(hash)).Shuffle(ordered);
                     return ordered.Take(shots);

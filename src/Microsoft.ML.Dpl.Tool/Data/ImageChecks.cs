@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>What can be known of images before any work is spent on them.</summary>
+/// <summary>Checks of images that can be done before any expensive work.</summary>
 internal static class ImageChecks
 {
     private const int MostListed = 20;
 
-    /// <summary>Test images are only looked at after the fit: what is wrong with them is to be known before it.</summary>
-    /// <param name="sets">With the images that are trained on.</param>
+    /// <summary>Checks the test images before the fit, although they are only used after it.</summary>
+    /// <param name="sets">The image sets, including the training images.</param>
     /// <param name="skipUnreadable">Whether images that cannot be read are left out.</param>
-    /// <exception cref="InvalidDataException">The test has a class that the training has not.</exception>
+    /// <exception cref="InvalidDataException">The test images have a class that the training images lack.</exception>
     /// <exception cref="FileNotFoundException">A test image is missing.</exception>
     public static void RequireTest(ImageSets sets, bool skipUnreadable)
     {
@@ -19,9 +19,9 @@ internal static class ImageChecks
     }
 
     /// <param name="rows">Labelled images.</param>
-    /// <param name="known">The classes that there are.</param>
-    /// <param name="lack">The beginning of the sentence that names those that there are not.</param>
-    /// <exception cref="InvalidDataException">A label is none of the classes.</exception>
+    /// <param name="known">The known classes.</param>
+    /// <param name="lack">The beginning of the message's sentence that lists the unknown classes.</param>
+    /// <exception cref="InvalidDataException">A label is not a known class.</exception>
     public static void RequireKnown(IEnumerable<ImageRow> rows, IReadOnlyCollection<string> known, string lack)
     {
         string[] unknown =
@@ -40,9 +40,9 @@ internal static class ImageChecks
     }
 
     /// <param name="rows">At least one image.</param>
-    /// <param name="what">What a message calls them.</param>
-    /// <param name="skipUnreadable">Whether some may be missing; not all.</param>
-    /// <exception cref="FileNotFoundException">An image is missing, or all are.</exception>
+    /// <param name="what">What to call the images in messages.</param>
+    /// <param name="skipUnreadable">Whether some images, but not all, may be missing.</param>
+    /// <exception cref="FileNotFoundException">An image is missing and none may be, or all are missing.</exception>
     public static void RequireFiles(IReadOnlyList<ImageRow> rows, string what, bool skipUnreadable)
     {
         ImageRow[] missing = [.. rows.Where(row => !File.Exists(row.ImagePath))];

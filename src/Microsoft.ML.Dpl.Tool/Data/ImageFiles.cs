@@ -1,31 +1,31 @@
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Finds image files below folders. Links are followed, but each real folder is looked into once, so that links which lead round
-/// in a circle add nothing.</summary>
-/// <param name="cancellationToken">Ends the search.</param>
+/// <summary>Finds image files in folders and their subfolders. Links are followed, but each real folder is visited only once, so that
+/// circular links do no harm.</summary>
+/// <param name="cancellationToken">Cancels the search.</param>
 internal sealed class ImageFiles(CancellationToken cancellationToken = default)
 {
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, int> _leftOut = new(StringComparer.Ordinal);
 
-    /// <summary>How many images there were of each kind that cannot be read, by the ending of their names in lower case.</summary>
+    /// <summary>Number of images of each format that cannot be read, by file extension in lower case.</summary>
     public IReadOnlyDictionary<string, int> LeftOut => _leftOut;
 
-    /// <summary>One sentence on <see cref="LeftOut"/>; null where nothing was left out.</summary>
+    /// <summary>A sentence about <see cref="LeftOut"/>; null if nothing was left out.</summary>
     public string? LeftOutNote() =>
         _leftOut.Count == 0
             ? null
             : $"Left out {string.Join(", ", _leftOut.Select(kind => $"{kind.Value} {kind.Key}"))}: images of such kinds cannot be read. "
                 + "Convert them to JPEG or PNG.";
 
-    /// <summary>Keeps a folder for a later <see cref="In"/>: links to it from elsewhere are not followed.</summary>
-    /// <returns>Whether it was not kept before.</returns>
+    /// <summary>Reserves a folder for a later call of <see cref="In"/>, so that links to it from elsewhere are not followed.</summary>
+    /// <returns>Whether the folder could be resolved and had not been claimed or visited before.</returns>
     public bool Claim(string folder) => RealPath.Resolve(folder) is { } real && _seen.Add(real);
 
-    /// <summary>Image files in a folder and those below it, ordered by code point.</summary>
-    /// <param name="folder">An existing one; looked into even where it was claimed.</param>
-    /// <exception cref="InvalidDataException">A name in it cannot be used.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <summary>Lists the image files in a folder and its subfolders in ordinal order.</summary>
+    /// <param name="folder">An existing folder; visited even if it was claimed before.</param>
+    /// <exception cref="InvalidDataException">A name in the folder is not valid UTF-8.</exception>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public IReadOnlyList<string> In(string folder)
     {
         var found = new List<string>();
@@ -55,8 +55,8 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
         return found;
     }
 
-    /// <summary>The folders in a folder that do not begin with a dot, ordered by code point.</summary>
-    /// <exception cref="InvalidDataException">The name of one cannot be used.</exception>
+    /// <summary>Lists the folders in a folder whose names do not start with a dot, in ordinal order.</summary>
+    /// <exception cref="InvalidDataException">The name of a folder is not valid UTF-8.</exception>
     public string[] FoldersIn(string folder)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -69,7 +69,7 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
         return folders;
     }
 
-    /// <summary>Whether a folder itself holds images.</summary>
+    /// <summary>Whether a folder directly contains images.</summary>
     public static bool HasImages(string folder) => Directory.EnumerateFiles(folder).Any(ImageKinds.IsReadable);
 
     private void Add(string path, List<string> found)
@@ -88,7 +88,7 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
         }
     }
 
-    // Bytes that are no UTF-8 are listed as U+FFFD, under which the system then finds nothing.
+    // Invalid UTF-8 in a name is listed as U+FFFD, and a file cannot be opened under that name.
     private static void RequireUsable(string path, bool exists)
     {
         if (!exists && Path.GetFileName(path).Contains('\uFFFD'))
@@ -103,13 +103,13 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
         || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 }
 
-/// <summary>Paths without links.</summary>
+/// <summary>Resolves symbolic links in paths.</summary>
 internal static class RealPath
 {
-    // As many as Linux follows.
+    // Linux's limit.
     private const int MostLinks = 40;
 
-    /// <returns>The full path with every link in it followed; null where links lead round in a circle.</returns>
+    /// <returns>The full path with every link in it followed; null if there are too many links, as with circular ones.</returns>
     public static string? Resolve(string path)
     {
         string full = Path.GetFullPath(path),

@@ -2,22 +2,22 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Reads a folder with one folder of images for each class, or with such folders in train, val and test. Where both can be meant,
-/// it says what it found instead of guessing.</summary>
+/// <summary>Reads a folder with one subfolder of images per class, or with such folders in train, val and test. If a folder is ambiguous,
+/// it throws and says what it found instead of guessing.</summary>
 internal static class ImageFolder
 {
     /// <param name="folder">An existing folder.</param>
-    /// <param name="files">Finds the images, and counts those that cannot be read.</param>
-    /// <exception cref="InvalidDataException">There are no class folders, one has no image, or splits cannot be told from
-    /// classes.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <param name="files">Finds the images, and counts those in formats that cannot be read.</param>
+    /// <exception cref="InvalidDataException">There are no class folders, a class folder has no image, or splits cannot be distinguished
+    /// from classes.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public static ImageSets Read(string folder, ImageFiles files)
     {
         files.Claim(folder);
         string[] inside = files.FoldersIn(folder);
         var below = inside.ToDictionary(path => path, files.FoldersIn);
         var splits = inside.ToLookup(path => SplitNames.Parse(Path.GetFileName(path)));
-        // A class may be called test: only where every folder names a split are they splits.
+        // A class may be called test, so folders are splits only if all of them have names of splits.
         if (inside.Length > 0 && !splits[null].Any())
         {
             RequireClassesIn(folder, below);
@@ -42,7 +42,7 @@ internal static class ImageFolder
         );
     }
 
-    /// <summary>Folders that all hold the same folders, and no images of their own, are hardly classes.</summary>
+    /// <summary>Rejects folders that all contain the same subfolders and no images of their own, since they are hardly classes.</summary>
     private static void RequireNoSplits(string folder, Dictionary<string, string[]> below)
     {
         HashSet<string>[] inner = [.. below.Values.Select(paths => paths.Select(Name).ToHashSet(StringComparer.Ordinal))];
@@ -60,7 +60,7 @@ internal static class ImageFolder
         );
     }
 
-    /// <summary>A single class whose folder holds folders of images is a folder too high.</summary>
+    /// <summary>Rejects a single class folder that contains subfolders, since the user probably named its parent by mistake.</summary>
     private static void RequireNotAbove(Dictionary<string, string[]> below, ImageFiles files)
     {
         if (below.Count != 1)
@@ -81,7 +81,7 @@ internal static class ImageFolder
             throw new InvalidDataException(
                 $"The folder '{folder}' has no folders in it. Make one folder of images for each class, named as the class."
             );
-        // All before the first is looked into, so that no class gets another's images by a link.
+        // Claim all folders before listing the first, so that no class gets the images of another through a link.
         foreach (string path in classes)
             if (!files.Claim(path))
                 throw new InvalidDataException(

@@ -9,7 +9,7 @@ internal sealed class ImageRow
     /// <summary>The class as CLIP reads it.</summary>
     public string Label { get; set; } = "";
 
-    /// <summary>How much the row's loss counts.</summary>
+    /// <summary>Weight of the row's loss in training.</summary>
     public float Weight { get; set; } = 1;
 }
 
@@ -22,10 +22,10 @@ internal enum ImageSplit
 }
 
 /// <summary>Labelled images by split.</summary>
-/// <param name="Source">The folder or file they were named by.</param>
-/// <param name="Train">Those without a split, too.</param>
-/// <param name="Validation">Empty where the data names none.</param>
-/// <param name="Test">Empty where the data names none.</param>
+/// <param name="Source">The folder or file as the user named it.</param>
+/// <param name="Train">Training images, including those without a split.</param>
+/// <param name="Validation">Validation images; empty if the data has none.</param>
+/// <param name="Test">Test images; empty if the data has none.</param>
 internal sealed record ImageSets(
     string Source,
     IReadOnlyList<ImageRow> Train,
@@ -36,10 +36,10 @@ internal sealed record ImageSets(
     /// <summary>Whether the rows come from a split file of CoOp, in its order.</summary>
     public bool IsCoOpSplit { get; init; }
 
-    /// <summary>All classes in the order of the data's own numbers; null where it has none.</summary>
+    /// <summary>All classes in the order of the data's class numbers; null if it has none.</summary>
     public IReadOnlyList<string>? ClassOrder { get; init; }
 
-    /// <summary>The classes of all splits in the data's own order, or else by code point.</summary>
+    /// <summary>The classes of all splits in the data's own order, otherwise in ordinal order.</summary>
     public IReadOnlyList<string> ClassesInOrder => ClassOrder ?? Classes;
 
     /// <summary>Where the validation images come from; null: from <see cref="Source"/>.</summary>
@@ -48,17 +48,17 @@ internal sealed record ImageSets(
     /// <summary>Where the test images come from; null: from <see cref="Source"/>.</summary>
     public string? TestSource { get; init; }
 
-    /// <summary>The classes of all splits, ordered by code point.</summary>
+    /// <summary>The classes of all splits in ordinal order.</summary>
     public IReadOnlyList<string> Classes =>
         [.. All.Select(row => row.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
-    /// <summary>All splits, one after another.</summary>
+    /// <summary>The rows of all splits, concatenated.</summary>
     public IEnumerable<ImageRow> All => Train.Concat(Validation).Concat(Test);
 
-    /// <summary>What an evaluation is about: the test images where the data names some, else all of them.</summary>
+    /// <summary>The images to evaluate on: the test images if there are any, otherwise all images.</summary>
     public IReadOnlyList<ImageRow> ToEvaluate => Test.Count > 0 ? Test : [.. All];
 
-    /// <param name="split">One of the sets.</param>
+    /// <param name="split">The split whose rows are returned.</param>
     public IReadOnlyList<ImageRow> this[ImageSplit split] =>
         split switch
         {
@@ -67,8 +67,8 @@ internal sealed record ImageSets(
             _ => Test,
         };
 
-    /// <summary>The same with other rows.</summary>
-    /// <param name="change">Given a split and its rows.</param>
+    /// <summary>Returns a copy with other rows.</summary>
+    /// <param name="change">Returns the new rows for a split and its current rows.</param>
     public ImageSets With(Func<ImageSplit, IReadOnlyList<ImageRow>, IReadOnlyList<ImageRow>> change) =>
         this with
         {

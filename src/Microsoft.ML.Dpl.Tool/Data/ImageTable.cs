@@ -4,12 +4,12 @@ using Microsoft.VisualBasic.FileIO;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>The names of a table's columns; null where the usual ones are looked for.</summary>
-/// <param name="Image">Of the paths.</param>
-/// <param name="Label">Of the classes.</param>
-/// <param name="Split">Of the splits.</param>
-/// <param name="Weight">Of the rows' weights; null: all alike.</param>
-/// <param name="NeedsAll">Whether a split or weight column that is named must be there.</param>
+/// <summary>The names of a table's columns; null to look for the usual names.</summary>
+/// <param name="Image">Column of paths.</param>
+/// <param name="Label">Column of classes.</param>
+/// <param name="Split">Column of splits.</param>
+/// <param name="Weight">Column of weights; null: all rows have weight 1.</param>
+/// <param name="NeedsAll">Whether a named split or weight column must exist.</param>
 internal sealed record TableColumns(
     string? Image = null,
     string? Label = null,
@@ -18,8 +18,8 @@ internal sealed record TableColumns(
     bool NeedsAll = true
 );
 
-/// <summary>Reads a table of images: a header line, then a path, a class and perhaps a split a line, separated by tabs, commas or
-/// semicolons.</summary>
+/// <summary>Reads a table of images: a header line, then on each line a path, a class and optionally a split and a weight, separated by
+/// tabs, commas or semicolons.</summary>
 internal static class ImageTable
 {
     private static readonly string[] ImageNames =
@@ -36,9 +36,9 @@ internal static class ImageTable
     private static readonly string[] LabelNames = ["Label", "Class", "ClassName", "LabelName", "Category"];
     private static readonly string[] SplitNamesOfColumn = ["Split", "Set", "Subset", "Partition"];
 
-    /// <param name="file">The table. Relative paths start at <paramref name="imageRoot"/>, or at the table's folder.</param>
-    /// <param name="columns">How the columns are called.</param>
-    /// <param name="imageRoot">Null: the table's folder.</param>
+    /// <param name="file">The table. Relative paths are resolved against <paramref name="imageRoot"/>, or the table's folder.</param>
+    /// <param name="columns">The names of the columns.</param>
+    /// <param name="imageRoot">Folder that relative paths are resolved against; null: the table's folder.</param>
     /// <exception cref="InvalidDataException">A column is missing, or a row cannot be read; the message names the line.</exception>
     public static ImageSets Read(string file, TableColumns columns, string? imageRoot)
     {
@@ -92,11 +92,11 @@ internal static class ImageTable
         return new ImageSets(file, rows[0], rows[1], rows[2]);
     }
 
-    /// <summary>The paths alone, in the table's order, whatever else it holds.</summary>
+    /// <summary>Reads only the paths, in the table's order.</summary>
     /// <param name="file">The table.</param>
-    /// <param name="imageColumn">Of the paths; null: one of the usual names.</param>
-    /// <param name="imageRoot">Where relative paths start; null: the table's folder.</param>
-    /// <returns>Each path in full, and as the table has it for a label.</returns>
+    /// <param name="imageColumn">Column of paths; null: one of the usual names.</param>
+    /// <param name="imageRoot">Folder that relative paths are resolved against; null: the table's folder.</param>
+    /// <returns>Rows with the full path as the image and the path as written in the table as the label.</returns>
     /// <exception cref="InvalidDataException">The column is missing, or a row cannot be read; the message names the line.</exception>
     public static IReadOnlyList<ImageRow> Paths(string file, string? imageColumn, string? imageRoot)
     {
@@ -149,7 +149,7 @@ internal static class ImageTable
             throw new InvalidDataException($"{where}: the path holds a zero character. Save the table as UTF-8.");
     }
 
-    /// <summary>What the file's ending says, unless the first line has none of it and another that is usual.</summary>
+    /// <summary>The delimiter suggested by the file extension, unless the first line lacks it and has another usual one.</summary>
     private static char Delimiter(string file, string text)
     {
         ReadOnlySpan<char> first = text.AsSpan()[..(text.AsSpan().IndexOfAny('\r', '\n') is >= 0 and var end ? end : text.Length)];
@@ -191,7 +191,7 @@ internal static class ImageTable
     private static int Index(string[] header, string name) =>
         Array.FindIndex(header, column => column.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    // file_name is FileName, which is how Hugging Face's tables call it.
+    // Underscores are ignored, since Hugging Face's tables call the column file_name.
     private static int UsualIndex(string[] header, string name) =>
         Index([.. header.Select(column => column.Replace("_", "", StringComparison.Ordinal))], name);
 

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl.Tool.Data;
 
 /// <summary>
 /// The numbers of Python's <c>random</c> module after <c>random.seed(seed)</c>: the Mersenne Twister MT19937 (Matsumoto, Nishimura, ACM
-/// TOMACS 8, 1998), seeded by an array. With them a draw that was made in Python can be made again.
+/// TOMACS 8, 1998), seeded by an array. It reproduces random draws that were made in Python.
 /// </summary>
 internal sealed class PythonRandom
 {
@@ -17,7 +17,7 @@ internal sealed class PythonRandom
     private readonly uint[] _state = new uint[Words];
     private int _next = Words;
 
-    /// <param name="seed">As in Python, a negative one gives the numbers of its absolute value.</param>
+    /// <param name="seed">The seed; as in Python, a negative seed is equivalent to its absolute value.</param>
     public PythonRandom(int seed)
     {
         uint key = (uint)Math.Abs((long)seed);
@@ -42,15 +42,15 @@ internal sealed class PythonRandom
         }
     }
 
-    /// <summary>What <c>random.sample(range(count), taken)</c> gives.</summary>
-    /// <param name="count">At least <paramref name="taken"/>.</param>
-    /// <param name="taken">At least 0.</param>
-    /// <returns>Different numbers from 0 to below <paramref name="count"/>, in the order in which they were drawn.</returns>
+    /// <summary>Returns what <c>random.sample(range(count), taken)</c> returns.</summary>
+    /// <param name="count">Size of the range, at least <paramref name="taken"/>.</param>
+    /// <param name="taken">Number of draws, at least 0.</param>
+    /// <returns>Distinct numbers from 0 to below <paramref name="count"/>, in the order in which they were drawn.</returns>
     public int[] Sample(int count, int taken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(taken);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, taken);
-        // From here on Python takes a set of what was drawn to be smaller than a list of what was not.
+        // CPython's threshold above which it assumes a set of the drawn numbers to be smaller than a list of the remaining ones.
         double listed = 21 + (taken > 5 ? Math.Pow(4, Math.Ceiling(Math.Log(taken * 3.0, 4))) : 0);
         return count <= listed ? FromPool(count, taken) : FromSet(count, taken);
     }
@@ -82,7 +82,8 @@ internal sealed class PythonRandom
         return drawn;
     }
 
-    /// <summary>A number from 0 to below <paramref name="count"/>: as many bits as it has, again until they fit.</summary>
+    /// <summary>A number from 0 to below <paramref name="count"/>, by rejection sampling of as many bits as <paramref name="count"/>
+    /// has.</summary>
     private int Below(int count)
     {
         int bits = BitOperations.Log2((uint)count) + 1;

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Dpl.Tool.Data;
 internal static class SplitFile
 {
     /// <param name="file">The JSON file.</param>
-    /// <param name="imageRoot">Where the paths in it start; null: the file's folder.</param>
+    /// <param name="imageRoot">Folder that the paths in the file are relative to; null: the file's folder.</param>
     /// <exception cref="InvalidDataException">The file has another form; the message names the entry.</exception>
     public static ImageSets Read(string file, string? imageRoot)
     {

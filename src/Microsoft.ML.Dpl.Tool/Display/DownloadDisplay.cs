@@ -3,15 +3,16 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Shows a download on the error stream: bars on a terminal, elsewhere a line for each large file's beginning and end.</summary>
+/// <summary>Shows a download on the error stream: bars on a terminal, otherwise a line when each large file starts and ends.</summary>
 internal static class DownloadDisplay
 {
     private const long WorthALine = 1 << 20;
 
-    /// <param name="options">Of the download; null: the defaults. A progress that is set already is told instead, and nothing is
-    /// shown.</param>
-    /// <param name="download">Given the options that report here.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled; what was downloaded is kept, and the user was told.</exception>
+    /// <param name="options">Options of the download; null for the defaults. If they already have a progress callback, it is used and
+    /// nothing is shown.</param>
+    /// <param name="download">Downloads with the given options, which report to the display.</param>
+    /// <exception cref="OperationCanceledException">The download was cancelled; what was downloaded is kept, and the user has been told
+    /// so.</exception>
     public static T Run<T>(HubOptions? options, Func<HubOptions, Task<T>> download)
     {
         options ??= new HubOptions();
@@ -52,7 +53,7 @@ internal static class DownloadDisplay
     {
         public void Report(HubProgress value)
         {
-            // Nothing is to be shown.
+            // Shows nothing.
         }
     }
 
@@ -98,7 +99,7 @@ internal static class DownloadDisplay
         }
     }
 
-    /// <summary>About one object a second for each file, and one at its end.</summary>
+    /// <summary>Writes about one object per second for each file, and one at its end.</summary>
     private sealed class JsonLines : IProgress<HubProgress>
     {
         private const long Interval = 1000; // milliseconds

@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Figures on one line, of which the less important ones give way where the line is short.</summary>
+/// <summary>Figures on one line; the less important ones are dropped if the line is too short.</summary>
 internal sealed class Figures
 {
     private readonly List<(string Text, int Rank)> _parts = [];
 
-    /// <param name="rank">From 0, the most important.</param>
-    /// <param name="text">Null or empty: there is no such figure.</param>
+    /// <param name="rank">Importance from 0, the most important.</param>
+    /// <param name="text">The figure; null or empty to add nothing.</param>
     public Figures Add(int rank, string? text)
     {
         if (!string.IsNullOrEmpty(text))
@@ -16,8 +16,8 @@ internal sealed class Figures
         return this;
     }
 
-    /// <summary>In the order in which they were added.</summary>
-    /// <param name="width">Characters that there are; the most important figure is written in any case.</param>
+    /// <summary>The figures in the order in which they were added, dropping the less important ones to fit the width.</summary>
+    /// <param name="width">Available width in characters; the most important figure is always kept.</param>
     public string Within(int width)
     {
         var kept = _parts.ToList();
@@ -28,14 +28,14 @@ internal sealed class Figures
 
     public override string ToString() => Joined(_parts);
 
-    /// <summary>Hours, minutes and seconds, with days where there are some.</summary>
+    /// <summary>Formats a time as hours, minutes and seconds, preceded by days if there are any.</summary>
     public static string Time(TimeSpan time) =>
         time.ToString(time.Days > 0 ? "d\\.hh\\:mm\\:ss" : "hh\\:mm\\:ss", CultureInfo.InvariantCulture);
 
-    /// <summary>Null where it is not known, or nothing is left.</summary>
+    /// <summary>Formats the remaining time; null if it is not known or zero.</summary>
     public static string? Left(TimeSpan? remaining) => remaining > TimeSpan.Zero ? $"{Time(remaining.Value)} left" : null;
 
-    /// <summary>Null where it is not known.</summary>
+    /// <summary>Formats a rate; null if it is not known.</summary>
     public static string? Rate(double? imagesPerSecond) =>
         imagesPerSecond is double rate ? string.Create(CultureInfo.InvariantCulture, $"{rate:f1} images/s") : null;
 

@@ -3,13 +3,13 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Shows how far a fit is, on the error stream.</summary>
+/// <summary>Shows the progress of a fit on the error stream.</summary>
 internal static class FitDisplay
 {
-    /// <param name="mode">How; not <see cref="ProgressMode.Auto"/>.</param>
-    /// <param name="name">What is being fitted.</param>
-    /// <param name="batchSize">Images a step.</param>
-    /// <param name="fit">Given where to report to.</param>
+    /// <param name="mode">The progress mode; not <see cref="ProgressMode.Auto"/>.</param>
+    /// <param name="name">The name of the fit.</param>
+    /// <param name="batchSize">Number of images per step.</param>
+    /// <param name="fit">Runs the fit, reporting to its argument.</param>
     public static T Show<T>(ProgressMode mode, string name, int batchSize, Func<IProgress<FitProgress>, T> fit) =>
         mode switch
         {
@@ -19,7 +19,7 @@ internal static class FitDisplay
             _ => fit(new Silence()),
         };
 
-    /// <summary>Figures of a step, or of the epoch that it ended.</summary>
+    /// <summary>The figures of a step, or of the epoch that it completed.</summary>
     private static Figures FiguresOf(string name, FitProgress now, double? rate, double? accuracy)
     {
         double? validation = now.EndedEpoch?.ValidationLoss ?? now.ValidationLoss;
@@ -44,7 +44,7 @@ internal static class FitDisplay
     {
         public void Report(FitProgress value)
         {
-            // Nothing is to be shown.
+            // Shows nothing.
         }
     }
 
@@ -60,7 +60,7 @@ internal static class FitDisplay
         public Bars(string name, int batchSize, ProgressContext context)
         {
             (_name, _context, _rate) = (name, context, new ImageRate(batchSize));
-            // Until the first step has been made: CLIP and images may take minutes.
+            // Shown until the first step, since loading CLIP and the images may take minutes.
             _first = context.AddTask(Terminal.Cell($"{name}: reading CLIP and images"), maxValue: 1);
             _first.IsIndeterminate = true;
         }
@@ -75,7 +75,7 @@ internal static class FitDisplay
                 _tasks[value.Stage] = task = _first ?? _context.AddTask(Terminal.Cell(_name), maxValue: 1);
                 (task.IsIndeterminate, _first) = (false, null);
             }
-            // The last accuracy stays in sight while the next epoch runs.
+            // The last accuracy stays visible during the next epoch.
             _accuracy = value.ValidationAccuracy ?? _accuracy;
             task.Description = Terminal.Cell(FiguresOf(_name, value, _rate.Update(value), _accuracy).Within(MovingBars.TextWidth));
             task.Value = value.Fraction;

@@ -4,18 +4,18 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>How far a model is with images that it classifies.</summary>
-/// <param name="Done">Images that were looked at.</param>
-/// <param name="Accuracy">Of those among them that have a class and could be read, 0 to 1; null where there is none.</param>
+/// <summary>Progress of classifying images.</summary>
+/// <param name="Done">Number of images processed so far.</param>
+/// <param name="Accuracy">Accuracy so far, over the images that have a label and could be read, 0 to 1; null if there are none.</param>
 internal readonly record struct ImageProgress(int Done, double? Accuracy = null);
 
-/// <summary>Shows how far a test or a prediction is, on the error stream.</summary>
+/// <summary>Shows the progress of a test or a prediction on the error stream.</summary>
 internal static class ImageDisplay
 {
-    /// <param name="mode">How; not <see cref="ProgressMode.Auto"/>.</param>
-    /// <param name="name">What is being done.</param>
-    /// <param name="all">Images that there are; null where that is not known yet.</param>
-    /// <param name="run">Given where to report to.</param>
+    /// <param name="mode">The progress mode; not <see cref="ProgressMode.Auto"/>.</param>
+    /// <param name="name">The name of the operation.</param>
+    /// <param name="all">Number of all images; null if it is not known yet.</param>
+    /// <param name="run">Runs the operation, reporting to its argument.</param>
     public static T Show<T>(ProgressMode mode, string name, int? all, Func<IProgress<ImageProgress>, T> run)
     {
         var clock = new ImageClock(name, all);
@@ -28,7 +28,7 @@ internal static class ImageDisplay
         };
     }
 
-    /// <summary>Counts images a second and the time that is left.</summary>
+    /// <summary>Computes images per second and the remaining time.</summary>
     private sealed class ImageClock(string name, int? all)
     {
         private readonly Stopwatch _time = Stopwatch.StartNew();
@@ -56,7 +56,7 @@ internal static class ImageDisplay
     {
         public void Report(ImageProgress value)
         {
-            // Nothing is to be shown.
+            // Shows nothing.
         }
     }
 
@@ -80,7 +80,7 @@ internal static class ImageDisplay
         }
     }
 
-    /// <summary>Now and then a line; nothing of what is soon over.</summary>
+    /// <summary>Writes a line every ten seconds, so none for short operations.</summary>
     private sealed class Lines(ImageClock clock) : IProgress<ImageProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
@@ -96,7 +96,7 @@ internal static class ImageDisplay
         }
     }
 
-    /// <summary>About one object a second, and one at the end.</summary>
+    /// <summary>Writes about one object per second, and one at the end.</summary>
     private sealed class JsonLines(ImageClock clock) : IProgress<ImageProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);

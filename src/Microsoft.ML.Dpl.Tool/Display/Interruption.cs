@@ -5,19 +5,20 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Dpl.Tool.Display;
 
 /// <summary>
-/// Ctrl-C and the signals that ask a process to end, for the command and the samples: the first asks the work to end, the second ends the
-/// process. System.CommandLine's own handling of signals throws at the second. Handled until the process has ended: a signal that comes
+/// Handles Ctrl-C and termination signals for the command and the samples: the first cancels the work, the second ends the process.
+/// System.CommandLine's own signal handling throws at the second one. Signals are handled until the process has ended: one that arrives
 /// between the end of the work and that of the process would otherwise make a success look interrupted.
 /// </summary>
 internal sealed class Interruption
 {
-    /// <summary>What a process that was interrupted ends with: 128 and the number of SIGINT.</summary>
+    /// <summary>The exit code of an interrupted process: 128 plus the number of SIGINT.</summary>
     public const int ExitCode = 130;
 
-    // timeout(1) signals its child and then the whole group, and dotnet run hands on what it is sent: that is one request all the same.
+    // timeout(1) signals its child and then the whole process group, and dotnet run forwards signals, so several signals may stem from one
+    // request.
     private static readonly TimeSpan OneRequest = TimeSpan.FromSeconds(1);
 
-    // Registrations that nothing refers to are taken back.
+    // A static reference, since registrations are undone when they are garbage-collected.
     private static Interruption? _ofProcess;
 
     private readonly CancellationTokenSource _source = new();
@@ -34,11 +35,12 @@ internal sealed class Interruption
             _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
 
-    /// <summary>Runs a command line whose actions are given a token, which the first signal cancels.</summary>
+    /// <summary>Runs a command line and passes its actions a token that the first signal cancels.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="showsExceptions">Whether an exception is shown as System.CommandLine does; else it is thrown.</param>
-    /// <param name="note">Says a sentence to the user; null: on the error stream.</param>
-    /// <param name="endAtOnce">Given what ends the process, does what must be done before it; null: shows the cursor.</param>
+    /// <param name="showsExceptions">Whether System.CommandLine shows exceptions; otherwise they are thrown.</param>
+    /// <param name="note">Shows a message to the user; null: written to the error stream.</param>
+    /// <param name="endAtOnce">Called with the action that ends the process, to clean up before calling it; null: shows the cursor and
+    /// ends.</param>
     /// <returns>The action's exit code.</returns>
     public static async Task<int> Run(
         ParseResult arguments,
@@ -50,7 +52,8 @@ internal sealed class Interruption
         Interruption interruption = _ofProcess ??= new Interruption(note ?? Console.Error.WriteLine, endAtOnce ?? ShowCursor);
         try
         {
-            // Without its time limit it leaves signals alone: a fit may need longer to end well than the two seconds that are usual.
+            // Without a termination timeout System.CommandLine does not handle signals; its usual two seconds are too short for a fit to
+            // end properly.
             var configuration = new InvocationConfiguration
             {
                 EnableDefaultExceptionHandler = showsExceptions,
@@ -60,7 +63,7 @@ internal sealed class Interruption
         }
         finally
         {
-            // There is nothing left to interrupt: a first signal changes nothing any more.
+            // From now on there is nothing to interrupt, so a first signal has no effect.
             interruption._isDone = true;
         }
     }
@@ -72,19 +75,19 @@ internal sealed class Interruption
             first = Interlocked.CompareExchange(ref _first, now, 0);
         if (first != 0)
         {
-            // Nobody presses Ctrl-C twice by mistake, and no program sends it twice for one request.
+            // A second Ctrl-C is always deliberate, and no program sends SIGINT twice for one request.
             if (context.Signal == PosixSignal.SIGINT || Stopwatch.GetElapsedTime(first, now) >= OneRequest)
                 _endAtOnce(() => ProcessEnd.At(ExitCode));
             return;
         }
         if (_isDone)
             return;
-        // Cancelled first: what is said may have to wait for a display.
+        // Cancel first, since the message may have to wait for the progress display.
         _source.Cancel();
         _note("Ending after this step; once more ends at once.");
     }
 
-    /// <summary>A progress display hides it.</summary>
+    /// <summary>Shows the cursor, which a progress display hides, and ends the process.</summary>
     private static void ShowCursor(Action end)
     {
         if (!Console.IsOutputRedirected)

@@ -2,13 +2,13 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>A file that is written whole or not at all. The library's own way is internal to it, and could neither test the place before
-/// hours of work nor remove what a second Ctrl-C leaves.</summary>
+/// <summary>A file that is written atomically. The library has an internal implementation of its own, but that can neither test the
+/// location before hours of work nor remove what a second Ctrl-C leaves behind.</summary>
 internal sealed class OutputFile
 {
     private const int MostAttempts = 10;
 
-    // Held while files get their names, and for good by whoever ends the process.
+    // Held while files are renamed into place, and never released by the thread that ends the process.
     private static readonly Lock Naming = new();
     private static readonly HashSet<string> Unfinished = new(StringComparer.Ordinal);
 
@@ -16,12 +16,12 @@ internal sealed class OutputFile
 
     public string FullPath { get; private set; }
 
-    /// <summary>Tries, before any work begins, whether the file can be written; makes the folder where it is missing.</summary>
-    /// <param name="path">Where it is to go; a file there is replaced when the new one is whole.</param>
-    /// <param name="option">How the user named it.</param>
-    /// <param name="inputs">What the command reads; none of it is to be replaced.</param>
-    /// <exception cref="IOException">It cannot be written.</exception>
-    /// <exception cref="ArgumentException">It is one of the inputs.</exception>
+    /// <summary>Checks, before any work begins, whether the file can be written; creates the folder if it is missing.</summary>
+    /// <param name="path">Where to write; an existing file is replaced once the new one is complete.</param>
+    /// <param name="option">The option that the path was given with, for messages.</param>
+    /// <param name="inputs">Files and folders that the command reads, which must not be replaced.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="ArgumentException">The path is one of the inputs.</exception>
     public static OutputFile Check(string path, string option, params IEnumerable<string> inputs)
     {
         if (string.IsNullOrWhiteSpace(path))
@@ -47,15 +47,15 @@ internal sealed class OutputFile
         }
     }
 
-    /// <summary>Removes what is half written, and ends the process before anything else is.</summary>
-    /// <param name="end">Does not return.</param>
+    /// <summary>Removes unfinished files, and ends the process before any other file is put in place.</summary>
+    /// <param name="end">Ends the process and does not return.</param>
     public static void Abandon(Action end)
     {
         lock (Naming)
         {
             foreach (string temporary in Unfinished)
             {
-                // Whoever writes goes on meanwhile, and may put another file into a folder that is being removed.
+                // Other threads go on writing meanwhile, and may create another file in a folder that is being removed.
                 for (int attempt = 0; attempt < MostAttempts; attempt++)
                 {
                     try
@@ -65,7 +65,7 @@ internal sealed class OutputFile
                     }
                     catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                     {
-                        // Windows deletes no open file; the name says what it is.
+                        // Windows does not delete open files; the .partial file is then left behind.
                         continue;
                     }
                 }
@@ -74,24 +74,24 @@ internal sealed class OutputFile
         }
     }
 
-    /// <summary>Does what takes a moment and leaves nothing half done unless it is cut off: a second Ctrl-C waits for it.</summary>
+    /// <summary>Runs a short operation that a second Ctrl-C must not cut off: ending the process waits for it.</summary>
     public static void Undisturbed(Action work)
     {
         lock (Naming)
             work();
     }
 
-    /// <summary>Lets something be written under another name beside it, and renames that.</summary>
+    /// <summary>Writes to a temporary name in the same folder and then renames it.</summary>
     /// <param name="write">
-    /// Given the path to write to. Where it makes that a folder, the files in it go to the folder that this file lies in, the one of this
-    /// file's name last: the others belong to it.
+    /// Called with the path to write to. If it creates a folder there, the files in it are moved to this file's folder, the one with this
+    /// file's name last, since the others belong to it.
     /// </param>
-    /// <exception cref="IOException">It cannot be written; the message names the file itself.</exception>
+    /// <exception cref="IOException">The file cannot be written; the message names the final path.</exception>
     public void Write(Action<string> write) => Write(write, FlushToDisk, FolderEntries.Flush);
 
-    /// <param name="write">As above.</param>
-    /// <param name="flush">Given each file before it gets its name.</param>
-    /// <param name="flushFolder">Given the folder after that.</param>
+    /// <param name="write">Called with the path to write to, as in the public overload.</param>
+    /// <param name="flush">Flushes a file to disk; called for each file before it is renamed.</param>
+    /// <param name="flushFolder">Flushes a folder to disk; called after the renaming.</param>
     internal void Write(Action<string> write, Action<string> flush, Action<string> flushFolder)
     {
         string temporary = Temporary();
@@ -101,7 +101,7 @@ internal sealed class OutputFile
             lock (Naming)
                 Unfinished.Add(temporary);
             write(temporary);
-            // A renamed file may be empty after a power cut, and checkpoints are deleted once it has its name.
+            // Without a flush, a renamed file may be empty after a power cut, and checkpoints are deleted once it has its name.
             foreach (string file in Directory.Exists(temporary) ? Directory.GetFiles(temporary) : [temporary])
                 flush(file);
             lock (Naming)
@@ -122,11 +122,12 @@ internal sealed class OutputFile
         }
     }
 
-    /// <summary>The same for what was hours of work: where it cannot be written, because the disk is full by now, say, it goes into the
-    /// folder for temporary files.</summary>
-    /// <param name="write">Given the path to write to; perhaps called twice.</param>
-    /// <returns>Whether it is where it was to be; else <see cref="FullPath"/> is where it went, and the user was told.</returns>
-    /// <exception cref="IOException">It can be written in neither place.</exception>
+    /// <summary>Like <see cref="Write(Action{string})"/>, for the result of hours of work: if the file cannot be written, for instance
+    /// because the disk is full by now, it is written to the folder for temporary files.</summary>
+    /// <param name="write">Called with the path to write to, possibly twice.</param>
+    /// <returns>Whether the file is in its intended place; otherwise <see cref="FullPath"/> is the path it was written to, and the user has
+    /// been told.</returns>
+    /// <exception cref="IOException">The file can be written in neither place.</exception>
     public bool WriteSomewhere(Action<string> write)
     {
         try

@@ -3,26 +3,26 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>How a command shows how far it is.</summary>
+/// <summary>How a command shows its progress.</summary>
 internal enum ProgressMode
 {
-    /// <summary>Bars on a terminal, lines elsewhere.</summary>
+    /// <summary>Bars on a terminal, otherwise lines.</summary>
     Auto,
 
-    /// <summary>Bars that move.</summary>
+    /// <summary>Animated progress bars.</summary>
     Bars,
 
-    /// <summary>One line an epoch.</summary>
+    /// <summary>One line per epoch.</summary>
     Lines,
 
-    /// <summary>One JSON object a line, at every epoch's end and about once a second; messages are objects, too.</summary>
+    /// <summary>One JSON object per line, at the end of every epoch and about once a second; messages are objects, too.</summary>
     Json,
 
-    /// <summary>Nothing.</summary>
+    /// <summary>No progress.</summary>
     None,
 }
 
-/// <summary>The options that choose it.</summary>
+/// <summary>The options that choose the progress mode.</summary>
 internal sealed class ProgressOptions
 {
     private readonly ChoiceOption<ProgressMode> _mode = new(
@@ -43,9 +43,8 @@ internal sealed class ProgressOptions
         command.Options.Add(_quiet);
     }
 
-    /// <summary>Sets what <see cref="Terminal"/> goes by; a command's first act, so that everything it says has the form that was asked
-    /// for.</summary>
-    /// <returns>Never <see cref="ProgressMode.Auto"/>.</returns>
+    /// <summary>Sets <see cref="Terminal.Mode"/>. A command calls this first, so that all its messages have the requested form.</summary>
+    /// <returns>The mode; never <see cref="ProgressMode.Auto"/>.</returns>
     public ProgressMode Choose(ParseResult arguments) =>
         Terminal.Mode = arguments.GetValue(_quiet)
             ? ProgressMode.None

@@ -2,28 +2,28 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>The standard output for long streams: unlike the console's writer it fails once nobody reads any more, as behind <c>|
+/// <summary>The standard output for long streams: unlike the console's writer it fails once the reader has closed the pipe, as with <c>|
 /// head</c>.</summary>
 internal static class StandardOutput
 {
     private const int BrokenPipe = 32; // EPIPE on Linux and macOS
 
-    /// <returns>The console's own writer where there is no pipe. The caller disposes it.</returns>
+    /// <returns>A writer to the pipe, or the console's own writer if there is no pipe. The caller disposes it.</returns>
     public static TextWriter Open()
     {
         if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
             return new Borrowed(Console.Out);
         var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        // A file stream would write a file from where it thinks that it is, and not move the place where others go on.
+        // FileStream keeps its own position, so it and other processes that write to the same file would overwrite each other's output.
         if (stream.CanSeek)
             return new Borrowed(Console.Out);
         return new StreamWriter(stream, Console.OutputEncoding) { AutoFlush = true };
     }
 
-    /// <summary>Whether that is why something could not be written.</summary>
+    /// <summary>Whether a write failed because the reader has closed the pipe.</summary>
     public static bool IsClosed(IOException exception) => !OperatingSystem.IsWindows() && exception.HResult == BrokenPipe;
 
-    /// <summary>The console's writer outlives those who use it.</summary>
+    /// <summary>Wraps the console's writer so that disposing the wrapper does not close it.</summary>
     private sealed class Borrowed(TextWriter writer) : TextWriter
     {
         public override System.Text.Encoding Encoding => writer.Encoding;
@@ -38,16 +38,16 @@ internal static class StandardOutput
     }
 }
 
-/// <summary>Lines of the standard input, which a cancellation need not wait for.</summary>
+/// <summary>Reads lines of the standard input so that cancellation need not wait for the next line.</summary>
 internal static class StandardInput
 {
-    /// <param name="cancellationToken">Ends the wait for a line.</param>
-    /// <returns>Lines as they come, without their ends; empty ones are passed over.</returns>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <param name="cancellationToken">Cancels the wait for a line.</param>
+    /// <returns>Lines as they arrive, without line endings; blank lines are skipped.</returns>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
     public static IEnumerable<string> Lines(CancellationToken cancellationToken)
     {
         TextReader reader = Console.In;
-        // The read itself cannot be ended: it is left behind on its own thread, with the process.
+        // The read itself cannot be cancelled, so after a cancellation it stays blocked on its own thread until the process ends.
         while (Task.Run(() => reader.ReadLine(), CancellationToken.None).WaitAsync(cancellationToken).GetAwaiter().GetResult() is { } line)
             if (!string.IsNullOrWhiteSpace(line))
                 yield return line;

@@ -5,8 +5,9 @@ using Microsoft.ML.Dpl.Tool.Results;
 namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>
-/// The epochs that ended, kept beside the fit's checkpoints where it has a workspace: a run that goes on there has all epochs for its
-/// results. One JSON object a line; an epoch takes the place of those from it on, since a killed run goes on a little before where it was.
+/// The completed epochs. If the fit has a workspace, they are also kept next to its checkpoints, so that a resumed run has all epochs for
+/// its results. The file has one JSON object per line. A newly added epoch replaces those of its stage with the same or a higher number and
+/// those of later stages, since a killed run resumes a little before the point it had reached.
 /// </summary>
 internal sealed class EpochLog
 {
@@ -22,10 +23,10 @@ internal sealed class EpochLog
 
     private EpochLog(string? path) => _path = path;
 
-    /// <summary>In order.</summary>
+    /// <summary>The completed epochs, in order.</summary>
     public IReadOnlyList<FittedEpoch> Epochs => _epochs;
 
-    /// <param name="workspace">Folder of the fit's checkpoints, which may be missing; null: nothing is kept.</param>
+    /// <param name="workspace">Folder of the fit's checkpoints, which need not exist; null: nothing is written to disk.</param>
     public static EpochLog Open(string? workspace)
     {
         var log = new EpochLog(workspace is null ? null : Path.Combine(workspace, FileName));
@@ -40,13 +41,13 @@ internal sealed class EpochLog
         return log;
     }
 
-    /// <summary>Takes in what a fit reports.</summary>
+    /// <summary>Records the progress of a fit.</summary>
     public void Report(FitProgress progress)
     {
         if (_stage != progress.Stage)
         {
             Forget(progress.Stage, progress.Epoch);
-            // Time counts from where this process began with the stage.
+            // progress.Elapsed starts in this process, so the time of earlier processes is added.
             (_stage, _before) = (progress.Stage, _epochs.LastOrDefault(epoch => epoch.Stage == progress.Stage)?.Elapsed ?? TimeSpan.Zero);
         }
         if (progress.EndedEpoch is not { } figures)
@@ -67,7 +68,7 @@ internal sealed class EpochLog
             if (_startsOver)
                 File.Delete(_path);
             _startsOver = false;
-            // The line break comes first: it ends a line that a kill cut off.
+            // The line break comes first so that it also ends a line that was cut off when a process was killed.
             File.AppendAllText(_path, "\n" + JsonSerializer.Serialize(ended, ToolJson.Line));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -89,7 +90,7 @@ internal sealed class EpochLog
     private void Forget(FitStage stage, int epoch) =>
         _epochs.RemoveAll(known => known.Stage > stage || (known.Stage == stage && known.Epoch >= epoch));
 
-    /// <summary>Null for a line that was cut off.</summary>
+    /// <summary>Parses a line; null for a line that was cut off.</summary>
     private static FittedEpoch? Read(string line)
     {
         try

@@ -9,14 +9,15 @@ internal static class Evaluator
 {
     private const int Chunk = 32;
 
-    /// <param name="mlContext">Of the model.</param>
+    /// <param name="mlContext">The context of the model.</param>
     /// <param name="transformer">The model; not owned.</param>
-    /// <param name="rows">At least one.</param>
-    /// <param name="skipUnreadable">Leave out images that cannot be read, with a warning for each, instead of failing at the first.</param>
+    /// <param name="rows">The images, at least one.</param>
+    /// <param name="skipUnreadable">Whether to leave out images that cannot be read, with a warning for each, instead of failing at the
+    /// first.</param>
     /// <param name="mode">How progress is shown.</param>
-    /// <param name="name">What progress calls it.</param>
-    /// <param name="cancellationToken">Looked at between chunks.</param>
-    /// <returns>The figures, and how many images were left out.</returns>
+    /// <param name="name">Name shown with the progress.</param>
+    /// <param name="cancellationToken">Checked between chunks.</param>
+    /// <returns>The results, and how many images were left out.</returns>
     /// <exception cref="InvalidDataException">A class is unknown to the model, or an image cannot be read.</exception>
     public static (TestResults Figures, int Skipped) Evaluate(
         MLContext mlContext,

@@ -7,16 +7,16 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>An epoch that has ended.</summary>
+/// <summary>A completed epoch.</summary>
 /// <param name="Stage">Search, comparison or training.</param>
-/// <param name="Epoch">From 1.</param>
-/// <param name="LearningRate">Of the prompts.</param>
-/// <param name="Figures">What it came to.</param>
-/// <param name="Elapsed">Since the stage began.</param>
-/// <param name="PeakBytes">The process's largest resident set until then.</param>
+/// <param name="Epoch">One-based number of the epoch within its stage.</param>
+/// <param name="LearningRate">Learning rate of the prompts.</param>
+/// <param name="Figures">Losses and accuracy of the epoch.</param>
+/// <param name="Elapsed">Time since the stage began.</param>
+/// <param name="PeakBytes">The process's largest resident set up to then, in bytes.</param>
 internal sealed record FittedEpoch(FitStage Stage, int Epoch, double LearningRate, EpochMetrics Figures, TimeSpan Elapsed, long PeakBytes);
 
-/// <summary>Fits on one data set, with progress for the user and the epochs for the results.</summary>
+/// <summary>Runs fits on one data set, shows their progress and records their epochs for the results.</summary>
 internal sealed class FitSession
 {
     private readonly DplTrainer.Options _options;
@@ -28,12 +28,13 @@ internal sealed class FitSession
     private readonly List<string> _warnings = [];
     private EpochLog _epochs = EpochLog.Open(workspace: null);
 
-    /// <param name="options">All but data and progress.</param>
+    /// <param name="options">The trainer's options except data and progress, which are set here.</param>
     /// <param name="sets">The images.</param>
     /// <param name="hasWeights">Whether rows have weights of their own.</param>
     /// <param name="mode">How progress is shown.</param>
-    /// <param name="verbose">Whether the library's notes are shown, too.</param>
-    /// <param name="tensorBoard">Folder for TensorBoard's events, one below it per fit's name; null: none are written.</param>
+    /// <param name="verbose">Whether the library's informational messages are shown, too.</param>
+    /// <param name="tensorBoard">Folder for TensorBoard's event files, with a subfolder for each fit's name; null: none are
+    /// written.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="InvalidDataException">There are no training images.</exception>
     public FitSession(
@@ -49,7 +50,7 @@ internal sealed class FitSession
         if (sets.Train.Count == 0)
             throw new InvalidDataException($"'{sets.Source}' has no training images.");
         (_options, _mode, _tensorBoard, _workspace, _data) = (options, mode, tensorBoard, options.Compute.WorkspacePath, NameOf(sets));
-        // What ended stays until its results are written: see Forget.
+        // Keeps a finished fit in the workspace until its results are written: see Forget.
         options.Compute.WorkspacePerDataSet = _workspace is not null;
         Forward(MLContext, verbose, Keep);
         Train = MLContext.Data.LoadFromEnumerable(sets.Train);
@@ -58,7 +59,7 @@ internal sealed class FitSession
             options.ExampleWeightColumnName = nameof(ImageRow.Weight);
         if (sets.Validation.Count > 0)
             options.Validation.Set = MLContext.Data.LoadFromEnumerable(sets.Validation);
-        // Checks the options, though the trainer itself is made once progress has a place to go to.
+        // Only validates the options; the trainer that is used is created once the progress display exists.
         MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
@@ -70,7 +71,7 @@ internal sealed class FitSession
     /// <summary>The epochs of the last fit, in order.</summary>
     public IReadOnlyList<FittedEpoch> Epochs => _epochs.Epochs;
 
-    /// <summary>What the library warned of so far, as the terminal shows it.</summary>
+    /// <summary>The library's warnings so far, as shown on the terminal.</summary>
     public IReadOnlyList<string> Warnings
     {
         get
@@ -81,14 +82,15 @@ internal sealed class FitSession
     }
 
     /// <summary>Searches unless a configuration is given, and trains. The caller disposes the model.</summary>
-    /// <param name="name">What progress calls it.</param>
+    /// <param name="name">Name shown with the progress.</param>
     public DplTransformer Fit(string name) => Run(name, trainer => trainer.Fit(Train));
 
     /// <summary>Searches only.</summary>
-    /// <param name="name">What progress calls it.</param>
+    /// <param name="name">Name shown with the progress.</param>
     public SearchOutcome Search(string name) => Run(name, trainer => trainer.Search(Train));
 
-    /// <summary>Removes what the workspace keeps of the last fit: once its results are written, the same command starts over.</summary>
+    /// <summary>Deletes the last fit's folder in the workspace, so that the same command starts over once its results are
+    /// written.</summary>
     public void Forget()
     {
         if (string.IsNullOrWhiteSpace(_workspace) || !Directory.Exists(_options.Compute.WorkspacePath))
@@ -106,10 +108,10 @@ internal sealed class FitSession
         }
     }
 
-    /// <summary>Shows the library's warnings on the error stream, and its notes where they are wanted.</summary>
-    /// <param name="mlContext">Whose log is listened to.</param>
-    /// <param name="verbose">Whether notes are wanted.</param>
-    /// <param name="warned">Receives each warning as it is shown; null: nobody does.</param>
+    /// <summary>Shows the library's warnings on the error stream, and optionally its informational messages.</summary>
+    /// <param name="mlContext">The context whose log is shown.</param>
+    /// <param name="verbose">Whether informational messages are shown, too.</param>
+    /// <param name="warned">Receives each warning as it is shown; may be null.</param>
     public static void Forward(MLContext mlContext, bool verbose, Action<string>? warned = null) =>
         mlContext.Log += (_, e) =>
         {
@@ -134,7 +136,7 @@ internal sealed class FitSession
 
     private T Run<T>(string name, Func<DplTrainer, T> run)
     {
-        // For each fit a folder of the command's own in the user's, so that it can be removed as a whole.
+        // Each fit gets its own subfolder of the user's folder, so that it can be removed as a whole.
         if (!string.IsNullOrWhiteSpace(_workspace))
             _options.Compute.WorkspacePath = Path.Combine(_workspace, $"{FolderOf(name)}-{_data}");
         _epochs = EpochLog.Open(_options.Compute.WorkspacePath);
@@ -164,7 +166,7 @@ internal sealed class FitSession
 
     private TensorBoardProgress OpenBoard(string folder, IProgress<FitProgress> next)
     {
-        // A fit that goes on from its workspace belongs to the events that are there.
+        // A fit resumed from its workspace belongs to the existing events.
         if (
             _options.Compute.WorkspacePath is null
             && Directory.Exists(folder)
@@ -177,7 +179,7 @@ internal sealed class FitSession
         return new TensorBoardProgress(folder, next);
     }
 
-    /// <summary>A name as a folder's: what a file system may not take becomes a hyphen.</summary>
+    /// <summary>Turns a name into a folder name: characters that a file system may not accept become hyphens.</summary>
     private static string FolderOf(string name) => string.Concat(name.Select(c => char.IsLetterOrDigit(c) ? c : '-'));
 
     /// <summary>A name for the images, so that a workspace can hold fits of several data sets.</summary>

@@ -10,14 +10,14 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>Gathers what a run was asked and ran on, for its results.</summary>
+/// <summary>Collects the settings and the environment of a run for its results.</summary>
 internal static class RunRecord
 {
     private const int SamplesPerClass = 4;
     private const string SeedOption = "--seed";
 
     /// <param name="arguments">The command line.</param>
-    /// <param name="options">As they were set.</param>
+    /// <param name="options">The trainer's options.</param>
     /// <param name="sets">The images.</param>
     /// <param name="started">When the run began.</param>
     public static FitResults Create(ParseResult arguments, DplTrainer.Options options, ImageSets sets, DateTimeOffset started) =>
@@ -37,18 +37,18 @@ internal static class RunRecord
             Data = DataOf(sets) with { SetAside = SetAside(options) },
         };
 
-    /// <summary>The epochs of training as results; null where none ended.</summary>
+    /// <summary>The epochs of training as results; null if no epoch was completed.</summary>
     public static TrainingResults? Training(IReadOnlyList<FittedEpoch> epochs, double? validationAccuracy)
     {
         IReadOnlyList<TrainingEpochResults> training = EpochsOf(FitStage.Training, epochs);
         return training.Count == 0 ? null : new TrainingResults(training, validationAccuracy);
     }
 
-    /// <summary>The epochs of the comparison's short trainings as results; empty where none ended.</summary>
+    /// <summary>The epochs of the comparison's short trainings as results; empty if no epoch was completed.</summary>
     public static IReadOnlyList<TrainingEpochResults> FinalistEpochs(IReadOnlyList<FittedEpoch> epochs) =>
         EpochsOf(FitStage.Comparison, epochs);
 
-    /// <summary>What each stage took until its last whole epoch.</summary>
+    /// <summary>Time and memory of each stage up to its last complete epoch.</summary>
     public static IEnumerable<StageCost> Stages(IReadOnlyList<FittedEpoch> epochs) =>
         epochs
             .GroupBy(epoch => epoch.Stage)
@@ -74,7 +74,7 @@ internal static class RunRecord
                 )),
         ];
 
-    /// <summary>Which training images the trainer sets aside for validation, in words; null: none.</summary>
+    /// <summary>A sentence about the training images that the trainer sets aside for validation; null if there are none.</summary>
     private static string? SetAside(DplTrainer.Options options) =>
         options switch
         {
@@ -94,7 +94,7 @@ internal static class RunRecord
             $"Of each class {rows} training image{(rows == 1 ? " was" : "s were")} set aside for validation, but never all."
         );
 
-    /// <summary>What the data is called: its file or folder, or the folder around it where that is only called train.</summary>
+    /// <summary>The name of the data: its file or folder, or the parent folder if the folder is only called train.</summary>
     private static string TaskOf(string source)
     {
         string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(source));
@@ -117,7 +117,7 @@ internal static class RunRecord
             ? word
             : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    /// <summary>Those of a group have its name and a dot before their own.</summary>
+    /// <summary>Lists options by name; the name of an option in a group is prefixed with the group's name and a dot.</summary>
     private static IEnumerable<NamedValue> Values(object owner, string before)
     {
         foreach (PropertyInfo property in owner.GetType().GetProperties().OrderBy(property => property.MetadataToken))
@@ -148,7 +148,7 @@ internal static class RunRecord
                 ProGrad value => string.Create(CultureInfo.InvariantCulture, $"{value.Weight} {value.Temperature}"),
                 EpochAverage value => value.ToString(),
                 ClipBackbone value when property.Name == nameof(DplTrainer.DesignOptions.Teacher) => value.Name,
-                // Data, CLIP and whoever listens have places of their own or none.
+                // Data and backbone are recorded elsewhere in the results; callbacks are not recorded.
                 _ => null,
             };
             if (text is not null)

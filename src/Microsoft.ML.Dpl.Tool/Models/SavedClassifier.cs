@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>A saved classifier that only predicts, by whichever engine.</summary>
+/// <summary>A saved classifier for prediction only, with either engine.</summary>
 internal sealed class SavedClassifier : IDisposable
 {
     private readonly IDisposable _owner;
@@ -10,22 +10,22 @@ internal sealed class SavedClassifier : IDisposable
     private SavedClassifier(IDisposable owner, ScoringEngine engine, ImageScores scores, IReadOnlyList<string> classNames) =>
         (_owner, Engine, Scores, ClassNames) = (owner, engine, scores, classNames);
 
-    /// <summary>What computes; never <see cref="ScoringEngine.Auto"/>.</summary>
+    /// <summary>The engine in use; never <see cref="ScoringEngine.Auto"/>.</summary>
     public ScoringEngine Engine { get; }
 
-    /// <summary>The probabilities of images by their paths.</summary>
+    /// <summary>Computes the probabilities of images given by their paths.</summary>
     public ImageScores Scores { get; }
 
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames { get; }
 
     /// <param name="mlContext">Chooses the device.</param>
-    /// <param name="path">The zip, which <see cref="SavedModel.Check"/> has looked at.</param>
-    /// <param name="engine">As <see cref="EngineRequest.Choose"/> gives it.</param>
-    /// <param name="request">With what ONNX Runtime computes.</param>
+    /// <param name="path">The zip, already checked by <see cref="SavedModel.Check"/>.</param>
+    /// <param name="engine">The engine returned by <see cref="EngineRequest.Choose"/>.</param>
+    /// <param name="request">Threads and precision for ONNX Runtime.</param>
     /// <exception cref="IOException">The model's CLIP was not found.</exception>
-    /// <exception cref="InvalidDataException">It holds no model of this library, or is damaged.</exception>
-    /// <exception cref="InvalidOperationException">It cannot be scored by the engine or with the precision that was asked for.</exception>
+    /// <exception cref="InvalidDataException">The zip holds no model of this library, or is damaged.</exception>
+    /// <exception cref="InvalidOperationException">The model cannot be scored with the requested engine or precision.</exception>
     public static SavedClassifier Load(MLContext mlContext, string path, ScoringEngine engine, EngineRequest request)
     {
         if (engine == ScoringEngine.LibTorch)

@@ -6,28 +6,28 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Models;
 
-/// <summary>Tests a fitted model and what it is compared with. What goes wrong here takes nothing away from the fit: it is kept for
-/// later.</summary>
-/// <param name="sets">With test images.</param>
+/// <summary>Tests a fitted model and the baselines it is compared with. A failure here does not lose the fit: the exception is stored and
+/// can be rethrown later.</summary>
+/// <param name="sets">The images, including test images.</param>
 /// <param name="trials">Fits and tests the baselines.</param>
 /// <param name="mode">How progress is shown.</param>
-/// <param name="cancellationToken">Ends the tests.</param>
+/// <param name="cancellationToken">Cancels the tests.</param>
 internal sealed class TestStage(ImageSets sets, Trials trials, ProgressMode mode, CancellationToken cancellationToken)
 {
-    /// <summary>Whether some test was not made because of a cancellation.</summary>
+    /// <summary>Whether a cancellation ended the tests early.</summary>
     public bool WasCancelled { get; private set; }
 
-    /// <summary>What ended the tests otherwise; null: nothing did.</summary>
+    /// <summary>The exception, other than a cancellation, that ended the tests; null if there was none.</summary>
     public ExceptionDispatchInfo? Failure { get; private set; }
 
-    /// <param name="results">Of the fit.</param>
-    /// <param name="mlContext">Of the model.</param>
+    /// <param name="results">The results of the fit.</param>
+    /// <param name="mlContext">The context of the model.</param>
     /// <param name="transformer">The model; not owned.</param>
-    /// <param name="skipUnreadable">Leave out images that cannot be read.</param>
-    /// <param name="baselines">What else is fitted and tested.</param>
-    /// <param name="optionsOf">The options of a fit, by the name and the lengths of a baseline.</param>
-    /// <param name="keep">Given the results after each test.</param>
-    /// <returns>The results with as much as there is of the tests.</returns>
+    /// <param name="skipUnreadable">Whether images that cannot be read are left out.</param>
+    /// <param name="baselines">The baselines to fit and test.</param>
+    /// <param name="optionsOf">Returns the options for the fit of a baseline, given its name and prompt lengths.</param>
+    /// <param name="keep">Called with the updated results after each test.</param>
+    /// <returns>The results, extended by the tests that were completed.</returns>
     public FitResults Run(
         FitResults results,
         MLContext mlContext,

@@ -7,28 +7,30 @@ namespace Microsoft.ML.Dpl.Tool.Options;
 /// 6</c>.</summary>
 internal static class ConfigurationArgument
 {
-    /// <summary>What <see cref="Read"/> reads, for help and messages.</summary>
+    /// <summary>The forms that <see cref="Read"/> accepts, for help and messages.</summary>
     public const string Forms =
         "zero-shot; uniform:N, N rows in every layer; a .json file that dpl search wrote; or the lengths themselves, as \"text 2 4 6 "
         + "| image 0 6 4\"";
 
     private const string UniformPrefix = "uniform:";
 
-    /// <summary>The word for a search.</summary>
+    /// <summary>The keyword for a search.</summary>
     public const string Search = "search";
 
-    /// <summary>The word for plain CLIP.</summary>
+    /// <summary>The keyword for zero-shot CLIP.</summary>
     public const string ZeroShot = "zero-shot";
 
-    /// <summary>Whether a text is the word for plain CLIP: lengths of 0 in another form may stand beside a learned context.</summary>
+    /// <summary>Whether a text is the keyword for zero-shot CLIP. Lengths of 0 in another form do not count, since they may be combined
+    /// with a learned context.</summary>
     public static bool IsZeroShot(string text) => text.Trim() == ZeroShot;
 
-    /// <summary>Some of the forms, for completion.</summary>
+    /// <summary>Values to suggest in completion.</summary>
     public static string[] Words { get; } = [Search, ZeroShot, "uniform:2", "uniform:4", "uniform:6"];
 
-    /// <summary>Reads what needs no CLIP, so that what is wrong with it is known before one is opened.</summary>
+    /// <summary>Parses a configuration as far as possible without a CLIP, so that errors are reported before one is opened.</summary>
     /// <param name="text">One of the forms.</param>
-    /// <returns>The lengths, given the CLIP whose layers are counted; null for <see cref="Search"/>.</returns>
+    /// <returns>A function that returns the lengths for a CLIP, which determines the number of layers; it returns null for
+    /// <see cref="Search"/>.</returns>
     /// <exception cref="ArgumentException">The text has none of the forms, or a length is out of range.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="FormatException">The file holds no configuration.</exception>

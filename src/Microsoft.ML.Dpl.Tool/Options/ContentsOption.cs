@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>What of CLIP a model zip is to hold.</summary>
+/// <summary>The option for the parts of CLIP that a model zip contains.</summary>
 internal sealed class ContentsOption
 {
     private const string Prompts = "prompts",
@@ -12,7 +12,7 @@ internal sealed class ContentsOption
 
     private readonly Option<string> _contents;
 
-    /// <param name="isForAnyMachine">Whether the zip holds what a prediction needs unless told otherwise.</param>
+    /// <param name="isForAnyMachine">Whether the default is a zip that predicts without CLIP's folder.</param>
     public ContentsOption(bool isForAnyMachine) =>
         _contents = new Option<string>("--contents")
         {
@@ -31,12 +31,12 @@ internal sealed class ContentsOption
         command.Options.Add(_precision);
     }
 
-    /// <summary>What the graph computes with.</summary>
+    /// <summary>The precision of the graph.</summary>
     public OnnxPrecision ReadPrecision(ParseResult arguments) => _precision.Read(arguments);
 
-    /// <summary>An option of what a graph computes with.</summary>
-    /// <param name="name">The option's.</param>
-    /// <param name="of">What the description ends with.</param>
+    /// <summary>Creates an option for the precision of a graph.</summary>
+    /// <param name="name">The option's name.</param>
+    /// <param name="of">Text appended to the description.</param>
     public static ChoiceOption<OnnxPrecision> PrecisionOption(string name, string of) =>
         new(
             name,

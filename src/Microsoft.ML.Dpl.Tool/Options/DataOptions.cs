@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Where labelled images come from.</summary>
+/// <summary>The argument and options that say where labelled images come from.</summary>
 internal sealed class DataOptions
 {
     private readonly Argument<string> _data = new("data")
@@ -72,7 +72,8 @@ internal sealed class DataOptions
     };
     private readonly bool _learns;
 
-    /// <param name="learns">Whether there is something to draw and to weigh, and sets beside the first.</param>
+    /// <param name="learns">Whether the command trains, so that it also has options for validation and test sets, shots and
+    /// weights.</param>
     public DataOptions(bool learns) => _learns = learns;
 
     /// <summary>Adds the argument and the options to a command.</summary>
@@ -93,7 +94,7 @@ internal sealed class DataOptions
             command.Options.Add(option);
     }
 
-    /// <summary>What is read, and so must not be written to.</summary>
+    /// <summary>The files and folders that are read, and so must not be written to.</summary>
     public IEnumerable<string> Inputs(ParseResult arguments) =>
         new[]
         {
@@ -107,11 +108,11 @@ internal sealed class DataOptions
     public bool HasWeights(ParseResult arguments) => _learns && arguments.GetValue(_weightColumn) is not null;
 
     /// <param name="arguments">The command line.</param>
-    /// <param name="cancellationToken">Ends the search for images in folders.</param>
-    /// <param name="seed">Of the draw.</param>
+    /// <param name="cancellationToken">Cancels the search for images in folders.</param>
+    /// <param name="seed">Seed of the few-shot draw.</param>
     /// <exception cref="IOException">A file or folder is missing or cannot be read.</exception>
-    /// <exception cref="InvalidDataException">It is in none of the forms; the message names the place.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <exception cref="InvalidDataException">The data has none of the supported forms; the message names the place.</exception>
+    /// <exception cref="OperationCanceledException">The search for images was cancelled.</exception>
     public ImageSets Read(ParseResult arguments, CancellationToken cancellationToken, int seed = 0)
     {
         ImageSets Read(string path, bool isFirst) => this.Read(arguments, path, isFirst, cancellationToken);

@@ -3,17 +3,18 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>How the prompts of the layers are made.</summary>
+/// <summary>How the prompts of the layers are parametrised.</summary>
 internal enum PromptCoupling
 {
-    /// <summary>A matrix for each layer of each tower.</summary>
+    /// <summary>A separate matrix for each layer of each tower.</summary>
     Independent,
 
     /// <summary>Image prompts are linear functions of text prompts.</summary>
     Coupled,
 }
 
-/// <summary>How prompts are made, averaged, and kept near to what CLIP knows.</summary>
+/// <summary>The options for the prompt design: how prompts are parametrised, averaged over epochs, and regularised towards zero-shot
+/// CLIP.</summary>
 internal sealed class DesignOptions : OptionGroup
 {
     private const string DistillationWeight = "--distillation-weight";
@@ -96,7 +97,7 @@ internal sealed class DesignOptions : OptionGroup
         HelpName = "CLIP",
     };
 
-    /// <param name="trains">Whether a training follows; a search alone averages no epochs and distils nothing.</param>
+    /// <param name="trains">Whether the command trains; a search alone averages no epochs and distils nothing.</param>
     public DesignOptions(bool trains)
     {
         _regularisers.CompletionSources.Add(KgCoOp.Word, PromptSrc.Word);
@@ -117,15 +118,15 @@ internal sealed class DesignOptions : OptionGroup
         if (trains)
             Add(_average, (arguments, options) => options.Design.Average = Average(arguments));
         Add(_templates, (arguments, options) => options.Design.Templates = _templates.Read(arguments));
-        // Opened once for several fits: see Teacher.
+        // Applied separately, since several fits share one open teacher: see Teacher.
         Add(_teacher, (_, _) => { });
     }
 
-    /// <summary>Looks at what needs neither data nor CLIP.</summary>
+    /// <summary>Validates what needs neither data nor CLIP.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="training">Of the same command line; null: a search alone.</param>
-    /// <param name="configuration">The lengths of the one fit; null where there are several, or a search.</param>
-    /// <exception cref="ArgumentException">A value is in no known form or out of range, or two contradict each other.</exception>
+    /// <param name="training">The training options of the same command; null for a search alone.</param>
+    /// <param name="configuration">The configuration of the fit, as given; null if there are several fits or only a search.</param>
+    /// <exception cref="ArgumentException">A value is malformed or out of range, or two options contradict each other.</exception>
     public void Check(ParseResult arguments, TrainingOptions? training, string? configuration = null)
     {
         var asked = new DplTrainer.Options();
@@ -148,11 +149,11 @@ internal sealed class DesignOptions : OptionGroup
             );
     }
 
-    /// <summary>Sets what the command line says for a fit, or for plain CLIP, which learns nothing.</summary>
+    /// <summary>Sets the options from the command line; for zero-shot CLIP, which learns nothing, only the templates.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="options">Of the fit.</param>
+    /// <param name="options">The options of the fit.</param>
     /// <param name="teacher">See <see cref="Teacher"/>.</param>
-    /// <param name="configuration">The fit's lengths as the user named them.</param>
+    /// <param name="configuration">The configuration as the user gave it.</param>
     public void Apply(ParseResult arguments, DplTrainer.Options options, ClipBackbone? teacher, string configuration)
     {
         if (ConfigurationArgument.IsZeroShot(configuration))
@@ -164,7 +165,7 @@ internal sealed class DesignOptions : OptionGroup
         options.Design.Teacher = teacher;
     }
 
-    /// <summary>Opens the teacher, downloading it where it is named and not in the cache; null where none is named.</summary>
+    /// <summary>Opens the teacher, downloading it if it is given by name and not in the cache; null if none is given.</summary>
     public ClipBackbone? Teacher(ParseResult arguments, CancellationToken cancellationToken) =>
         arguments.GetValue(_teacher) is { } named ? BackboneArgument.Resolve(named, cancellationToken: cancellationToken) : null;
 

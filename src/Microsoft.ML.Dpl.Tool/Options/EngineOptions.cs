@@ -2,10 +2,10 @@ using System.CommandLine;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>What computes predictions.</summary>
+/// <summary>The engine that computes predictions.</summary>
 internal enum ScoringEngine
 {
-    /// <summary>ONNX Runtime on the CPU where the zip has what it needs, else libtorch.</summary>
+    /// <summary>ONNX Runtime on the CPU if the zip has what it needs, otherwise libtorch.</summary>
     Auto,
 
     LibTorch,
@@ -13,17 +13,17 @@ internal enum ScoringEngine
     OnnxRuntime,
 }
 
-/// <summary>What is to compute predictions, and with what.</summary>
-/// <param name="Engine">As it was asked for.</param>
-/// <param name="Precision">Of the weights; null: as the zip has it.</param>
-/// <param name="Threads">On the CPU; null: one for each core.</param>
-/// <param name="NeedsLibTorch">The option that only libtorch knows; null: none was given.</param>
+/// <summary>The requested engine for predictions and its settings.</summary>
+/// <param name="Engine">The requested engine.</param>
+/// <param name="Precision">Precision of the weights; null: as stored in the zip.</param>
+/// <param name="Threads">Number of threads on the CPU; null: one for each core.</param>
+/// <param name="NeedsLibTorch">A given option that only libtorch supports; null if there is none.</param>
 internal sealed record EngineRequest(ScoringEngine Engine, OnnxPrecision? Precision, int? Threads, string? NeedsLibTorch)
 {
-    // A graph is one message of protocol buffers, which can have no more; a zip with a graph had room for it.
+    // A graph is a single protobuf message, which is limited to 2 GiB; a graph that is already in a zip is known to fit.
     private const long LargestTower = int.MaxValue - (1 << 26);
 
-    /// <summary>The engine for a model; never <see cref="ScoringEngine.Auto"/>.</summary>
+    /// <summary>Chooses the engine for a model; never <see cref="ScoringEngine.Auto"/>.</summary>
     public ScoringEngine Choose(ModelInfo info)
     {
         if (Engine != ScoringEngine.Auto)
@@ -38,7 +38,7 @@ internal sealed record EngineRequest(ScoringEngine Engine, OnnxPrecision? Precis
     }
 }
 
-/// <summary>The options that say so.</summary>
+/// <summary>The options for the engine that computes predictions.</summary>
 internal sealed class EngineOptions
 {
     private readonly ChoiceOption<ScoringEngine> _engine = new(
@@ -60,7 +60,7 @@ internal sealed class EngineOptions
         command.Options.Add(_precision);
     }
 
-    /// <exception cref="ArgumentException">The options do not fit each other.</exception>
+    /// <exception cref="ArgumentException">The options contradict each other.</exception>
     public EngineRequest Read(ParseResult arguments, ModelOptions model)
     {
         ScoringEngine engine = _engine.Read(arguments);

@@ -2,10 +2,10 @@ using System.CommandLine;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>What search and training have in common.</summary>
+/// <summary>The options that search and training share.</summary>
 internal sealed class CommonOptions : OptionGroup
 {
-    // A year, as the trainer has it.
+    // One year, the trainer's limit.
     private const double MostCheckpointMinutes = 365 * 24 * 60;
 
     private readonly Option<int> _seed = new("--seed")
@@ -117,18 +117,18 @@ internal sealed class CommonOptions : OptionGroup
             options => options.Compute.WorkspacePath,
             "folder"
         );
-        // Heard of by the session, not by the trainer.
+        // Read by the session, not by the trainer.
         Add(_tensorBoard, (_, _) => { });
         Add(_checkpointMinutes, (arguments, options) => options.Compute.CheckpointInterval = CheckpointInterval(arguments));
     }
 
-    /// <summary>Folder for TensorBoard's events; null: none are written.</summary>
+    /// <summary>Folder for TensorBoard's event files; null: none are written.</summary>
     public string? TensorBoard(ParseResult arguments) => arguments.GetValue(_tensorBoard);
 
     private TimeSpan CheckpointInterval(ParseResult arguments)
     {
         double minutes = arguments.GetRequiredValue(_checkpointMinutes);
-        // TimeSpan itself refuses what it cannot hold, in words that do not name the option.
+        // TimeSpan's own overflow message would not name the option.
         return minutes is > 0 and <= MostCheckpointMinutes
             ? TimeSpan.FromMinutes(minutes)
             : throw new ArgumentException(
@@ -138,11 +138,11 @@ internal sealed class CommonOptions : OptionGroup
             );
     }
 
-    /// <summary>Of everything random.</summary>
+    /// <summary>The seed of everything random.</summary>
     public int Seed(ParseResult arguments) => arguments.GetValue(_seed);
 }
 
-/// <summary>The first stage.</summary>
+/// <summary>The options of the search, the first stage.</summary>
 internal sealed class SearchOptions : OptionGroup
 {
     private readonly Option<int[]?> _candidates = new("--candidates")
@@ -205,7 +205,7 @@ internal sealed class SearchOptions : OptionGroup
     }
 }
 
-/// <summary>The second stage, and the model that comes of it.</summary>
+/// <summary>The options of the training, the second stage, and of predictions with the resulting model.</summary>
 internal sealed class TrainingOptions : OptionGroup
 {
     public TrainingOptions()

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary><c>--json</c>, which means the same in every verb: where the results go as JSON.</summary>
+/// <summary><c>--json</c>, which means the same in every command: where the results are written as JSON.</summary>
 internal sealed class JsonOption
 {
     private const string Nothing = "none",
@@ -11,8 +11,8 @@ internal sealed class JsonOption
 
     private readonly Option<string?> _option;
 
-    /// <param name="what">What the results are.</param>
-    /// <param name="standard">Where they go without the option.</param>
+    /// <param name="what">Describes the results, for the help text.</param>
+    /// <param name="standard">Describes where the results go by default, for the help text.</param>
     public JsonOption(string what, string standard) =>
         _option = new Option<string?>("--json")
         {
@@ -25,15 +25,15 @@ internal sealed class JsonOption
 
     public void AddTo(System.CommandLine.Command command) => command.Options.Add(_option);
 
-    /// <summary>Whether they go to the standard output.</summary>
+    /// <summary>Whether the results go to the standard output.</summary>
     public bool IsOutput(ParseResult arguments) => Value(arguments) == StandardOutput;
 
-    /// <summary>Their file, tried before any work begins; null where they go to none.</summary>
+    /// <summary>The file for the results, checked for writability before any work begins; null if they are not written to a file.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="standard">The file where the option is not given; null: none.</param>
-    /// <param name="inputs">What the command reads.</param>
-    /// <exception cref="IOException">It cannot be written.</exception>
-    /// <exception cref="ArgumentException">It is one of the inputs.</exception>
+    /// <param name="standard">The default file; null: none.</param>
+    /// <param name="inputs">Files and folders that the command reads.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="ArgumentException">The file is one of the inputs.</exception>
     public OutputFile? File(ParseResult arguments, string? standard, IEnumerable<string> inputs) =>
         (Value(arguments) ?? standard) is { } path && path is not (Nothing or StandardOutput)
             ? OutputFile.Check(path, _option.Name, inputs)

@@ -5,7 +5,7 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Which CLIP is used, and on what it runs.</summary>
+/// <summary>The options for the CLIP to use and the device it runs on.</summary>
 internal sealed class ModelOptions
 {
     private readonly Option<string?> _clip;
@@ -28,7 +28,7 @@ internal sealed class ModelOptions
         HelpName = "number",
     };
 
-    /// <param name="needsClip">Whether a CLIP must be named; a saved model may find its own.</param>
+    /// <param name="needsClip">Whether a CLIP must be given; a saved model may find its own.</param>
     public ModelOptions(bool needsClip)
     {
         _clip = new Option<string?>("--clip")
@@ -49,31 +49,31 @@ internal sealed class ModelOptions
             command.Options.Add(option);
     }
 
-    /// <summary>Whether a CLIP was named.</summary>
+    /// <summary>Whether a CLIP was given.</summary>
     public bool IsNamed(ParseResult arguments) => arguments.GetValue(_clip) is not null;
 
-    /// <summary>The option that was given and that only libtorch knows; null: none.</summary>
+    /// <summary>The name of a given option that only libtorch supports; null if there is none.</summary>
     public string? NeedsLibTorch(ParseResult arguments) =>
         IsNamed(arguments) ? _clip.Name
         : GpuOf(arguments.GetRequiredValue(_device)) is not null ? _device.Name
         : null;
 
-    /// <summary>Threads on the CPU; null: one for each core.</summary>
-    /// <exception cref="ArgumentException">There are no such threads.</exception>
+    /// <summary>Number of threads on the CPU; null: one for each core.</summary>
+    /// <exception cref="ArgumentException">The number of threads is below 1.</exception>
     public int? ReadThreads(ParseResult arguments) =>
         arguments.GetValue(_threads) is int threads && threads < 1
             ? throw new ArgumentException($"--threads must be at least 1; it is {threads}.")
             : arguments.GetValue(_threads);
 
-    /// <summary>Opens the CLIP that was named.</summary>
+    /// <summary>Opens the CLIP that was given.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="cancellationToken">Ends a download.</param>
+    /// <param name="cancellationToken">Cancels a download.</param>
     public ClipBackbone Backbone(ParseResult arguments, CancellationToken cancellationToken) =>
         BackboneArgument.Resolve(arguments.GetRequiredValue(_clip)!, cancellationToken: cancellationToken);
 
-    /// <summary>Sets the number of threads, and makes sure of the device before anything is read or downloaded.</summary>
-    /// <exception cref="ArgumentException">There are no such threads, or the device has no such name.</exception>
-    /// <exception cref="MissingDeviceException">The GPU cannot be used, and the CPU is not to take its place.</exception>
+    /// <summary>Sets the number of threads, and checks that the device is available before anything is read or downloaded.</summary>
+    /// <exception cref="ArgumentException">The number of threads is below 1, or the name of the device is unknown.</exception>
+    /// <exception cref="MissingDeviceException">The GPU cannot be used, and falling back to the CPU was not requested.</exception>
     public void Check(ParseResult arguments)
     {
         if (ReadThreads(arguments) is int threads)
@@ -83,11 +83,11 @@ internal sealed class ModelOptions
             RequireDevice(device, $"--device {device}", "Or let the CPU do it, without --device or with --fallback-to-cpu.");
     }
 
-    /// <summary>Makes sure of a device before anything is read or downloaded.</summary>
+    /// <summary>Checks that a device is available before anything is read or downloaded.</summary>
     /// <param name="device">cpu, cuda or cuda:n.</param>
-    /// <param name="named">How the user named it, for messages.</param>
-    /// <param name="otherwise">How the CPU takes its place, for messages.</param>
-    /// <exception cref="ArgumentException">It has no such name.</exception>
+    /// <param name="named">How the user specified it, for messages.</param>
+    /// <param name="otherwise">How to use the CPU instead, for messages.</param>
+    /// <exception cref="ArgumentException">The name of the device is unknown.</exception>
     /// <exception cref="MissingDeviceException">The GPU cannot be used.</exception>
     public static void RequireDevice(string device, string named, string otherwise)
     {
@@ -107,18 +107,18 @@ internal sealed class ModelOptions
             );
     }
 
-    /// <summary>What a fit runs on.</summary>
+    /// <summary>Sets the device of a fit.</summary>
     public void Apply(ParseResult arguments, DplTrainer.Options options)
     {
         options.Compute.Device = arguments.GetValue(_device);
         options.Compute.FallbackToCpu = arguments.GetValue(_fallback);
     }
 
-    /// <summary>What loaded models run on, and their CLIP if it was named.</summary>
+    /// <summary>Sets the device of loaded models, and registers the CLIP if one was given.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="mlContext">That they are loaded with.</param>
-    /// <param name="cancellationToken">Ends a download.</param>
-    /// <exception cref="ArgumentException">There is no such device.</exception>
+    /// <param name="mlContext">The context that the models are loaded with.</param>
+    /// <param name="cancellationToken">Cancels a download.</param>
+    /// <exception cref="ArgumentException">The number of threads is below 1, or the name of the device is unknown.</exception>
     /// <exception cref="MissingDeviceException">The GPU cannot be used.</exception>
     public void Apply(ParseResult arguments, MLContext mlContext, CancellationToken cancellationToken)
     {
@@ -128,7 +128,7 @@ internal sealed class ModelOptions
             Backbone(arguments, cancellationToken).Register();
     }
 
-    /// <summary>What transforms run on.</summary>
+    /// <summary>Sets the device of transforms.</summary>
     public void ApplyDevice(ParseResult arguments, MLContext mlContext)
     {
         mlContext.GpuDeviceId = GpuOf(arguments.GetRequiredValue(_device));

@@ -2,11 +2,11 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>A number that follows a word on a command line.</summary>
-/// <param name="Name">What it is.</param>
-/// <param name="Standard">What it is where it is not given.</param>
-/// <param name="Holds">Whether a value is in range.</param>
-/// <param name="Range">That range in words.</param>
+/// <summary>A number that follows a keyword on a command line.</summary>
+/// <param name="Name">The name of the number, for messages.</param>
+/// <param name="Standard">The default value.</param>
+/// <param name="Holds">Returns whether a value is in range.</param>
+/// <param name="Range">Description of that range, for messages.</param>
 internal sealed record WordNumber(string Name, double Standard, Func<double, bool> Holds, string Range)
 {
     // Steps are computed in float32.
@@ -19,21 +19,22 @@ internal sealed record WordNumber(string Name, double Standard, Func<double, boo
         new(name, standard, value => value is >= 0 and <= float.MaxValue, "at least 0" + AndFinite);
 }
 
-/// <summary>A word with numbers behind a colon, as in <c>promptsrc:25,10,1</c>; those that are left out have their standard.</summary>
-/// <param name="Word">In lower case.</param>
-/// <param name="Numbers">In their order.</param>
+/// <summary>A keyword followed by a colon and numbers, as in <c>promptsrc:25,10,1</c>; omitted numbers have their default values.</summary>
+/// <param name="Word">The keyword in lower case.</param>
+/// <param name="Numbers">The numbers in order.</param>
 internal sealed record NumberedWord(string Word, params IReadOnlyList<WordNumber> Numbers)
 {
-    /// <summary>With all its numbers.</summary>
+    /// <summary>The keyword with the default values of all its numbers.</summary>
     public string Example => $"{Word}:{Listed}";
 
     private string Listed => string.Join(',', Numbers.Select(number => number.Standard.ToString(CultureInfo.InvariantCulture)));
 
-    /// <summary>Which of several words a text begins with, and its numbers.</summary>
-    /// <param name="option">As a user knows it, for messages.</param>
-    /// <param name="text">The word, perhaps a colon and numbers.</param>
-    /// <param name="words">Those that are known.</param>
-    /// <exception cref="ArgumentException">The word is unknown, or a number is none or out of range.</exception>
+    /// <summary>Parses a text into one of several keywords and its numbers.</summary>
+    /// <param name="option">The option's name, for messages.</param>
+    /// <param name="text">The keyword, optionally followed by a colon and numbers.</param>
+    /// <param name="words">The known keywords.</param>
+    /// <exception cref="ArgumentException">The keyword is unknown, there are too many numbers, or one cannot be parsed or is out of
+    /// range.</exception>
     public static (NumberedWord Word, double[] Numbers) Read(string option, string text, IReadOnlyList<NumberedWord> words)
     {
         int colon = text.IndexOf(':', StringComparison.Ordinal);
@@ -46,10 +47,10 @@ internal sealed record NumberedWord(string Word, params IReadOnlyList<WordNumber
         return (word, colon < 0 ? word.Standards : word.ReadNumbers(option, text, text[(colon + 1)..], word.Example));
     }
 
-    /// <summary>Numbers by themselves, separated by commas.</summary>
-    /// <param name="option">As a user knows it, for messages.</param>
-    /// <param name="numbers">Null: none.</param>
-    /// <exception cref="ArgumentException">One is none, or out of range.</exception>
+    /// <summary>Parses numbers without the keyword, separated by commas.</summary>
+    /// <param name="option">The option's name, for messages.</param>
+    /// <param name="numbers">The text; null for the default values.</param>
+    /// <exception cref="ArgumentException">There are too many numbers, or one cannot be parsed or is out of range.</exception>
     public double[] ReadAlone(string option, string? numbers) =>
         numbers is null ? Standards : ReadNumbers(option, numbers, numbers, $"{option} {Listed}");
 

@@ -3,10 +3,10 @@ using System.Linq.Expressions;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Options of the command that stand for options of the trainer, with its defaults.</summary>
+/// <summary>A group of command-line options that map to options of the trainer and have its defaults.</summary>
 internal abstract class OptionGroup
 {
-    /// <summary>The trainer's own defaults, so that there is one place that says them.</summary>
+    /// <summary>The trainer's own defaults, so that they are defined in one place.</summary>
     protected static readonly DplTrainer.Options Defaults = new();
 
     private readonly List<Option> _options = [];
@@ -18,16 +18,16 @@ internal abstract class OptionGroup
             command.Options.Add(option);
     }
 
-    /// <summary>Sets what the command line says.</summary>
+    /// <summary>Sets the trainer's options from the command line.</summary>
     public void Apply(ParseResult arguments, DplTrainer.Options options)
     {
         foreach (Action<ParseResult, DplTrainer.Options> apply in _apply)
             apply(arguments, options);
     }
 
-    /// <summary>An option with the trainer's default.</summary>
-    /// <param name="name">With its hyphens.</param>
-    /// <param name="description">For the help.</param>
+    /// <summary>Adds an option with the trainer's default.</summary>
+    /// <param name="name">The option's name, including the hyphens.</param>
+    /// <param name="description">The help text.</param>
     /// <param name="property">The trainer's option.</param>
     protected void Add<T>(string name, string description, Expression<Func<DplTrainer.Options, T>> property)
     {
@@ -41,11 +41,11 @@ internal abstract class OptionGroup
         Add(option, (arguments, options) => target.Set(options, arguments.GetRequiredValue(option)));
     }
 
-    /// <summary>An option that is left alone where it is not given.</summary>
-    /// <param name="name">With its hyphens.</param>
-    /// <param name="description">For the help.</param>
-    /// <param name="property">The trainer's option; null where it is not given.</param>
-    /// <param name="helpName">What the help calls its value.</param>
+    /// <summary>Adds an option that changes the trainer's option only if it is given.</summary>
+    /// <param name="name">The option's name, including the hyphens.</param>
+    /// <param name="description">The help text.</param>
+    /// <param name="property">The trainer's option.</param>
+    /// <param name="helpName">The name of the value in the help; null: by type.</param>
     protected void AddOptional<T>(
         string name,
         string description,
@@ -62,11 +62,11 @@ internal abstract class OptionGroup
         });
     }
 
-    /// <summary>An option that is on or off where it is named.</summary>
-    /// <param name="name">With its hyphens.</param>
-    /// <param name="description">For the help.</param>
+    /// <summary>Adds a switch that sets a Boolean option of the trainer if it is given.</summary>
+    /// <param name="name">The option's name, including the hyphens.</param>
+    /// <param name="description">The help text.</param>
     /// <param name="property">The trainer's option.</param>
-    /// <param name="value">What it then becomes.</param>
+    /// <param name="value">The value to set.</param>
     protected void AddSwitch(string name, string description, Expression<Func<DplTrainer.Options, bool>> property, bool value = true) =>
         AddSwitch(name, description, (LambdaExpression)property, value);
 
@@ -85,7 +85,7 @@ internal abstract class OptionGroup
         });
     }
 
-    /// <summary>An option with a meaning of its own.</summary>
+    /// <summary>Adds an option with a custom way of applying it.</summary>
     protected void Add(Option option, Action<ParseResult, DplTrainer.Options> apply)
     {
         _options.Add(option);

@@ -3,14 +3,14 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>The files that a fit writes, tried before it begins.</summary>
+/// <summary>The files that a fit writes, checked for writability before it starts.</summary>
 /// <param name="Main">The model, or the configuration.</param>
-/// <param name="Results">Everything about the run as JSON; null where it is not wanted.</param>
-/// <param name="Report">The page; null where it is not wanted or the verb has none.</param>
-/// <param name="ResultsAreOutput">Whether the results are the command's output, in place of tables.</param>
+/// <param name="Results">Everything about the run as JSON; null if it is not wanted.</param>
+/// <param name="Report">The HTML report; null if it is not wanted or the command has none.</param>
+/// <param name="ResultsAreOutput">Whether the JSON results are printed instead of tables.</param>
 internal sealed record OutputFiles(OutputFile Main, OutputFile? Results, OutputFile? Report, bool ResultsAreOutput);
 
-/// <summary>Where they go.</summary>
+/// <summary>The options for the files that a fit writes.</summary>
 internal sealed class OutputOptions
 {
     private const string Nothing = "none";
@@ -23,9 +23,9 @@ internal sealed class OutputOptions
 
     private readonly Option<string?>? _report;
 
-    /// <param name="what">What the output is.</param>
-    /// <param name="standard">Its file where none is named.</param>
-    /// <param name="hasReport">Whether the verb writes a page, too.</param>
+    /// <param name="what">Describes the output, for the help text.</param>
+    /// <param name="standard">The default output file.</param>
+    /// <param name="hasReport">Whether the command also writes an HTML report.</param>
     public OutputOptions(string what, string standard, bool hasReport = false)
     {
         _output = new Option<string>("--output", "-o")
@@ -53,9 +53,9 @@ internal sealed class OutputOptions
     }
 
     /// <param name="arguments">The command line.</param>
-    /// <param name="inputs">What the command reads.</param>
+    /// <param name="inputs">Files and folders that the command reads.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    /// <exception cref="ArgumentException">Two of them are the same, or one is an input.</exception>
+    /// <exception cref="ArgumentException">Two of the files are the same, or one is an input.</exception>
     public OutputFiles Check(ParseResult arguments, params IEnumerable<string> inputs)
     {
         string output = arguments.GetRequiredValue(_output);

@@ -3,14 +3,14 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Where predictions of many images go, and which of them this process makes.</summary>
-/// <param name="Folder">Of the parts.</param>
-/// <param name="Shard">Its stretch of the parts.</param>
-/// <param name="PartSize">Images of a part, at least 1.</param>
-/// <param name="Resumes">Whether parts that are there are kept.</param>
+/// <summary>Where predictions for many images are written, and which of them this process makes.</summary>
+/// <param name="Folder">Folder of the parts.</param>
+/// <param name="Shard">The shard, a contiguous range of the parts, that this process makes.</param>
+/// <param name="PartSize">Number of images in a part, at least 1.</param>
+/// <param name="Resumes">Whether existing parts are kept.</param>
 internal sealed record PartsRequest(string Folder, Shard Shard, int PartSize, bool Resumes);
 
-/// <summary>The options that say so.</summary>
+/// <summary>The options for predictions that are written as parts.</summary>
 internal sealed class PartsOptions
 {
     private const int StandardSize = 1024;
@@ -46,8 +46,8 @@ internal sealed class PartsOptions
             command.Options.Add(option);
     }
 
-    /// <returns>Null where predictions go to the standard output.</returns>
-    /// <exception cref="ArgumentException">The options do not fit each other, or there is no such shard.</exception>
+    /// <returns>Null if predictions go to the standard output.</returns>
+    /// <exception cref="ArgumentException">The options contradict each other, or there is no such shard.</exception>
     public PartsRequest? Read(ParseResult arguments, PredictionFormat format)
     {
         if (arguments.GetValue(_output) is not { } folder)

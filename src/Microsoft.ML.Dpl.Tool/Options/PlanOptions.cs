@@ -8,8 +8,8 @@ using Microsoft.ML.Dpl.Tool.Studies.Protocols;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>A study of one part by options: they are written as a plan, which whoever goes on with the study, shows it or hands it to a
-/// cluster needs anyway.</summary>
+/// <summary>Options that describe a study with a single part. They are written to a plan file, which is needed anyway to resume the study,
+/// to show it or to run it on a cluster.</summary>
 internal sealed class PlanOptions
 {
     private static readonly JsonSerializerOptions Form = new()
@@ -59,14 +59,13 @@ internal sealed class PlanOptions
             command.Options.Add(option);
     }
 
-    /// <summary>Writes the plan that the options describe; where it is there already, makes sure that it says the same.</summary>
+    /// <summary>Writes the plan that the options describe; if the file already exists, checks that it has the same content.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="file">The plan's.</param>
-    /// <param name="data">Folder of the known data sets; null: none is given.</param>
+    /// <param name="file">The plan's file.</param>
+    /// <param name="data">Folder of the known data sets; null if none is given.</param>
     /// <returns>Whether a plan was written.</returns>
-    /// <exception cref="ArgumentException">Some options are there without others that they need, or the plan says something
-    /// else.</exception>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <exception cref="ArgumentException">An option is given without others that it needs, or the existing plan differs.</exception>
+    /// <exception cref="IOException">The plan cannot be written.</exception>
     public bool Write(ParseResult arguments, string file, string? data)
     {
         Option[] given = [.. All.Where(option => arguments.GetResult(option) is { Implicit: false })];
@@ -92,7 +91,7 @@ internal sealed class PlanOptions
     private JsonObject Compose(ParseResult arguments, string? data)
     {
         string clip = arguments.GetRequiredValue(_clip)!;
-        // A plan's paths start in its folder, those of a command line in the current one.
+        // Paths in a plan are relative to the plan's folder, those on the command line to the current folder.
         var plan = new JsonObject { ["clip"] = Path.Exists(clip) ? Path.GetFullPath(clip) : clip };
         if (data is not null)
             plan["data"] = Path.GetFullPath(data);
@@ -116,7 +115,7 @@ internal sealed class PlanOptions
     {
         if (named.Split('=', 2) is not [{ Length: > 0 } name, { Length: > 0 } paths])
             return named;
-        // A path may have a comma itself.
+        // A path may itself contain a comma.
         string[] parts = Path.Exists(paths) ? [paths] : paths.Split(',', 2);
         var own = new JsonObject { ["name"] = name, ["train"] = Path.GetFullPath(parts[0]) };
         if (parts.Length == 2)

@@ -2,26 +2,27 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Which share of the work this process does: every <paramref name="Count"/>th run of a study, a stretch of a list of
-/// images.</summary>
-/// <param name="Index">From 0.</param>
-/// <param name="Count">At least 1.</param>
+/// <summary>The share of the work that this process does: every <paramref name="Count"/>th run of a study, or a contiguous range of a list
+/// of images.</summary>
+/// <param name="Index">Zero-based index of the shard.</param>
+/// <param name="Count">Number of shards, at least 1.</param>
 internal sealed record Shard(int Index, int Count)
 {
     public static Shard Whole { get; } = new(0, 1);
 
-    /// <summary>Whether a run belongs to it.</summary>
-    /// <param name="place">Of the run in its plan, from 0.</param>
+    /// <summary>Whether a run belongs to the shard.</summary>
+    /// <param name="place">Zero-based position of the run in its plan.</param>
     public bool Has(int place) => place % Count == Index;
 
-    /// <summary>The stretch of a list that belongs to it; those of all shards, one after another, are the list.</summary>
-    /// <param name="length">Of the list.</param>
+    /// <summary>The range of a list that belongs to the shard; the ranges of all shards, concatenated, are the list.</summary>
+    /// <param name="length">Length of the list.</param>
     public (int First, int End) StretchOf(int length) => ((int)((long)length * Index / Count), (int)((long)length * (Index + 1) / Count));
 
-    /// <param name="option">i/n with i from 1, as --shard gives it; null: the scheduler's variables say it.</param>
+    /// <param name="option">Value of --shard, i/n with i from 1; null: taken from the scheduler's environment variables.</param>
     /// <param name="variable">Reads an environment variable.</param>
-    /// <returns><see cref="Whole"/> where neither does.</returns>
-    /// <exception cref="ArgumentException">It is out of range, or no such text.</exception>
+    /// <returns>The shard; <see cref="Whole"/> if neither the option nor a variable is set.</returns>
+    /// <exception cref="ArgumentException">The option or a variable is malformed or out of range, or a variable for the count is
+    /// missing.</exception>
     public static Shard Read(string? option, Func<string, string?> variable)
     {
         if (option is not null)

@@ -3,12 +3,12 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>Several texts of a class, given themselves or by the name of a set that the library knows.</summary>
+/// <summary>The option for several templates, given as texts or by the name of a set that the library knows.</summary>
 internal sealed class TemplatesOption : Option<string[]?>
 {
     private const string OptionName = "--templates";
 
-    /// <param name="use">What they are for, as the help's first sentence.</param>
+    /// <param name="use">First sentence of the help text: what the templates are for.</param>
     public TemplatesOption(string use)
         : base(OptionName)
     {
@@ -19,15 +19,16 @@ internal sealed class TemplatesOption : Option<string[]?>
         CompletionSources.Add([.. ClipTemplates.Names]);
     }
 
-    /// <returns>Null where none was given.</returns>
-    /// <exception cref="ArgumentException">One is neither a text with {} once nor a known name, or CLIP reads two alike.</exception>
+    /// <returns>The templates; null if none was given.</returns>
+    /// <exception cref="ArgumentException">A value is neither a text with exactly one {} nor a known name, or two templates are the same to
+    /// CLIP.</exception>
     public IReadOnlyList<string>? Read(ParseResult arguments)
     {
         if (arguments.GetValue(this) is not { Length: > 0 } given)
             return null;
         string[] templates = [.. given.SelectMany(Texts)];
         var read = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        // As CLIP reads them: one that differs in case or spaces would count twice.
+        // CLIP ignores case and runs of spaces, so templates that differ only in these would count twice.
         if (
             templates.FirstOrDefault(text =>
                 !read.Add(string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)))

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>What the trainer's options are called on the command line: the library's messages name its own.</summary>
+/// <summary>Maps names of the trainer's options to those on the command line, since the library's messages use the former.</summary>
 internal static partial class TrainerOptionNames
 {
     private static readonly ConcurrentDictionary<string, string> Names = new(StringComparer.Ordinal)
@@ -29,7 +29,7 @@ internal static partial class TrainerOptionNames
         [NameOf(options => options.Compute.Device)] = "--device",
         [nameof(DplTrainer.Options.ExampleWeightColumnName)] = "--weight-column",
         [NameOf(options => options.Compute.FallbackToCpu)] = "--fallback-to-cpu",
-        // The MLContext has it, too, without a group.
+        // MLContext has a property of this name, too.
         [nameof(MLContext.FallbackToCpu)] = "--fallback-to-cpu",
         [nameof(DplTrainer.Options.ModelContents)] = "--contents",
         [nameof(DplTrainer.Options.OnnxPrecision)] = "--onnx-precision",
@@ -38,7 +38,7 @@ internal static partial class TrainerOptionNames
         [NameOf(options => options.Validation.Set)] = "--validation",
     };
 
-    // Ways out that the library's messages name and that are taken in code, and the command's own.
+    // Remedies that the library's messages suggest for code, and the equivalents on the command line.
     private static readonly (string ByCode, string Option)[] Ways =
     [
         ("call ClipBackbone.Open(folder).Register() before loading.", "name it with --clip."),
@@ -48,11 +48,12 @@ internal static partial class TrainerOptionNames
         ("is not used for this. Download it first.", "is not used for this. Download it first with dpl backbone download."),
     ];
 
-    /// <param name="property">See <see cref="TrainerOption.Name"/>.</param>
-    /// <param name="option">With its hyphens.</param>
+    /// <param name="property">Name of the trainer's option, see <see cref="TrainerOption.Name"/>.</param>
+    /// <param name="option">The command-line option, including the hyphens.</param>
     public static void Add(string property, string option) => Names[property] = option;
 
-    /// <summary>A message of the library in the command's words; what stands in quotes or within a longer word stays.</summary>
+    /// <summary>Replaces the trainer's option names in a message of the library by those of the command line; names in quotes or within a
+    /// longer word stay.</summary>
     public static string InWords(string message) =>
         Word()
             .Replace(Ways.Aggregate(message, (text, way) => text.Replace(way.ByCode, way.Option, StringComparison.Ordinal)), match =>

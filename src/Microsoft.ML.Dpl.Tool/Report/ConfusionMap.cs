@@ -3,8 +3,8 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>A confusion matrix too large for numbers, as coloured cells. Drawn here and not by ScottPlot, whose heat maps are bitmaps:
-/// cells have words, and colours follow the page.</summary>
+/// <summary>Draws a confusion matrix that is too large for numbers as coloured cells. Not drawn by ScottPlot, whose heat maps are bitmaps:
+/// here cells have tooltips, and the colours follow the page's theme.</summary>
 internal static class ConfusionMap
 {
     private const int WantedSide = 640,
@@ -12,7 +12,7 @@ internal static class ConfusionMap
         End = 14,
         TickEvery = 10;
     private const double LeastCell = 4,
-        LeastOpacity = 0.25; // below that a single confusion is not seen
+        LeastOpacity = 0.25; // a single confusion would be invisible below this
 
     public static Markup Create(TestResults test)
     {
@@ -58,7 +58,7 @@ internal static class ConfusionMap
             """
         );
 
-    /// <summary>A class's number on both sides, and a fine line across.</summary>
+    /// <summary>A class's number on both axes, with fine lines across the map.</summary>
     private static Markup Tick(int number, double place, double end) =>
         Markup.Format(
             $"""

@@ -3,8 +3,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>What is taken for what: a table of counts where it fits, a map of colours where it does not, and every class by
-/// itself.</summary>
+/// <summary>The confusions: a table of counts if it fits, otherwise a colour map, followed by a table of all classes.</summary>
 internal static class ConfusionSection
 {
     private const int LargestMatrix = 30,
@@ -59,7 +58,7 @@ internal static class ConfusionSection
             $"""<td class="{(right ? "right" : "wrong")}" style="--share:{share:0.000}" title="{words}">{(count == 0 ? "" : Written.Number(count, "0"))}</td>"""
         );
 
-    /// <summary>One cell in words.</summary>
+    /// <summary>Describes one cell in words.</summary>
     public static string Words(TestResults test, int truth, int predicted)
     {
         string what = truth == predicted ? "recognised" : $"taken for {Written.Isolated(test.Classes[predicted])}";
@@ -99,7 +98,7 @@ internal static class ConfusionSection
         );
     }
 
-    /// <summary>The least recognised first.</summary>
+    /// <summary>The table of all classes, lowest recall first.</summary>
     private static Markup Classes(TestResults test)
     {
         var ordered = test

@@ -2,10 +2,10 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>How prompts were made and trained, where that is not the plain method; and a learned context as words.</summary>
+/// <summary>The section about the prompt design, if it is not the plain method, and about the nearest words of a learned context.</summary>
 internal static class DesignSection
 {
-    /// <summary>Null where there is nothing to say.</summary>
+    /// <summary>Creates the section; null if prompts were made and trained by the plain method.</summary>
     public static Section? Create(FitResults results)
     {
         if (results.Design is not { } design)

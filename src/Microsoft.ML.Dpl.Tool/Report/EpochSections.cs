@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>How the search and the training went, epoch by epoch.</summary>
+/// <summary>The sections with the curves of search and training by epoch.</summary>
 internal static class EpochSections
 {
     private static readonly PlotAxis Epochs = new("epoch") { Numbers = PlotNumbers.Whole };
@@ -20,7 +20,7 @@ internal static class EpochSections
         double[] changes = [.. search.Epochs.Select(e => e.LargestAlphaChange ?? double.NaN)],
             train = [.. search.Epochs.Select(e => e.TrainLoss)],
             validation = [.. search.Epochs.Select(e => e.ValidationLoss)];
-        // The first epoch has none before it: one epoch alone shows no movement.
+        // The first epoch has no predecessor, so a single epoch shows no change.
         Markup movement =
             search.Epochs.Count > 1
                 ? PlotFigure.Create(
@@ -62,7 +62,7 @@ internal static class EpochSections
             validation = [.. training.Epochs.Select(e => e.ValidationLoss ?? double.NaN)],
             accuracies = [.. training.Epochs.Select(e => e.ValidationAccuracy ?? double.NaN)];
         bool validated = accuracies.Any(double.IsFinite);
-        // Of epochs that are equally good the training keeps the last.
+        // Among equally good epochs the training keeps the last.
         int kept = training.ValidationAccuracy is double best ? Array.LastIndexOf(accuracies, best) : -1;
         Markup accuracy = validated
             ? PlotFigure.Create(
@@ -119,7 +119,7 @@ internal static class EpochSections
             : Markup.Format($"<p>The prompts that were kept classify {Written.Percent(accuracy)} of the validation rows rightly.</p>");
     }
 
-    /// <summary>A run that went on from a checkpoint has seen its own epochs only.</summary>
+    /// <summary>A note for a run that was resumed from a checkpoint and has only its own epochs.</summary>
     private static Markup Before(int epochs) =>
         epochs < 1
             ? Markup.Empty

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>What short trainings compared before the training.</summary>
+/// <summary>The finalists that were compared by short trainings before the training.</summary>
 internal static class FinalistsSection
 {
     public static Section Create(FitResults results)

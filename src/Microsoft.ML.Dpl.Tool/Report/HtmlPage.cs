@@ -2,15 +2,15 @@ using System.Reflection;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>A page of this command: one HTML file that needs nothing else.</summary>
+/// <summary>Creates a self-contained HTML page.</summary>
 internal static class HtmlPage
 {
     private static readonly Lazy<Markup> Style = new(ReadStyle);
 
-    /// <param name="name">Its heading.</param>
-    /// <param name="kind">What it is of prompt learning, as its title says.</param>
-    /// <param name="header">What stands below the heading.</param>
-    /// <param name="main">The rest.</param>
+    /// <param name="name">The page's heading.</param>
+    /// <param name="kind">The kind of page, for the title.</param>
+    /// <param name="header">Content below the heading.</param>
+    /// <param name="main">The main content.</param>
     public static string Create(string name, string kind, Markup header, Markup main) =>
         Markup
             .Format(

@@ -3,10 +3,10 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>What stands for the layers of both branches: the alphas, and the lengths that were chosen.</summary>
+/// <summary>The sections about the layers of both towers: the alphas and the chosen prompt lengths.</summary>
 internal static class LayerSections
 {
-    // More layers than that do not fit beside another branch.
+    // With more layers the two towers do not fit side by side.
     private const int MostLayersInPair = 14;
 
     public static Section Alphas(FitResults results)
@@ -70,7 +70,7 @@ internal static class LayerSections
         );
     }
 
-    /// <summary>Layers from left to right, candidates from top to bottom, as in the paper's figure of alphas.</summary>
+    /// <summary>A table with layers from left to right and candidates from top to bottom, as in the paper's figure of alphas.</summary>
     private static Markup Grid(string name, IReadOnlyList<int> candidates, IReadOnlyList<IReadOnlyList<float>> alphas)
     {
         double[][] weights = [.. alphas.Select(AlphaWeights.Softmax)];
@@ -95,7 +95,7 @@ internal static class LayerSections
 
     private static Markup Cell(double weight, bool chosen, string place)
     {
-        // From there on white is read more easily than black.
+        // Above this weight, white text is easier to read than black.
         const double dark = 0.55;
         return double.IsFinite(weight)
             ? Markup.Format(

@@ -2,15 +2,15 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>The images that the model is most wrong about.</summary>
+/// <summary>The section with the misclassified images whose true class got the lowest probability.</summary>
 internal static class MistakesSection
 {
     private const int Shown = 12,
         Side = 200;
 
-    /// <param name="results">With a test.</param>
-    /// <param name="locate">Makes an image's path one that can be opened.</param>
-    /// <param name="model">Draws heat maps; null: there are none.</param>
+    /// <param name="results">The results of a fit.</param>
+    /// <param name="locate">Turns an image's path into one that can be opened.</param>
+    /// <param name="model">Draws the heat maps; null to leave them out.</param>
     public static Section Create(FitResults results, Func<string, string> locate, DplTransformer? model)
     {
         const string id = "mistakes",

@@ -2,21 +2,21 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>A fit as one HTML file that needs nothing else: no network, no script, no font.</summary>
+/// <summary>The report of a fit as one self-contained HTML file: no network, no script, no font.</summary>
 internal static class ReportPage
 {
     /// <summary>Writes the page.</summary>
-    /// <param name="results">Of a fit; parts that are missing are left out of the page, with a line that says why.</param>
-    /// <param name="path">Of the file, which is replaced.</param>
-    /// <param name="model">The model, which draws the heat maps; null: the page has none. Stays the caller's.</param>
+    /// <param name="results">Results of a fit; for missing parts the page has a line that says why.</param>
+    /// <param name="path">Path of the file, which is replaced if it exists.</param>
+    /// <param name="model">The model, which draws the heat maps; null to leave them out. Not disposed.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="FileNotFoundException">The application's folder <c>plots</c> is missing.</exception>
     public static void Write(FitResults results, string path, DplTransformer? model = null) =>
         File.WriteAllText(path, Html(results, model));
 
-    /// <summary>The page as text.</summary>
-    /// <param name="results">Of a fit.</param>
-    /// <param name="model">Draws the heat maps; null: the page has none.</param>
+    /// <summary>Returns the page as text.</summary>
+    /// <param name="results">Results of a fit.</param>
+    /// <param name="model">Draws the heat maps; null to leave them out.</param>
     public static string Html(FitResults results, DplTransformer? model = null)
     {
         ArgumentNullException.ThrowIfNull(results);
@@ -52,7 +52,7 @@ internal static class ReportPage
         );
     }
 
-    /// <summary>The few numbers that most people come for.</summary>
+    /// <summary>The key figures at the top of the page.</summary>
     private static Markup Figures(FitResults results)
     {
         List<(string Name, string Value)> figures = [];

@@ -2,10 +2,10 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>What was asked, of what, and what it took.</summary>
+/// <summary>The sections about the run: command and options, images, time and memory, versions.</summary>
 internal static class RunSections
 {
-    // So many thumbnails make the page about a megabyte larger.
+    // This many thumbnails add about a megabyte to the page.
     private const int MostSamples = 400,
         SampleSide = 96,
         SamplesPerClass = 4;

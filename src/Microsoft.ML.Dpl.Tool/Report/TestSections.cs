@@ -3,10 +3,10 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>What the test images say.</summary>
+/// <summary>The sections about the test: accuracy and calibration.</summary>
 internal static class TestSections
 {
-    /// <summary>Why a part is missing.</summary>
+    /// <summary>The sentence shown in place of a section that needs test images.</summary>
     public const string NoTest = "There were no test images.";
 
     public static Section Accuracy(FitResults results)

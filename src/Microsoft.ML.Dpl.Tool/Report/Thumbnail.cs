@@ -3,29 +3,29 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>Small images that are part of the page.</summary>
+/// <summary>Small images that are embedded in the page.</summary>
 internal static class Thumbnail
 {
     private const int Quality = 80,
         ExplainedSide = 768;
     private const long MaximumPixels = 100_000_000;
 
-    /// <summary>An image file, small.</summary>
-    /// <param name="path">Of the file.</param>
+    /// <summary>Reads and shrinks an image file.</summary>
+    /// <param name="path">Path of the file.</param>
     /// <param name="side">Longest side in pixels.</param>
-    /// <returns>A <c>data:</c> address; null where the file is gone or cannot be decoded.</returns>
+    /// <returns>A <c>data:</c> URL; null if the file is missing or cannot be decoded.</returns>
     public static string? Address(string path, int side)
     {
         using SKBitmap? image = Decode(path, side);
         return image is null ? null : Encode(image);
     }
 
-    /// <summary>An image file with the map of what speaks for a class.</summary>
-    /// <param name="path">Of the file.</param>
+    /// <summary>Reads an image file and overlays the heat map of the evidence for a class.</summary>
+    /// <param name="path">Path of the file.</param>
     /// <param name="side">Longest side in pixels.</param>
-    /// <param name="model">Explains; not owned.</param>
+    /// <param name="model">The model that explains the image; not disposed.</param>
     /// <param name="className">The class.</param>
-    /// <returns>A <c>data:</c> address; null where the file is gone or cannot be decoded.</returns>
+    /// <returns>A <c>data:</c> URL; null if the file is missing or cannot be decoded.</returns>
     public static string? HeatMap(string path, int side, DplTransformer model, string className)
     {
         using SKBitmap? large = Decode(path, ExplainedSide);
@@ -39,7 +39,7 @@ internal static class Thumbnail
         return Encode(small);
     }
 
-    /// <summary>The caller disposes it.</summary>
+    /// <summary>Decodes an image file; null if it is missing, too large or cannot be decoded. The caller disposes the bitmap.</summary>
     private static SKBitmap? Decode(string path, int side)
     {
         if (!File.Exists(path))
@@ -47,9 +47,10 @@ internal static class Thumbnail
         using SKCodec? codec = SKCodec.Create(path);
         if (codec is null || (long)codec.Info.Width * codec.Info.Height > MaximumPixels)
             return null;
-        // JPEG decodes to a fraction of its size for a fraction of the time; twice what is wanted is left to shrink smoothly.
+        // JPEG can be decoded at a fraction of its size in a fraction of the time; decode to twice the wanted size, so that it can be
+        // shrunk smoothly.
         SKSizeI size = codec.GetScaledDimensions(Math.Min(1, 2f * side / Math.Max(codec.Info.Width, codec.Info.Height)));
-        // As the model reads them: colours are not multiplied by alpha.
+        // Unpremultiplied alpha, as the model reads images.
         using SKBitmap? full = SKBitmap.Decode(codec, new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
         return full is null ? null : Shrink(full, side);
     }

@@ -4,16 +4,16 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>What went wrong in a fit and what to do next, at the top of the page.</summary>
+/// <summary>The box at the top of the page that says what went wrong in a fit and what to do next.</summary>
 internal static class WarningBox
 {
-    // A loss that stays that near to guessing, or above it, has taught the prompts nothing.
+    // Fraction of the loss of uniform guessing; a final loss at or above it means that the prompts learned nothing.
     private const double NearGuessing = 0.98;
 
-    // So many times an even share of the weight makes a choice.
+    // A layer counts as decided if its choice has at least this multiple of the uniform weight.
     private const double LeastConfidence = 1.5;
 
-    /// <summary>Empty where nothing went wrong.</summary>
+    /// <summary>Creates the box; empty if nothing went wrong.</summary>
     public static Markup Create(FitResults results)
     {
         (string What, string Next)[] findings =
@@ -92,7 +92,7 @@ internal static class WarningBox
             .. new[] { ("text", last.TextAlphas), ("image", last.ImageAlphas) }.SelectMany(tower =>
                 tower
                     .Item2.Select((alphas, layer) => (alphas, layer))
-                    // Not below, so that what is no number counts as undecided.
+                    // Negated, so that NaN counts as undecided.
                     .Where(pair => !(AlphaWeights.Softmax(pair.alphas).Max() >= least))
                     .Select(pair => string.Create(CultureInfo.InvariantCulture, $"{tower.Item1} {pair.layer + 1}"))
             ),

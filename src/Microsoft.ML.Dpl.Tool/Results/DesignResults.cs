@@ -4,12 +4,14 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How prompts were made and trained, and what CLIP reads of a class, where that is not the plain method.</summary>
-/// <param name="Summary">In one line.</param>
+/// <summary>The prompt design and the texts that stand for a class, as far as they differ from the plain method.</summary>
+/// <param name="Summary">One-line summary.</param>
 /// <param name="Context">The learned context in the texts of the classes; null without one.</param>
-/// <param name="Templates">The texts whose mean the class features are; null: one template, or the context.</param>
-/// <param name="TeacherTemplates">The texts whose mean the teacher's were; null: one template, or there was no teacher.</param>
-/// <param name="TaskResidual">The factor of the task residual; null: there is none.</param>
+/// <param name="Templates">The templates whose text embeddings are averaged to class features; null for a single template or with a
+/// context.</param>
+/// <param name="TeacherTemplates">The templates whose text embeddings were averaged to the teacher's class features; null for a single
+/// template or without a teacher.</param>
+/// <param name="TaskResidual">The scale of the task residual; null without one.</param>
 internal sealed record DesignResults(
     string Summary,
     ContextResults? Context,
@@ -18,12 +20,13 @@ internal sealed record DesignResults(
     double? TaskResidual = null
 )
 {
-    /// <summary>Whether something is learned where no layer has a prompt.</summary>
+    /// <summary>Whether something is learned even if no layer has a prompt.</summary>
     [JsonIgnore]
     public bool LearnsBesidePrompts => Context is not null || TaskResidual is not null;
 
-    /// <summary>Of a model: null where nothing differs from the plain method.</summary>
-    /// <param name="model">With CLIP's text tower.</param>
+    /// <summary>Describes the design of a model, including the nearest words of its context; null if nothing differs from the plain
+    /// method.</summary>
+    /// <param name="model">A model that includes CLIP's text tower.</param>
     public static DesignResults? From(DplTransformer model) =>
         From(model.Design, model.Context, model.Templates) is { } design
             ? design with
@@ -32,7 +35,8 @@ internal sealed record DesignResults(
             }
             : null;
 
-    /// <summary>The same without a context's words.</summary>
+    /// <summary>Describes a design without looking up the nearest words of its context; null if nothing differs from the plain
+    /// method.</summary>
     public static DesignResults? From(PromptDesign? design, PromptContext? context, IReadOnlyList<string>? templates) =>
         design is null && context is null && templates is null
             ? null
@@ -44,7 +48,7 @@ internal sealed record DesignResults(
                 design?.TaskResidual
             );
 
-    /// <summary>As it was asked for, of a search.</summary>
+    /// <summary>Describes the design that the options of a search ask for; null if nothing differs from the plain method.</summary>
     public static DesignResults? From(DplTrainer.DesignOptions asked)
     {
         string[] parts =
@@ -83,12 +87,12 @@ internal sealed record DesignResults(
 }
 
 /// <summary>A learned context.</summary>
-/// <param name="Length">Vectors in each text.</param>
+/// <param name="Length">Number of vectors in each text; null: as many as the words have tokens.</param>
 /// <param name="Position">Where the class name stands: end, middle or front.</param>
 /// <param name="ClassSpecific">Whether every class has vectors of its own.</param>
-/// <param name="Words">What they began with; null: they were drawn.</param>
-/// <param name="VectorCount">All vectors of all classes.</param>
-/// <param name="Vectors">The nearest words of the first of them; empty where they were not looked up.</param>
+/// <param name="Words">The words that initialised the vectors; null if they were drawn at random.</param>
+/// <param name="VectorCount">Number of vectors of all classes together.</param>
+/// <param name="Vectors">The first vectors with their nearest words; empty if these were not looked up.</param>
 internal sealed record ContextResults(
     int? Length,
     string Position,
@@ -101,11 +105,11 @@ internal sealed record ContextResults(
     private const int MostVectors = 400,
         WordsEach = 5;
 
-    /// <summary>As it was asked for.</summary>
+    /// <summary>Describes a context as it was asked for.</summary>
     public static ContextResults From(PromptContext context) =>
         new(context.Length, context.Position.ToString().ToLowerInvariant(), context.ClassSpecific, context.Words, 0, []);
 
-    /// <summary>As it was learned.</summary>
+    /// <summary>Describes a context as it was learned, with the nearest words of its vectors.</summary>
     public static ContextResults From(PromptContext context, DplTransformer model)
     {
         IReadOnlyList<PromptRowWords> rows = model.NearestContextWords(WordsEach);
@@ -125,7 +129,7 @@ internal sealed record ContextResults(
         };
     }
 
-    /// <summary>In one line.</summary>
+    /// <summary>One-line description.</summary>
     public static string Described(PromptContext context)
     {
         string Vectors(int? number) =>
@@ -146,20 +150,20 @@ internal sealed record ContextResults(
 }
 
 /// <summary>A vector of a learned context.</summary>
-/// <param name="Class">Whose it is; null: it is shared.</param>
-/// <param name="Number">In its text, from 1.</param>
-/// <param name="Words">Of CLIP's vocabulary, the nearest first.</param>
+/// <param name="Class">The class that the vector belongs to; null if all classes share it.</param>
+/// <param name="Number">One-based position in its text.</param>
+/// <param name="Words">The nearest words of CLIP's vocabulary, the nearest first.</param>
 internal sealed record ContextVector(string? Class, int Number, IReadOnlyList<NearbyWord> Words);
 
 /// <summary>A word near to a vector.</summary>
-/// <param name="Text">The word; an ellipsis behind it means that another piece of a word follows.</param>
-/// <param name="Distance">Euclidean, between embeddings.</param>
+/// <param name="Text">The word; a trailing ellipsis means that another piece of a word follows.</param>
+/// <param name="Distance">Euclidean distance between the embeddings.</param>
 internal sealed record NearbyWord(string Text, double Distance);
 
-/// <summary>Templates as a line names them.</summary>
+/// <summary>One-line descriptions of templates.</summary>
 internal static class TemplatesText
 {
-    /// <summary>By the name of a known set and their number, or one by itself.</summary>
+    /// <summary>The number of templates and the name of the set if it is a known one; a single template is quoted.</summary>
     public static string Named(IReadOnlyList<string> templates)
     {
         if (templates is [var only])
@@ -172,7 +176,7 @@ internal static class TemplatesText
             : number;
     }
 
-    /// <summary>The same with a few of those that no set has.</summary>
+    /// <summary>Like <see cref="Named"/>, but lists the first templates of an unknown set.</summary>
     public static string Listed(IReadOnlyList<string> templates)
     {
         const int most = 5;

@@ -6,29 +6,29 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How vectors are written.</summary>
+/// <summary>File formats of embedding vectors.</summary>
 internal enum EmbeddingFormat
 {
-    /// <summary>One array [rows, width] in NumPy's format 1.0, float32 in C order; a row that could not be read is NaN, so that row i stays
-    /// input i.</summary>
+    /// <summary>One array [rows, width] in NumPy's format 1.0, float32 in C order; a row that could not be read is NaN, so that row i is
+    /// always input i.</summary>
     Npy,
 
-    /// <summary>A header, then the row's name and its numbers; without rows that could not be read.</summary>
+    /// <summary>A header, then for each row its name and its numbers; rows that could not be read are left out.</summary>
     Csv,
 
-    /// <summary>An object a line, with an error in place of the numbers where a row could not be read.</summary>
+    /// <summary>One JSON object per line, with an error instead of the numbers if a row could not be read.</summary>
     Jsonl,
 }
 
-/// <summary>Writes vectors, one row at a time, into a stream that can seek and is left open.</summary>
+/// <summary>Writes vectors, one row at a time, to a seekable stream that is left open.</summary>
 internal abstract class EmbeddingWriter : IDisposable
 {
     private EmbeddingWriter() { }
 
-    /// <param name="format">The form.</param>
-    /// <param name="stream">Empty.</param>
-    /// <param name="width">Numbers in a vector.</param>
-    /// <param name="name">What a row's name is: path or text.</param>
+    /// <param name="format">The file format.</param>
+    /// <param name="stream">An empty stream.</param>
+    /// <param name="width">Number of floats in a vector.</param>
+    /// <param name="name">The column or member that holds a row's name: path or text.</param>
     public static EmbeddingWriter Create(EmbeddingFormat format, Stream stream, int width, string name) =>
         format switch
         {
@@ -37,12 +37,12 @@ internal abstract class EmbeddingWriter : IDisposable
             _ => new JsonLines(stream, name),
         };
 
-    /// <param name="name">As the user named the row.</param>
-    /// <param name="vector">Null where it could not be read.</param>
-    /// <param name="error">Why; else null.</param>
+    /// <param name="name">The row's name as the user gave it.</param>
+    /// <param name="vector">The embedding; null if the row could not be read.</param>
+    /// <param name="error">Why the row could not be read; otherwise null.</param>
     public abstract void Write(string name, float[]? vector, string? error);
 
-    /// <summary>Writes what is still to be written.</summary>
+    /// <summary>Flushes the output and completes the file.</summary>
     public abstract void Dispose();
 
     private sealed class Npy : EmbeddingWriter
@@ -56,7 +56,7 @@ internal abstract class EmbeddingWriter : IDisposable
         public Npy(Stream stream, int width)
         {
             (_stream, _width, _row) = (stream, width, new byte[width * sizeof(float)]);
-            // The number of rows is known at the end; no other makes the header longer.
+            // The number of rows is known only at the end, so reserve space for the longest possible header.
             byte[] longest = Header(long.MaxValue);
             _headerLength = longest.Length;
             stream.Write(longest);
@@ -73,7 +73,7 @@ internal abstract class EmbeddingWriter : IDisposable
         public override void Dispose()
         {
             byte[] header = Header(_rows);
-            // Spaces before the last line feed belong to the header.
+            // NumPy allows the header to be padded with spaces before its final line feed.
             byte[] padded = [.. header[..^1], .. Enumerable.Repeat((byte)' ', _headerLength - header.Length), header[^1]];
             BinaryPrimitives.WriteUInt16LittleEndian(
                 padded.AsSpan(NpyFormat.MagicLength + NpyFormat.VersionLength),

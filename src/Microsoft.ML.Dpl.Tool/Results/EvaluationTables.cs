@@ -4,10 +4,10 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Shows what a model says of test images as tables.</summary>
+/// <summary>Shows test results as tables.</summary>
 internal static class EvaluationTables
 {
-    // A wider matrix fits no screen.
+    // A larger matrix fits no screen.
     private const int LargestMatrix = 15,
         MostConfusions = 10,
         MatrixGap = 3;
@@ -22,10 +22,10 @@ internal static class EvaluationTables
         WriteConfusions(evaluation);
     }
 
-    /// <summary>A share in per cent.</summary>
+    /// <summary>Formats a fraction as a percentage.</summary>
     public static string Percent(double? share) => share is double value ? value.ToString("p2", CultureInfo.InvariantCulture) : "-";
 
-    /// <summary>An accuracy and its interval.</summary>
+    /// <summary>Formats the bounds of an accuracy's interval.</summary>
     public static string Interval(AccuracyInterval accuracy) => $"{Percent(accuracy.Lower)} to {Percent(accuracy.Upper)}";
 
     private static string Share(int part, int whole) => whole == 0 ? "-" : Percent((double)part / whole);
@@ -61,7 +61,7 @@ internal static class EvaluationTables
         return table;
     }
 
-    // Columns that do not fit would be left out without a word.
+    // Columns that do not fit would silently be left out.
     private static int MatrixWidth(TestResults evaluation) =>
         evaluation.Classes.Append(MatrixCorner).Max(name => name.Length) + evaluation.Classes.Sum(name => name.Length + MatrixGap);
 

@@ -3,16 +3,16 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>A table of which the less important columns are left out where they do not fit.</summary>
+/// <summary>A table that drops its least important columns if it would be too wide.</summary>
 internal sealed class FittingTable
 {
     private const int Gap = 3;
 
     private readonly List<(string Header, int Rank, bool IsNumber, string[] Cells)> _columns = [];
 
-    /// <param name="header">Of the column.</param>
-    /// <param name="rank">From 0, the most important, which stays in any case.</param>
-    /// <param name="isNumber">Whether it stands on the right and is never broken.</param>
+    /// <param name="header">The column's header.</param>
+    /// <param name="rank">Importance from 0; columns of rank 0 are always kept, larger ranks are dropped first.</param>
+    /// <param name="isNumber">Whether cells are right-aligned and never wrapped.</param>
     /// <param name="cells">One per row.</param>
     public FittingTable Add(string header, int rank, bool isNumber, IEnumerable<string> cells)
     {
@@ -20,7 +20,7 @@ internal sealed class FittingTable
         return this;
     }
 
-    /// <param name="width">Characters that there are.</param>
+    /// <param name="width">Available width in characters.</param>
     public Table Within(int width)
     {
         var kept = _columns.ToList();

@@ -1,17 +1,17 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How much more often one model is right than another on the same images, with a 95 % interval for matched pairs (Agresti and
-/// Min, Statistics in Medicine 24, 2005: half an image is added to each of the four counts).</summary>
-/// <param name="OnlyModel">Images that only the first model classifies rightly.</param>
-/// <param name="OnlyOther">Images that only the other does.</param>
+/// <summary>The difference in accuracy of two models on the same images, with a 95 % interval for matched pairs (Agresti and Min,
+/// Statistics in Medicine 24, 2005: half an image is added to each of the four counts).</summary>
+/// <param name="OnlyModel">Number of images that only the first model classifies correctly.</param>
+/// <param name="OnlyOther">Number of images that only the other model classifies correctly.</param>
 /// <param name="Difference">Accuracy of the first minus that of the other, −1 to 1.</param>
-/// <param name="Lower">−1 to <paramref name="Difference"/>.</param>
-/// <param name="Upper"><paramref name="Difference"/> to 1.</param>
+/// <param name="Lower">Lower bound of the interval, −1 to <paramref name="Difference"/>.</param>
+/// <param name="Upper">Upper bound of the interval, <paramref name="Difference"/> to 1.</param>
 internal sealed record PairedDifference(int OnlyModel, int OnlyOther, double Difference, double Lower, double Upper)
 {
-    /// <param name="onlyModel">At least 0.</param>
-    /// <param name="onlyOther">At least 0.</param>
-    /// <param name="count">All images, at least 1 and at least the two together.</param>
+    /// <param name="onlyModel">Number of images that only the first model classifies correctly, at least 0.</param>
+    /// <param name="onlyOther">Number of images that only the other model classifies correctly, at least 0.</param>
+    /// <param name="count">Number of all images, at least 1 and at least the sum of the two.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     public static PairedDifference From(int onlyModel, int onlyOther, int count)
     {
@@ -31,9 +31,9 @@ internal sealed record PairedDifference(int OnlyModel, int OnlyOther, double Dif
         );
     }
 
-    /// <param name="model">Of the first model, at least one.</param>
-    /// <param name="other">Of the other, on the same images in the same order.</param>
-    /// <exception cref="ArgumentException">The images differ; the message names the first that does.</exception>
+    /// <param name="model">Predictions of the first model, at least one.</param>
+    /// <param name="other">Predictions of the other model, on the same images in the same order.</param>
+    /// <exception cref="ArgumentException">The images differ; the message names the first difference.</exception>
     public static PairedDifference From(IReadOnlyList<TestPrediction> model, IReadOnlyList<TestPrediction> other)
     {
         ArgumentNullException.ThrowIfNull(model);

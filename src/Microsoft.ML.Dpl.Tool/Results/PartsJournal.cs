@@ -3,16 +3,16 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>What the bytes of parts depend on, beside the images.</summary>
+/// <summary>Everything besides the images that determines the bytes of the parts.</summary>
 /// <param name="Model">SHA-256 of the model's file.</param>
 /// <param name="Format">csv or jsonl.</param>
-/// <param name="Top">Classes of an image.</param>
-/// <param name="KeepFormulas">Whether fields of csv stay as they are.</param>
-/// <param name="BatchSize">Images that are classified together.</param>
-/// <param name="PartSize">Images of a part.</param>
-/// <param name="Images">Of all shards together; null where there is one shard, which need not know it.</param>
-/// <param name="Engine">What computed; where a journal does not say, libtorch did, since there was nothing else.</param>
-/// <param name="Precision">Of the weights; null: as the zip has it.</param>
+/// <param name="Top">Number of most probable classes written for each image.</param>
+/// <param name="KeepFormulas">Whether CSV fields that a spreadsheet would read as formulas are left unescaped.</param>
+/// <param name="BatchSize">Number of images that are classified together.</param>
+/// <param name="PartSize">Number of images in a part.</param>
+/// <param name="Images">Number of images in all shards together; null with a single shard, which need not know it.</param>
+/// <param name="Engine">The engine that computed the scores; a journal without it is from a version that had only libtorch.</param>
+/// <param name="Precision">Precision of the weights; null: as stored in the zip.</param>
 internal sealed record PartSettings(
     string Model,
     PredictionFormat Format,
@@ -25,7 +25,7 @@ internal sealed record PartSettings(
     OnnxPrecision? Precision = null
 )
 {
-    /// <summary>What differs from other settings, for a message; null: nothing.</summary>
+    /// <summary>Describes the first difference from other settings, for a message; null if there is none.</summary>
     public string? Difference(PartSettings made) =>
         made.Model != Model ? "another model"
         : made.Format != Format ? $"another --format: '{made.Format.ToString().ToLowerInvariant()}'"
@@ -41,24 +41,24 @@ internal sealed record PartSettings(
         : null;
 }
 
-/// <summary>A part whose file is whole.</summary>
-/// <param name="Part">Its place among the parts of all shards, from 0.</param>
-/// <param name="Images">In it.</param>
-/// <param name="Unreadable">Of these, those that could not be read.</param>
-/// <param name="Bytes">Of its file.</param>
-/// <param name="Paths">SHA-256 of the images' paths, by which a changed list is noticed.</param>
+/// <summary>A part whose file is complete.</summary>
+/// <param name="Part">Zero-based index among the parts of all shards.</param>
+/// <param name="Images">Number of images in the part.</param>
+/// <param name="Unreadable">How many of these images could not be read.</param>
+/// <param name="Bytes">Length of the part's file in bytes.</param>
+/// <param name="Paths">SHA-256 of the images' paths, which reveals a changed list.</param>
 internal sealed record DonePart(int Part, int Images, int Unreadable, long Bytes, string Paths);
 
-/// <summary>What a shard keeps beside its parts.</summary>
-/// <param name="Form">Of this file.</param>
-/// <param name="Settings">Of the parts.</param>
-/// <param name="Parts">In their order.</param>
-/// <param name="IsComplete">Whether the shard has no more.</param>
+/// <summary>The journal that a shard keeps next to its parts.</summary>
+/// <param name="Form">Version of the journal's format.</param>
+/// <param name="Settings">The settings the parts were made with.</param>
+/// <param name="Parts">The complete parts, in order.</param>
+/// <param name="IsComplete">Whether these are all parts of the shard.</param>
 internal sealed record PartsJournal(int Form, PartSettings Settings, IReadOnlyList<DonePart> Parts, bool IsComplete)
 {
     public const int CurrentForm = 1;
 
-    /// <returns>Null where the file cannot be read as one.</returns>
+    /// <returns>The journal, or null if the file is not a valid one.</returns>
     public static PartsJournal? TryRead(string file)
     {
         try
@@ -71,7 +71,7 @@ internal sealed record PartsJournal(int Form, PartSettings Settings, IReadOnlyLi
         }
         catch (JsonException)
         {
-            // The caller says so.
+            // The caller reports it.
             return null;
         }
     }

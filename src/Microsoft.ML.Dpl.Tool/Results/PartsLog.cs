@@ -4,27 +4,26 @@ using Microsoft.ML.Dpl.Tool.Display;
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>
-/// The journal of a shard in the making. As a whole it is written when the first part is added and when there are no more; in between each
-/// part is a line of a file beside it, so that a part costs the same however many there are.
+/// The journal of a shard in progress. The whole journal is written when the first part is added and when the shard is complete; in between
+/// each part appends a line to a second file, so that adding a part costs the same however many there are.
 /// </summary>
-/// <param name="journal">Where the whole journal goes.</param>
-/// <param name="settings">Of the parts.</param>
+/// <param name="journal">The file of the whole journal.</param>
+/// <param name="settings">The settings of the parts.</param>
 internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDisposable
 {
     private const byte LineEnd = (byte)'\n';
 
     private FileStream? _lines;
 
-    /// <summary>Of the lines; not there once the journal is complete.</summary>
+    /// <summary>The file with one line per part; it is deleted when the journal is complete.</summary>
     public string LinesPath { get; } = Path.ChangeExtension(journal.FullPath, ".unfinished");
 
     /// <summary>Whether an earlier process left a journal.</summary>
     public bool Exists => File.Exists(journal.FullPath);
 
-    /// <summary>What earlier processes finished, those that were killed included; nothing where there is no journal that can be read.
-    /// </summary>
-    /// <param name="warn">Told of what cannot be read.</param>
-    /// <exception cref="IOException">A file is there and cannot be read.</exception>
+    /// <summary>Returns the parts that earlier processes finished, including killed ones; empty if there is no readable journal.</summary>
+    /// <param name="warn">Called with a warning for everything that cannot be read.</param>
+    /// <exception cref="IOException">A file exists but cannot be read.</exception>
     public IReadOnlyList<DonePart> Read(Action<string> warn)
     {
         if (!Exists)
@@ -37,10 +36,10 @@ internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDis
         return [.. whole.Parts, .. ReadLines(warn)];
     }
 
-    /// <summary>Adds a part whose file is whole, and returns once that is on the disk.</summary>
+    /// <summary>Adds a part whose file is complete, and returns once the entry is on disk.</summary>
     /// <param name="part">The part.</param>
-    /// <param name="others">All others that are whole; asked for at the first part only.</param>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <param name="others">Returns all other complete parts; called for the first part only.</param>
+    /// <exception cref="IOException">The journal cannot be written.</exception>
     public void Add(DonePart part, Func<IEnumerable<DonePart>> others)
     {
         try
@@ -58,7 +57,7 @@ internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDis
 
     /// <summary>Writes the whole journal of a shard that has no more parts.</summary>
     /// <param name="parts">All of them, in their order.</param>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <exception cref="IOException">The journal cannot be written.</exception>
     public void Complete(IReadOnlyList<DonePart> parts)
     {
         Write(parts, isComplete: true);

@@ -8,8 +8,8 @@ using Microsoft.ML.Dpl.Tool.Options;
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>
-/// Predictions as files of equally many images, each written whole, numbered over the whole input. A shard makes a stretch of them, so that
-/// neither the number of shards nor an interruption changes a byte of any.
+/// Writes predictions as files (parts) of equally many images, each written atomically and numbered over the whole input. Each shard makes
+/// a contiguous range of the parts, so that neither the number of shards nor an interruption changes a byte of any part.
 /// </summary>
 internal sealed class PredictionParts
 {
@@ -22,11 +22,11 @@ internal sealed class PredictionParts
     private readonly Dictionary<int, DonePart> _before = [];
     private readonly List<DonePart> _done = [];
 
-    /// <param name="request">Folder and shard.</param>
-    /// <param name="settings">What the parts depend on.</param>
-    /// <exception cref="IOException">The folder cannot be written.</exception>
-    /// <exception cref="ArgumentException">It holds parts already, and they are not to be kept.</exception>
-    /// <exception cref="InvalidDataException">It holds parts that were made in another way.</exception>
+    /// <param name="request">The output folder and the shard.</param>
+    /// <param name="settings">The settings that determine the parts' contents.</param>
+    /// <exception cref="IOException">The folder cannot be written to.</exception>
+    /// <exception cref="ArgumentException">The folder already holds parts, and resuming was not requested.</exception>
+    /// <exception cref="InvalidDataException">The folder holds parts that were made with other settings.</exception>
     public PredictionParts(PartsRequest request, PartSettings settings)
     {
         (_request, _settings) = (request, settings);
@@ -46,7 +46,7 @@ internal sealed class PredictionParts
             );
     }
 
-    /// <summary>Images of this shard.</summary>
+    /// <summary>Selects the images of this shard.</summary>
     public IEnumerable<string> Select(IEnumerable<string> images) =>
         _settings.Images is null
             ? images
@@ -54,15 +54,16 @@ internal sealed class PredictionParts
                 .Skip((int)Math.Min(int.MaxValue, (long)_first * _settings.PartSize))
                 .Take((int)Math.Min(int.MaxValue, (long)(_end - _first) * _settings.PartSize));
 
-    /// <summary>What the user calls all of them.</summary>
+    /// <summary>The path pattern that matches all parts, for messages.</summary>
     public string Pattern => Path.Combine(_request.Folder, $"part-*.{_extension}");
 
-    /// <summary>Makes the parts that are not there.</summary>
-    /// <param name="images">Of this shard, as the user named them.</param>
+    /// <summary>Makes the missing parts.</summary>
+    /// <param name="images">The images of this shard, as the user named them.</param>
     /// <param name="score">Scores the images of a part.</param>
-    /// <param name="classes">In the order of the scores.</param>
-    /// <param name="report">Told of images that were done before, all at once, and of each that is done.</param>
-    /// <returns>Images of this shard, and those among them that could not be read, those of an earlier process included.</returns>
+    /// <param name="classes">Class names in the order of the scores.</param>
+    /// <param name="report">Called once for each part that was done before, with its number of images and null, and for each image that is
+    /// done now.</param>
+    /// <returns>The number of images of this shard, and how many of them could not be read, including those of earlier processes.</returns>
     /// <exception cref="InvalidDataException">An earlier process had another list of images.</exception>
     /// <exception cref="IOException">A part cannot be written.</exception>
     public (int Images, int Unreadable) Write(
@@ -134,7 +135,7 @@ internal sealed class PredictionParts
         return new DonePart(part, names.Length, unreadable, new FileInfo(file).Length, digest);
     }
 
-    /// <summary>Parts of one folder are put together, whichever shard made them.</summary>
+    /// <summary>All parts of a folder are concatenated in the end, so every shard must have been made with the same settings.</summary>
     private void RequireOneKind()
     {
         foreach (string file in Directory.EnumerateFiles(_request.Folder, "shard-*-of-*.json").Order(StringComparer.Ordinal))
@@ -147,7 +148,7 @@ internal sealed class PredictionParts
 
     private void Keep()
     {
-        // What a process that was killed had not finished has a name of its own and would stay.
+        // Files that a killed process left unfinished have names of their own, so nothing would overwrite them.
         foreach (string unfinished in Mine(".part-*.partial"))
             File.Delete(unfinished);
         foreach (DonePart part in _log.Read(Terminal.Warn))

@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How predictions are written.</summary>
+/// <summary>Output formats of predictions.</summary>
 internal enum PredictionFormat
 {
     Table,
@@ -14,18 +14,18 @@ internal enum PredictionFormat
 }
 
 /// <summary>Writes predictions, one image at a time.</summary>
-/// <param name="classes">In the order of the scores.</param>
-/// <param name="top">Most probable classes of each image, at least 1.</param>
+/// <param name="classes">Class names in the order of the scores.</param>
+/// <param name="top">Number of most probable classes to write for each image, at least 1.</param>
 internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
 {
-    /// <summary>Classes that are written of each image.</summary>
+    /// <summary>Number of classes that are written for each image.</summary>
     protected int Top { get; } = Math.Min(top, classes.Count);
 
-    /// <param name="format">The form.</param>
-    /// <param name="classes">In the order of the scores.</param>
-    /// <param name="top">Most probable classes of each image, at least 1.</param>
-    /// <param name="output">Where csv and jsonl go.</param>
-    /// <param name="keepFormulas">Whether a field of csv may begin as a formula of a spreadsheet does.</param>
+    /// <param name="format">The output format.</param>
+    /// <param name="classes">Class names in the order of the scores.</param>
+    /// <param name="top">Number of most probable classes to write for each image, at least 1.</param>
+    /// <param name="output">Where CSV and JSON lines are written.</param>
+    /// <param name="keepFormulas">Whether a CSV field may start like a spreadsheet formula.</param>
     public static PredictionWriter Create(
         PredictionFormat format,
         IReadOnlyList<string> classes,
@@ -40,13 +40,13 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
             _ => new Tabular(classes, top),
         };
 
-    /// <summary>For a file that is one of several: only the first has a header, so that one after another they are one file.</summary>
+    /// <summary>Creates the writer of one of several files: only the first has a header, so that the files can be concatenated.</summary>
     /// <param name="format">csv or jsonl.</param>
-    /// <param name="classes">In the order of the scores.</param>
-    /// <param name="top">Most probable classes of each image, at least 1.</param>
+    /// <param name="classes">Class names in the order of the scores.</param>
+    /// <param name="top">Number of most probable classes to write for each image, at least 1.</param>
     /// <param name="output">The file.</param>
-    /// <param name="keepFormulas">Whether a field of csv may begin as a formula of a spreadsheet does.</param>
-    /// <param name="isFirst">Whether it is the first.</param>
+    /// <param name="keepFormulas">Whether a CSV field may start like a spreadsheet formula.</param>
+    /// <param name="isFirst">Whether this is the first file.</param>
     public static PredictionWriter CreateForPart(
         PredictionFormat format,
         IReadOnlyList<string> classes,
@@ -62,18 +62,18 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
             _ => throw new ArgumentException($"{format} is for a terminal."),
         };
 
-    /// <param name="path">As the user named the image.</param>
-    /// <param name="probabilities">One per class; null where the image could not be read.</param>
-    /// <param name="error">Why; else null.</param>
+    /// <param name="path">The image's path as the user gave it.</param>
+    /// <param name="probabilities">One per class; null if the image could not be read.</param>
+    /// <param name="error">Why the image could not be read; otherwise null.</param>
     public abstract void Write(string path, float[]? probabilities, string? error);
 
-    /// <summary>After the last image.</summary>
+    /// <summary>Completes the output after the last image.</summary>
     public virtual void End()
     {
-        // Most forms need no end.
+        // Only the table has something to do here.
     }
 
-    /// <summary>The most probable classes, the first of equals first.</summary>
+    /// <summary>The most probable classes in descending order; ties keep the order of the classes.</summary>
     protected IReadOnlyList<Guess> Best(float[] probabilities) =>
         [
             .. probabilities

@@ -4,27 +4,27 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>The results as JSON: camelCase, indented; members of later versions are passed over.</summary>
+/// <summary>Reads and writes results as indented camelCase JSON; unknown members are ignored.</summary>
 internal static class ResultsJson
 {
     private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web)
     {
         WriteIndented = true,
-        // Losses that ran away are results too.
+        // A diverged fit has losses that are NaN or infinite.
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        // The page escapes for HTML itself; a file is read by people.
+        // The report escapes for HTML itself; the file should stay readable.
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
     };
 
-    /// <summary>To text.</summary>
+    /// <summary>Serializes results.</summary>
     public static string Write(FitResults results) => JsonSerializer.Serialize(results, Form);
 
-    /// <summary>From text.</summary>
-    /// <param name="json">What <see cref="Write"/> wrote.</param>
-    /// <exception cref="FormatException">It is no results file, lacks something, or was written by a later version; the message says
-    /// which.</exception>
+    /// <summary>Deserializes results.</summary>
+    /// <param name="json">Text written by <see cref="Write"/>.</param>
+    /// <exception cref="FormatException">The text is not a results file, lacks a member, or was written by a later version; the message
+    /// says which.</exception>
     public static FitResults Read(string json)
     {
         try
@@ -51,8 +51,9 @@ internal static class ResultsJson
         }
     }
 
-    /// <summary>From a file.</summary>
-    /// <exception cref="FormatException">As <see cref="Read"/>; the message names the file.</exception>
+    /// <summary>Reads a results file.</summary>
+    /// <exception cref="FormatException">The file is not a results file, lacks a member, or was written by a later version; the message
+    /// names the file.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static FitResults ReadFile(string path)
     {

@@ -3,13 +3,13 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>What was asked.</summary>
-/// <param name="Task">A short name for the heading: the data's folder or file name, say.</param>
-/// <param name="CommandLine">One line that repeats the run in a shell, quoted as needed; every option that is not at its default, the seed
-/// in any case.</param>
-/// <param name="WorkingFolder">Where <paramref name="CommandLine"/> is to be given; null where its paths are absolute.</param>
-/// <param name="Options">All options by name, as text, defaults too; in the order in which they are shown.</param>
-/// <param name="Seed">Null where none was given.</param>
+/// <summary>What the run was asked to do.</summary>
+/// <param name="Task">A short name for the heading, such as the name of the data's folder or file.</param>
+/// <param name="CommandLine">One shell command that repeats the run, quoted as needed: every option that is not at its default, and always
+/// the seed.</param>
+/// <param name="WorkingFolder">The folder in which to run <paramref name="CommandLine"/>; null if its paths are absolute.</param>
+/// <param name="Options">All options by name, as text, including defaults; in display order.</param>
+/// <param name="Seed">The seed; null if none was given.</param>
 /// <param name="Started">When the run began.</param>
 internal sealed record AskedResults(
     string Task,
@@ -21,20 +21,20 @@ internal sealed record AskedResults(
 );
 
 /// <summary>An option and its value.</summary>
-/// <param name="Name">As on the command line, or as the property is called.</param>
-/// <param name="Value">As text.</param>
+/// <param name="Name">The option's name on the command line, or the property's name.</param>
+/// <param name="Value">The value as text.</param>
 internal sealed record NamedValue(string Name, string Value);
 
-/// <summary>What a run ran on.</summary>
+/// <summary>The software and hardware of a run.</summary>
 /// <param name="Library">Version of Microsoft.ML.Dpl.</param>
 /// <param name="MLNet">Version of Microsoft.ML.</param>
 /// <param name="TorchSharp">Version of TorchSharp.</param>
-/// <param name="LibTorch">Version of libtorch, or the sentence that names it.</param>
+/// <param name="LibTorch">Version of libtorch, or the sentence that describes it.</param>
 /// <param name="DotNet">Version of the runtime.</param>
 /// <param name="OperatingSystem">Name and version.</param>
-/// <param name="Processor">Model name, or the architecture where that is not known.</param>
+/// <param name="Processor">Model name, or the architecture if that is not known.</param>
 /// <param name="Processors">Logical processors that the process may use.</param>
-/// <param name="Threads">Threads of libtorch.</param>
+/// <param name="Threads">Number of libtorch's threads.</param>
 /// <param name="Device">cpu, cuda:0, …</param>
 internal sealed record VersionResults(
     string Library,
@@ -49,7 +49,7 @@ internal sealed record VersionResults(
     string Device
 )
 {
-    /// <summary>The version of the assembly that a type is in, with its commit where the build knew that.</summary>
+    /// <summary>The version of the assembly that a type is in, with its commit if the build knew it.</summary>
     public static string From(Type type) =>
         type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
         ?? type.Assembly.GetName().Version?.ToString()
@@ -58,8 +58,8 @@ internal sealed record VersionResults(
 
 /// <summary>The frozen CLIP.</summary>
 /// <param name="Name">Folder or file name.</param>
-/// <param name="Sha256">Of the weights, lower-case hexadecimal.</param>
-/// <param name="Location">Where it lies; null where it has no place of its own.</param>
+/// <param name="Sha256">SHA-256 of the weights, in lower-case hexadecimal.</param>
+/// <param name="Location">Path of the folder or file; null if it has none of its own.</param>
 /// <param name="ImageSize">Side of the square input in pixels.</param>
 /// <param name="PatchSize">Side of a patch in pixels.</param>
 /// <param name="EmbeddingWidth">Width of the space that images and texts share.</param>
@@ -76,7 +76,7 @@ internal sealed record BackboneResults(
     BranchShape Image
 )
 {
-    /// <summary>Of an open CLIP.</summary>
+    /// <summary>Describes an open CLIP.</summary>
     public static BackboneResults From(ClipBackbone backbone)
     {
         ArgumentNullException.ThrowIfNull(backbone);
@@ -94,13 +94,13 @@ internal sealed record BackboneResults(
     }
 }
 
-/// <summary>The shape of one branch of CLIP.</summary>
+/// <summary>The shape of one tower of CLIP.</summary>
 /// <param name="Layers">Number of blocks.</param>
 /// <param name="Width">Model width in floats.</param>
 /// <param name="Heads">Attention heads.</param>
 internal sealed record BranchShape(int Layers, int Width, int Heads)
 {
-    /// <summary>Of a branch.</summary>
+    /// <summary>Describes a tower.</summary>
     public static BranchShape From(ClipTransformerConfig branch)
     {
         ArgumentNullException.ThrowIfNull(branch);
@@ -108,8 +108,8 @@ internal sealed record BranchShape(int Layers, int Width, int Heads)
     }
 }
 
-/// <summary>What one stage took.</summary>
-/// <param name="Name">Search, training, test, …</param>
-/// <param name="Seconds">Wall time.</param>
-/// <param name="PeakBytes">The process's largest resident set until the stage's end; null where it was not measured.</param>
+/// <summary>Time and memory of one stage.</summary>
+/// <param name="Name">The stage: search, training, test, …</param>
+/// <param name="Seconds">Wall-clock time in seconds.</param>
+/// <param name="PeakBytes">The process's largest resident set up to the stage's end, in bytes; null if it was not measured.</param>
 internal sealed record StageCost(string Name, double Seconds, long? PeakBytes = null);

@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>What a model says of the test images.</summary>
-/// <param name="Accuracy">Over images.</param>
+/// <summary>Results of a model on the test images.</summary>
+/// <param name="Accuracy">Accuracy over all images.</param>
 /// <param name="MacroAccuracy">Mean over the classes that have test images, 0 to 1.</param>
-/// <param name="LogLoss">Mean of −ln of the true class's probability, in nats; probabilities below 1e-15 count as that.</param>
-/// <param name="Calibration">How far probabilities can be taken at their word.</param>
-/// <param name="Classes">In the order of the scores.</param>
+/// <param name="LogLoss">Mean negative log-likelihood of the true class, in nats; probabilities below 1e-15 count as 1e-15.</param>
+/// <param name="Calibration">Calibration of the probabilities.</param>
+/// <param name="Classes">Class names in the order of the scores.</param>
 /// <param name="Confusion">[true class][predicted class], numbers of images.</param>
 /// <param name="PerClass">One per class.</param>
 /// <param name="Predictions">One per image.</param>
@@ -22,8 +22,8 @@ internal sealed record TestResults(
 {
     private const double LeastProbability = 1e-15;
 
-    /// <summary>Counts.</summary>
-    /// <param name="classes">In the order of the scores.</param>
+    /// <summary>Computes the results from the predictions.</summary>
+    /// <param name="classes">Class names in the order of the scores.</param>
     /// <param name="predictions">At least one; their classes are among <paramref name="classes"/>.</param>
     /// <exception cref="ArgumentException">There is no prediction, or one has an unknown class; the message names its file.</exception>
     public static TestResults From(IReadOnlyList<string> classes, IReadOnlyList<TestPrediction> predictions)
@@ -64,28 +64,28 @@ internal sealed record TestResults(
     }
 }
 
-/// <summary>What a model says of one image.</summary>
-/// <param name="File">Its path.</param>
-/// <param name="True">Its class.</param>
+/// <summary>Prediction for one image.</summary>
+/// <param name="File">The image's path.</param>
+/// <param name="True">The image's class.</param>
 /// <param name="Predicted">The most probable class.</param>
-/// <param name="Probability">Of <paramref name="Predicted"/>, 0 to 1.</param>
-/// <param name="TrueProbability">Of <paramref name="True"/>, 0 to 1.</param>
+/// <param name="Probability">Probability of <paramref name="Predicted"/>, 0 to 1.</param>
+/// <param name="TrueProbability">Probability of <paramref name="True"/>, 0 to 1.</param>
 internal sealed record TestPrediction(string File, string True, string Predicted, double Probability, double TrueProbability);
 
-/// <summary>One class in the test.</summary>
-/// <param name="Name">Of the class.</param>
-/// <param name="Images">Test images of it.</param>
-/// <param name="Right">Those of them that were classified rightly.</param>
-/// <param name="Predicted">Test images of any class that were taken for it.</param>
+/// <summary>Test results of one class.</summary>
+/// <param name="Name">Name of the class.</param>
+/// <param name="Images">Number of its test images.</param>
+/// <param name="Right">How many of these were classified correctly.</param>
+/// <param name="Predicted">Number of test images, of any class, that were classified as it.</param>
 internal sealed record ClassAccuracy(string Name, int Images, int Right, int Predicted);
 
-/// <summary>The same test by another model.</summary>
-/// <param name="Name">zero-shot CLIP, uniform 4, …</param>
-/// <param name="Accuracy">Over images.</param>
-/// <param name="MacroAccuracy">Mean over classes, 0 to 1; null where it was not counted.</param>
-/// <param name="Configuration">Its prompt lengths; null where they are not known.</param>
-/// <param name="Difference">The fitted model's lead over it on the same images; null where it was not counted.</param>
-/// <param name="Seconds">What training and testing it took, wall time; null where it was not measured.</param>
+/// <summary>Results of another model on the same test images.</summary>
+/// <param name="Name">The model's name: zero-shot CLIP, uniform 4, …</param>
+/// <param name="Accuracy">Accuracy over all images.</param>
+/// <param name="MacroAccuracy">Mean over classes, 0 to 1; null if it was not computed.</param>
+/// <param name="Configuration">Its prompt lengths; null if they are not known.</param>
+/// <param name="Difference">The fitted model's accuracy minus this model's on the same images; null if it was not computed.</param>
+/// <param name="Seconds">Wall-clock time of its fit in seconds; null if it was not measured.</param>
 internal sealed record ComparisonRow(
     string Name,
     AccuracyInterval Accuracy,

@@ -2,36 +2,36 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
-/// <summary>How a known data set stands below a root.</summary>
+/// <summary>The state of a known data set in the root folder.</summary>
 internal enum DataState
 {
-    /// <summary>Everything is there.</summary>
+    /// <summary>The data set is complete.</summary>
     Whole,
 
-    /// <summary>It can be read, but is not the whole one.</summary>
+    /// <summary>It can be read, but has other numbers of classes or images than published.</summary>
     OtherSize,
 
     /// <summary>Something is missing, or cannot be read.</summary>
     Broken,
 
-    /// <summary>There is no folder.</summary>
+    /// <summary>Its folder does not exist.</summary>
     Absent,
 }
 
-/// <summary>What was found of one data set.</summary>
-/// <param name="DataSet">Which.</param>
-/// <param name="State">In a word.</param>
-/// <param name="Found">What was counted; null where it could not be read.</param>
-/// <param name="Notes">What is wrong, one sentence each.</param>
+/// <summary>The result of checking one data set.</summary>
+/// <param name="DataSet">The data set.</param>
+/// <param name="State">Its state.</param>
+/// <param name="Found">Numbers of classes and images found; null if it could not be read.</param>
+/// <param name="Notes">Problems, one sentence each.</param>
 internal sealed record DataFinding(KnownDataSet DataSet, DataState State, DataSetSize? Found, IReadOnlyList<string> Notes);
 
-/// <summary>Looks at the data sets below a root without opening an image.</summary>
+/// <summary>Checks the data sets in a root folder without opening any image.</summary>
 internal static class DataCheck
 {
     /// <param name="known">The data set.</param>
-    /// <param name="root">An existing folder.</param>
-    /// <param name="cancellationToken">Ends the search for images.</param>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <param name="root">The root folder, which must exist.</param>
+    /// <param name="cancellationToken">Cancels the search for images.</param>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public static DataFinding Run(KnownDataSet known, string root, CancellationToken cancellationToken)
     {
         string folder = Path.Combine(root, known.Folder);

@@ -3,7 +3,8 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
-/// <summary>FGVC-Aircraft, whose classes are the hundred variants, such as <c>F-16A/B</c>, in its own text files.</summary>
+/// <summary>Reads FGVC-Aircraft, whose classes are the hundred variants, such as <c>F-16A/B</c>, listed in text files of its own
+/// format.</summary>
 internal static class FgvcAircraft
 {
     public const string VariantsFile = "variants.txt";
@@ -11,9 +12,9 @@ internal static class FgvcAircraft
     /// <summary>The file with the rows of a split.</summary>
     public static string RowsFile(string split) => $"images_variant_{split}.txt";
 
-    /// <param name="folder">With images and the text files.</param>
-    /// <param name="cancellationToken">Looked at between files.</param>
-    /// <exception cref="InvalidDataException">A line cannot be read, or names no variant.</exception>
+    /// <param name="folder">The folder with the images and the text files.</param>
+    /// <param name="cancellationToken">Checked between files.</param>
+    /// <exception cref="InvalidDataException">A line cannot be read, or names an unknown variant.</exception>
     public static ImageSets Read(string folder, CancellationToken cancellationToken)
     {
         string[] variants = Lines(Path.Combine(folder, VariantsFile));

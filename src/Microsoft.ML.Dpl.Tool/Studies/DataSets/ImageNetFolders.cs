@@ -4,15 +4,15 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
-/// <summary>ImageNet and its variants: a folder of images for each WordNet id, or in ImageNetV2 for each class number, whose names are
-/// in <c>classnames.txt</c>.</summary>
+/// <summary>Reads ImageNet and its variants: a folder of images for each WordNet id, or in ImageNetV2 for each class number, with the class
+/// names in <c>classnames.txt</c>.</summary>
 internal static class ImageNetFolders
 {
     public const string NamesFile = "classnames.txt";
 
-    /// <summary>As in CoOp the validation images of ImageNet are the test, and there are no others to validate on.</summary>
-    /// <param name="folder">With images/train, images/val and the names.</param>
-    /// <param name="cancellationToken">Ends the search for images.</param>
+    /// <summary>Reads ImageNet. As in CoOp, its validation images serve as the test set, so there is no validation set.</summary>
+    /// <param name="folder">The folder with images/train, images/val and the names.</param>
+    /// <param name="cancellationToken">Cancels the search for images.</param>
     /// <exception cref="InvalidDataException">A folder has no name, or the names cannot be read.</exception>
     public static ImageSets Read(string folder, CancellationToken cancellationToken)
     {
@@ -21,10 +21,11 @@ internal static class ImageNetFolders
         return new ImageSets(folder, Rows("train"), [], Rows("val")) { IsCoOpSplit = true, ClassOrder = names.Order };
     }
 
-    /// <summary>A variant, which is for tests only. Those with 200 classes are told apart from among these.</summary>
-    /// <param name="folder">With the images and the names.</param>
-    /// <param name="images">The folder of the class folders in it.</param>
-    /// <param name="cancellationToken">Ends the search for images.</param>
+    /// <summary>Reads a variant, which is only for tests. Its classes are those that have images, so variants with 200 classes are
+    /// classified among these.</summary>
+    /// <param name="folder">The folder with the images and the names.</param>
+    /// <param name="images">Name of the folder in it that contains the class folders.</param>
+    /// <param name="cancellationToken">Cancels the search for images.</param>
     /// <exception cref="InvalidDataException">A folder has no name, or the names cannot be read.</exception>
     public static ImageSets ReadVariant(string folder, string images, CancellationToken cancellationToken)
     {
@@ -46,20 +47,20 @@ internal static class ImageNetFolders
                     $"'{file}' has the line '{line}': each must be a folder's name, a space and the class's name."
                 );
             string name = ComposedText.Compose(words.Trim());
-            // OpenAI's list has names twice, which no text tells apart: the second gets its WordNet id.
+            // OpenAI's list has duplicate names, which would give identical texts: the second gets its WordNet id appended.
             names.Add((id, taken.Add(name) ? name : $"{name} ({id})"));
         }
         return new ClassFolders(file, names);
     }
 
-    /// <summary>Which folder is which class.</summary>
+    /// <summary>Maps folders to classes.</summary>
     private sealed class ClassFolders(string file, IReadOnlyList<(string Folder, string Name)> names)
     {
         private readonly Dictionary<string, string> _byFolder = names
             .GroupBy(name => name.Folder, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.First().Name, StringComparer.Ordinal);
 
-        /// <summary>CoOp numbers the classes by their folders' order.</summary>
+        /// <summary>The classes in CoOp's order, which is that of their folders.</summary>
         public IReadOnlyList<string> Order { get; } =
         [.. names.OrderBy(name => name.Folder, StringComparer.Ordinal).Select(name => name.Name)];
 
@@ -80,7 +81,7 @@ internal static class ImageNetFolders
             string folder = Path.GetFileName(path);
             if (_byFolder.TryGetValue(folder, out string? name))
                 return name;
-            // ImageNetV2 counts the lines of the list instead.
+            // ImageNetV2 names its folders by zero-based line numbers of the list.
             return int.TryParse(folder, NumberStyles.None, CultureInfo.InvariantCulture, out int line) && line < names.Count
                 ? names[line].Name
                 : throw new InvalidDataException($"The folder '{path}' has no line in '{file}': add it there, or remove the folder.");

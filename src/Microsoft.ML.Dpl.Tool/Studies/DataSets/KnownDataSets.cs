@@ -6,10 +6,10 @@ namespace Microsoft.ML.Dpl.Tool.Studies.DataSets;
 /// <summary>The eleven data sets on which prompts for CLIP are usually compared, and the four variants of ImageNet.</summary>
 internal static class KnownDataSets
 {
-    /// <summary>ImageNet, from which the protocols of transfer usually start.</summary>
+    /// <summary>ImageNet, the usual source of the transfer protocols.</summary>
     public const string ImageNet = "imagenet";
 
-    /// <summary>Those of the domain shift.</summary>
+    /// <summary>The targets of the domain-shift protocol.</summary>
     public static readonly IReadOnlyList<string> ImageNetVariants = ["imagenet-v2", "imagenet-sketch", "imagenet-a", "imagenet-r"];
 
     /// <summary>The eleven in the order of the papers' tables, then the variants of ImageNet. Sizes are those of table 8 of CoOp's paper
@@ -48,11 +48,11 @@ internal static class KnownDataSets
         Variant("imagenet-r", "imagenet-rendition", "imagenet-r", new(200, 0, 0, 30_000), "imagenet-rendition"),
     ];
 
-    /// <returns>Null where there is none of that name; case, hyphens and underscores make no difference.</returns>
+    /// <returns>The data set of that name; null if there is none. Case, spaces, hyphens and underscores are ignored.</returns>
     public static KnownDataSet? Find(string name) =>
         All.FirstOrDefault(known => known.Aliases.Append(known.Name).Any(each => Key(each) == Key(name)));
 
-    /// <summary>The text of a class that CoOp's code has for a data set.</summary>
+    /// <summary>The template that CoOp's code uses for a data set.</summary>
     public static string Template(KnownDataSet known) => ClipTemplates.Named(known.Name)[0];
 
     private static string Key(string name) => string.Concat(name.Where(c => c is not ('-' or '_' or ' '))).ToLowerInvariant();
@@ -79,11 +79,11 @@ internal static class KnownDataSets
 
 /// <summary>A data set of the literature in the folder layout of CoOp (DATASETS.md of https://github.com/KaiyangZhou/CoOp, at commit
 /// 0f24bd6e).</summary>
-/// <param name="Name">As a plan writes it.</param>
-/// <param name="Folder">Its folder below the root of all data.</param>
-/// <param name="Size">What is there where it is whole.</param>
-/// <param name="Contents">Files and folders that must be in its folder.</param>
-/// <param name="Read">Reads the rows, given the full path of its folder.</param>
+/// <param name="Name">The name used in plans.</param>
+/// <param name="Folder">Name of its folder in the root of all data.</param>
+/// <param name="Size">Numbers of classes and images of the complete data set.</param>
+/// <param name="Contents">Files and folders that its folder must contain.</param>
+/// <param name="Read">Reads the rows from the full path of its folder.</param>
 internal sealed record KnownDataSet(
     string Name,
     string Folder,
@@ -95,7 +95,7 @@ internal sealed record KnownDataSet(
     /// <summary>Other ways to write the name.</summary>
     public IReadOnlyList<string> Aliases { get; init; } = [];
 
-    /// <summary>Whether there are test images only.</summary>
+    /// <summary>Whether there are only test images.</summary>
     public bool IsForTestsOnly => Size.Train == 0;
 }
 

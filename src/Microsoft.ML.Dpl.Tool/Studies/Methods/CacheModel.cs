@@ -3,26 +3,26 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>How strongly a cache of images counts beside CLIP's texts.</summary>
-/// <param name="Alpha">The cache's factor.</param>
-/// <param name="Beta">How fast an image's say falls with its distance.</param>
+/// <summary>The weights of the image cache relative to CLIP's text classifier.</summary>
+/// <param name="Alpha">Weight of the cache's logits.</param>
+/// <param name="Beta">How fast the influence of a cached image falls with its distance.</param>
 internal readonly record struct CacheWeights(double Alpha, double Beta)
 {
-    /// <summary>Those of the paper for ImageNet.</summary>
+    /// <summary>The paper's weights for ImageNet.</summary>
     public static CacheWeights Default { get; } = new(1, 5.5);
 }
 
 /// <summary>
-/// Tip-Adapter's classifier (Zhang et al., ECCV 2022, arXiv 2207.09519, equations 4 to 6): logits of an image's vector f are
-/// α · exp(−β (1 − f Kᵀ)) L + s · f Wᵀ, with the training images' vectors K, their classes L as rows of zeros and a one, the classes' text
-/// vectors W, and CLIP's factor s.
+/// Tip-Adapter's classifier (Zhang et al., ECCV 2022, arXiv 2207.09519, equations 4 to 6): the logits of an image embedding f are α ·
+/// exp(−β (1 − f Kᵀ)) L + s · f Wᵀ, with the training images' embeddings K, their one-hot labels L, the classes' text embeddings W, and
+/// CLIP's logit scale s.
 /// </summary>
 internal sealed class CacheModel : IDisposable
 {
-    /// <param name="keys">[image][width].</param>
-    /// <param name="places">Each image's class.</param>
-    /// <param name="texts">[class][width].</param>
-    /// <param name="logitScale">CLIP's factor on cosines.</param>
+    /// <param name="keys">Embeddings of the training images, [image][width].</param>
+    /// <param name="places">Zero-based class index of each training image.</param>
+    /// <param name="texts">Text embeddings of the classes, [class][width].</param>
+    /// <param name="logitScale">CLIP's factor on cosine similarities.</param>
     public CacheModel(IReadOnlyList<float[]> keys, IReadOnlyList<int> places, IReadOnlyList<float[]> texts, double logitScale)
     {
         using var scope = NewDisposeScope();
@@ -32,31 +32,31 @@ internal sealed class CacheModel : IDisposable
         LogitScale = logitScale;
     }
 
-    /// <summary>[images, width]; training changes them in place.</summary>
+    /// <summary>Embeddings of the cached images, [images, width]; training changes them in place.</summary>
     public Tensor Keys { get; }
 
-    /// <summary>[images, classes].</summary>
+    /// <summary>One-hot labels of the cached images, [images, classes].</summary>
     public Tensor Values { get; }
 
     public double LogitScale { get; }
 
     private Tensor Texts { get; }
 
-    /// <summary>[images, classes] logits of CLIP's texts alone.</summary>
+    /// <summary>Logits of CLIP's text classifier alone, [images, classes].</summary>
     public Tensor TextLogits(Tensor features) => features.matmul(Texts.t()).Times(LogitScale);
 
-    /// <summary>[images, classes]: what the cache adds at an alpha of 1.</summary>
-    /// <param name="affinity">[images, cached images] products with the keys.</param>
+    /// <summary>Logits of the cache at an alpha of 1, [images, classes].</summary>
+    /// <param name="affinity">Dot products with the keys, [images, cached images].</param>
     /// <param name="beta">See <see cref="CacheWeights"/>.</param>
     public Tensor CacheLogits(Tensor affinity, double beta) => affinity.OneMinus().Times(-beta).exp().matmul(Values);
 
-    /// <summary>Their sum.</summary>
+    /// <summary>The weighted sum of both logits, [images, classes].</summary>
     public Tensor Logits(Tensor features, Tensor keys, CacheWeights weights) =>
         TextLogits(features).Plus(CacheLogits(features.matmul(keys.t()), weights.Beta).Times(weights.Alpha));
 
-    /// <param name="images">[image][width].</param>
-    /// <param name="weights">Of the cache.</param>
-    /// <returns>[image][class].</returns>
+    /// <param name="images">Image embeddings, [image][width].</param>
+    /// <param name="weights">Weights of the cache.</param>
+    /// <returns>Probabilities, [image][class].</returns>
     public float[][] Probabilities(IReadOnlyList<float[]> images, CacheWeights weights)
     {
         if (images.Count == 0)

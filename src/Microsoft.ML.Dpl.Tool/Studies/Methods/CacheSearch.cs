@@ -3,12 +3,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>Chooses Tip-Adapter's two weights by validation images. Its authors' code has grids of 20 alphas and 200 betas, whose ends
-/// differ by data set: alphas end below 3, 10, 13 or 30, betas below 7, 12, 13 or 30. Here all these alphas are tried, with the betas that
-/// end below 30, so that no data set needs a grid of its own.</summary>
+/// <summary>Chooses Tip-Adapter's two weights on validation images. Its authors' code has grids of 20 alphas and 200 betas, whose ends
+/// differ by data set: alphas end below 3, 10, 13 or 30, betas below 7, 12, 13 or 30. Here all these alphas are tried with the betas that
+/// end below 30, so that no data set needs its own grid.</summary>
 internal static class CacheSearch
 {
-    // Bounds what is computed at once, for all alphas.
+    // Limits the memory, since logits are computed for all alphas at once.
     private const int Chunk = 128;
 
     public static IReadOnlyList<double> Alphas { get; } =
@@ -21,12 +21,13 @@ internal static class CacheSearch
 
     public static IReadOnlyList<double> Betas { get; } = Grid(200, 30);
 
-    /// <param name="model">With its keys as they are to be used.</param>
-    /// <param name="images">[image][width], at least one.</param>
+    /// <param name="model">The model, with its final keys.</param>
+    /// <param name="images">Image features [image][width], at least one.</param>
     /// <param name="places">Each image's class.</param>
-    /// <param name="cancellationToken">Looked at between betas.</param>
-    /// <returns>The best, of equals the one with the smallest beta and then alpha, and how it does.</returns>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <param name="cancellationToken">Checked between betas.</param>
+    /// <returns>The best weights, among equally good ones those with the smallest beta and then the smallest alpha, and their
+    /// score.</returns>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public static (CacheWeights Weights, LabelScore Score) Best(
         CacheModel model,
         IReadOnlyList<float[]> images,

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>Tip-Adapter-F's training: the cache's keys are stepped by AdamW (1e-3, falling to 0 as a cosine; epsilon 1e-4, weight decay
-/// 0.01) on the cross-entropy of the training images, in batches of 256, at the default weights of the cache.</summary>
+/// <summary>Tip-Adapter-F's training: the cache's keys are trained by AdamW (learning rate 1e-3 with cosine decay to 0, epsilon 1e-4,
+/// weight decay 0.01) on the cross-entropy of the training images, in batches of 256, with the default weights of the cache.</summary>
 internal static class CacheTraining
 {
     public const int DefaultEpochs = 20;
@@ -14,12 +14,12 @@ internal static class CacheTraining
         Epsilon = 1e-4,
         WeightDecay = 0.01;
 
-    /// <summary>Changes the model's keys.</summary>
-    /// <param name="model">Whose keys are the images' vectors.</param>
+    /// <summary>Trains the model's keys in place.</summary>
+    /// <param name="model">The model, whose keys are the embeddings of the training images.</param>
     /// <param name="epochs">Passes over the images, at least 1.</param>
-    /// <param name="seed">Of their order.</param>
-    /// <param name="cancellationToken">Looked at before every step.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled; the keys are as they were.</exception>
+    /// <param name="seed">The seed of the images' order.</param>
+    /// <param name="cancellationToken">Checked before every step.</param>
+    /// <exception cref="OperationCanceledException">The training was cancelled; the keys are unchanged.</exception>
     public static void Train(CacheModel model, int epochs, int seed, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();

@@ -5,8 +5,8 @@ using Microsoft.ML.Dpl.Tool.Models;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>CLIP's vectors, of length 1, for methods that learn on them and leave the towers as they are. Images are resized and cropped
-/// as for prediction, also those that are learnt from.</summary>
+/// <summary>CLIP's embeddings, normalised to length 1, for methods that learn on them and leave the towers frozen. All images, including
+/// training images, are resized and cropped as for prediction.</summary>
 internal sealed class ClipFeatures : IImageFeatures
 {
     private const int Chunk = 32;
@@ -16,7 +16,7 @@ internal sealed class ClipFeatures : IImageFeatures
     private readonly MethodTask _task;
     private readonly ClipEmbeddingTransformer _images;
 
-    /// <param name="task">Its CLIP, on its device.</param>
+    /// <param name="task">The task, with the CLIP and the device to use.</param>
     /// <param name="context">Receives the library's warnings.</param>
     public ClipFeatures(MethodTask task, MLContext context)
     {
@@ -31,16 +31,16 @@ internal sealed class ClipFeatures : IImageFeatures
             .Fit(context.Data.LoadFromEnumerable(Array.Empty<ImageRow>()));
     }
 
-    /// <param name="backbone">That a method needs both towers of.</param>
-    /// <param name="method">For the message.</param>
-    /// <exception cref="ArgumentException">It has no text tower.</exception>
+    /// <param name="backbone">The CLIP, of which a method needs both towers.</param>
+    /// <param name="method">Name of the method, for the message.</param>
+    /// <exception cref="ArgumentException">The CLIP has no text tower.</exception>
     public static void RequireTexts(ClipBackbone backbone, string method)
     {
         if (!backbone.HasTextTower)
             throw new ArgumentException($"{method} needs CLIP's text tower, which '{backbone.Name}' lacks: give a CLIP with both.");
     }
 
-    /// <returns>[image][embedding width].</returns>
+    /// <returns>Embeddings [image][embedding width].</returns>
     /// <exception cref="InvalidDataException">An image cannot be read; the message names the file.</exception>
     public float[][] Images(IReadOnlyList<ImageRow> rows, CancellationToken cancellationToken) =>
         [
@@ -49,9 +49,10 @@ internal sealed class ClipFeatures : IImageFeatures
                 .Select(image => image.Numbers ?? throw new InvalidDataException($"{image.Row.ImagePath}: {image.Error}")),
         ];
 
-    /// <summary>The texts of the task's classes; of several templates the mean of their vectors, again of length 1.</summary>
-    /// <param name="templates">Each holds {} once.</param>
-    /// <returns>[class][embedding width].</returns>
+    /// <summary>Computes the text embeddings of the task's classes; for several templates the mean of their embeddings, normalised to
+    /// length 1.</summary>
+    /// <param name="templates">Templates, each with exactly one {}.</param>
+    /// <returns>Embeddings [class][embedding width].</returns>
     public float[][] Classes(IReadOnlyList<string> templates)
     {
         using ClipEmbeddingTransformer texts = _context
@@ -70,10 +71,10 @@ internal sealed class ClipFeatures : IImageFeatures
         return [.. vectors.Chunk(templates.Count).Select(MeanDirection)];
     }
 
-    /// <summary>The factor on cosine similarities that CLIP was trained with.</summary>
+    /// <summary>Returns CLIP's logit scale, the learned factor on cosine similarities.</summary>
     public double LogitScale()
     {
-        // Any two names do: the factor is CLIP's own.
+        // Any two class names will do, since the scale does not depend on them.
         using DplTransformer zeroShot = _context
             .MulticlassClassification.ClipZeroShot(
                 _task.Backbone,
@@ -87,8 +88,8 @@ internal sealed class ClipFeatures : IImageFeatures
 
     public void Dispose() => _images.Dispose();
 
-    /// <summary>The mean of vectors, brought to length 1.</summary>
-    /// <param name="vectors">At least one, of one width.</param>
+    /// <summary>Returns the mean of vectors, normalised to length 1; a single vector is returned as it is.</summary>
+    /// <param name="vectors">Vectors of the same width, at least one.</param>
     public static float[] MeanDirection(IReadOnlyList<float[]> vectors)
     {
         if (vectors.Count == 1)

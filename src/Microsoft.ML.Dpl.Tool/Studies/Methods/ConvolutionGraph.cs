@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>
-/// A convolutional network out of an ONNX file, computed by libtorch, which this command carries already; ONNX Runtime would be tens of
-/// megabytes more for one method. It knows the few operators that a network such as ResNet is made of.
+/// Runs a convolutional network from an ONNX file with libtorch, which this command already contains; ONNX Runtime would add tens of
+/// megabytes for a single method. Only the few operators of networks such as ResNet are supported.
 /// </summary>
 internal sealed class ConvolutionGraph : IDisposable
 {
@@ -53,9 +53,9 @@ internal sealed class ConvolutionGraph : IDisposable
         );
     }
 
-    /// <param name="onnx">Weights are float32.</param>
-    /// <param name="device">That it runs on.</param>
-    /// <exception cref="InvalidDataException">It is no ONNX file, or is made of more than is known here.</exception>
+    /// <param name="onnx">Content of the ONNX file, with float32 weights.</param>
+    /// <param name="device">The device to run on.</param>
+    /// <exception cref="InvalidDataException">The content is not an ONNX file, or uses something that is not supported.</exception>
     public static ConvolutionGraph Read(byte[] onnx, Device device)
     {
         try
@@ -68,8 +68,8 @@ internal sealed class ConvolutionGraph : IDisposable
         }
     }
 
-    /// <param name="input">As the file says it, but for the number of images.</param>
-    /// <returns>The output, owned by the caller or the present dispose scope.</returns>
+    /// <param name="input">The input, of the shape that the file specifies except for the number of images.</param>
+    /// <returns>The output, owned by the caller or the current dispose scope.</returns>
     public Tensor Run(Tensor input)
     {
         using var scope = NewDisposeScope();
@@ -82,7 +82,7 @@ internal sealed class ConvolutionGraph : IDisposable
         foreach (NodeProto node in _nodes)
         {
             values[node.Output[0]] = Operators[node.OpType](node, [.. node.Input.Select(name => values[name])]);
-            // Activations of all layers together would be thirty times as large as an image.
+            // Free activations after their last use: those of all layers together are thirty times as large as an image.
             foreach (string name in node.Input)
                 if (--uses[name] == 0 && name != _input && name != _output && !_constants.ContainsKey(name))
                     values[name].Dispose();
@@ -110,7 +110,7 @@ internal sealed class ConvolutionGraph : IDisposable
         );
     }
 
-    /// <summary>Sides may have paddings of their own, which libtorch's own operators do not take.</summary>
+    /// <summary>Pads explicitly, since each side may have a different padding, which libtorch's operators do not support.</summary>
     private static Tensor Padded(NodeProto node, Tensor x, double value)
     {
         long[] pads = Numbers(node, "pads"); // top, left, bottom, right

@@ -2,19 +2,19 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>Vectors of images by a network that stays as it is.</summary>
+/// <summary>Computes feature vectors of images with a frozen network.</summary>
 internal interface IImageFeatures : IDisposable
 {
-    /// <returns>[image][width].</returns>
+    /// <returns>Features [image][width].</returns>
     /// <exception cref="InvalidDataException">An image cannot be read; the message names the file.</exception>
     float[][] Images(IReadOnlyList<ImageRow> rows, CancellationToken cancellationToken);
 }
 
-/// <summary>A classifier of image vectors. It knows the classes that it was made of, and no others.</summary>
-/// <param name="classes">In the order of the probabilities.</param>
-/// <param name="features">Owned.</param>
-/// <param name="score">Makes [image][class] probabilities of [image][width] vectors.</param>
-/// <param name="owned">Disposed with it; null: nothing.</param>
+/// <summary>A classifier of feature vectors, which knows only the classes that it was trained on.</summary>
+/// <param name="classes">Class names in the order of the probabilities.</param>
+/// <param name="features">Computes the features; disposed with this object.</param>
+/// <param name="score">Computes probabilities [image][class] from features [image][width].</param>
+/// <param name="owned">Another object to dispose with this one; may be null.</param>
 internal sealed class FeatureClassifier(
     IReadOnlyList<string> classes,
     IImageFeatures features,
@@ -22,7 +22,7 @@ internal sealed class FeatureClassifier(
     IDisposable? owned = null
 ) : IStudyClassifier
 {
-    // Bounds what similarities to a large cache take.
+    // Limits the memory for similarities to a large cache.
     private const int Chunk = 256;
 
     public IReadOnlyList<string> Classes => classes;

@@ -4,66 +4,67 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>A way to make a classifier of a few labelled images. A new one is a class of this interface and a
-/// <see cref="MethodFamily"/> in the list of <see cref="StudyMethods"/>, which reads it from text.</summary>
+/// <summary>A method that makes a classifier from a few labelled images. To add a method, implement this interface and add a
+/// <see cref="MethodFamily"/>, which parses it from text, to the list in <see cref="StudyMethods"/>.</summary>
 internal interface IStudyMethod
 {
-    /// <summary>Whether a classifier that it made can be asked for other classes by their names
-    /// (<see cref="IStudyClassifier.WithClasses"/>), as base-to-new and the transfers to other data need it.</summary>
+    /// <summary>Whether its classifiers can be given other classes by name (<see cref="IStudyClassifier.WithClasses"/>), as base-to-new and
+    /// the transfer protocols require.</summary>
     bool KnowsNewClasses { get; }
 
-    /// <summary>Whether images are learnt from: what does not is run once for all shots and seeds, and gets one image of each class, which
-    /// names it.</summary>
+    /// <summary>Whether the method learns from images. A method that does not is run once for all shots and seeds, and gets one image per
+    /// class, which only provides the class name.</summary>
     bool Learns => true;
 
-    /// <summary>Looks, before the first run of a study, at what would make <see cref="Fit"/> fail whatever the images are.</summary>
+    /// <summary>Checks, before the first run of a study, for everything that would make <see cref="Fit"/> fail regardless of the
+    /// images.</summary>
     /// <param name="backbone">The study's CLIP.</param>
-    /// <exception cref="ArgumentException">It cannot be used with that CLIP, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">The method cannot be used with this CLIP, or an option is out of range.</exception>
     void Check(ClipBackbone backbone);
 
-    /// <summary>Learns. Equal tasks give equal classifiers to the bit, whatever ran before in this process.</summary>
-    /// <param name="task">The images, and what all methods have in common.</param>
-    /// <returns>The caller disposes it.</returns>
+    /// <summary>Trains a classifier. Equal tasks give bitwise equal classifiers, whatever ran before in this process.</summary>
+    /// <param name="task">The images, and the settings that all methods share.</param>
+    /// <returns>The classifier, which the caller disposes.</returns>
     /// <exception cref="OperationCanceledException">The task's token was cancelled.</exception>
     IStudyClassifier Fit(MethodTask task);
 }
 
-/// <summary>What a method made.</summary>
+/// <summary>A classifier made by a method.</summary>
 internal interface IStudyClassifier : IDisposable
 {
     /// <summary>The classes, in the order of the probabilities.</summary>
     IReadOnlyList<string> Classes { get; }
 
-    /// <summary>How many numbers were learnt from images: 0 of zero-shot CLIP.</summary>
+    /// <summary>Number of parameters learnt from images; 0 for zero-shot CLIP.</summary>
     long TrainedNumbers { get; }
 
-    /// <summary>Accuracy on the validation images, 0 to 1; null where the method does not measure it.</summary>
+    /// <summary>Accuracy on the validation images, 0 to 1; null if the method does not measure it.</summary>
     double? ValidationAccuracy { get; }
 
-    /// <summary>What the method chose by itself, in its own words, such as prompt lengths or a regularisation; null: nothing.</summary>
+    /// <summary>What the method chose by itself, as text, such as prompt lengths or a regularisation; null if nothing.</summary>
     string? Choice { get; }
 
-    /// <summary>[image][class] probabilities, each image's of sum 1. The most probable class is the prediction, of equals the
-    /// first.</summary>
-    /// <param name="rows">Whose labels are not looked at.</param>
-    /// <param name="cancellationToken">Looked at between batches.</param>
+    /// <summary>Computes probabilities [image][class], which sum to 1 for each image. The most probable class is the prediction, the first
+    /// one in case of ties.</summary>
+    /// <param name="rows">The images; their labels are ignored.</param>
+    /// <param name="cancellationToken">Checked between batches.</param>
     /// <exception cref="InvalidDataException">An image cannot be read; the message names the file.</exception>
     IReadOnlyList<float[]> Probabilities(IReadOnlyList<ImageRow> rows, CancellationToken cancellationToken);
 
-    /// <summary>The same for classes that were not trained.</summary>
-    /// <param name="names">At least one.</param>
-    /// <returns>Owned by the caller; this one stays.</returns>
+    /// <summary>Returns a classifier for other classes, which were not trained on.</summary>
+    /// <param name="names">The class names, at least one.</param>
+    /// <returns>A new classifier, which the caller disposes; this one stays valid.</returns>
     /// <exception cref="NotSupportedException">The method's <see cref="IStudyMethod.KnowsNewClasses"/> is false.</exception>
     IStudyClassifier WithClasses(IReadOnlyList<string> names);
 }
 
 /// <summary>What a method learns from, the same for all methods of a run.</summary>
 /// <param name="Backbone">The frozen CLIP.</param>
-/// <param name="Template">The data set's text of a class; {} stands for the name.</param>
-/// <param name="Classes">In the data set's own order; every label is one of them.</param>
-/// <param name="Train">At least one image of each class.</param>
-/// <param name="Validation">For choices that are not to be made on the training images; may be empty.</param>
-/// <param name="Seed">Of everything random.</param>
+/// <param name="Template">The data set's template of a class's text; {} stands for the class name.</param>
+/// <param name="Classes">Class names in the data set's own order; every label is one of them.</param>
+/// <param name="Train">Training images, at least one per class.</param>
+/// <param name="Validation">Validation images, for choices that must not be made on the training images; may be empty.</param>
+/// <param name="Seed">The seed of everything random.</param>
 internal sealed record MethodTask(
     ClipBackbone Backbone,
     string Template,
@@ -73,19 +74,19 @@ internal sealed record MethodTask(
     int Seed
 )
 {
-    /// <summary>cpu, cuda or cuda:n.</summary>
+    /// <summary>The device: cpu, cuda or cuda:n.</summary>
     public string Device { get; init; } = "cpu";
 
-    /// <summary>Receives what should be known beside the figures, and is kept with the run.</summary>
+    /// <summary>Receives warnings, which are stored with the run's results.</summary>
     public Action<string> Warn { get; init; } = _ => { };
 
-    /// <summary>Receives every step of a fit of this library; null: nobody does.</summary>
+    /// <summary>Receives the progress of a fit of this library; may be null.</summary>
     public IProgress<FitProgress>? Progress { get; init; }
 
-    /// <summary>Ends the fit.</summary>
+    /// <summary>Cancels the fit.</summary>
     public CancellationToken CancellationToken { get; init; }
 
-    /// <summary>A context of the task's seed, which hands on what this library warns of.</summary>
+    /// <summary>Creates a context with the task's seed that forwards this library's warnings to <see cref="Warn"/>.</summary>
     public MLContext CreateContext()
     {
         var context = new MLContext(Seed);
@@ -97,7 +98,7 @@ internal sealed record MethodTask(
         return context;
     }
 
-    /// <summary>Each row's class as a place among <see cref="Classes"/>.</summary>
+    /// <summary>Returns the index of each row's class in <see cref="Classes"/>.</summary>
     public int[] Places(IReadOnlyList<ImageRow> rows)
     {
         Dictionary<string, int> places = Classes
@@ -106,8 +107,8 @@ internal sealed record MethodTask(
         return [.. rows.Select(row => places[row.Label])];
     }
 
-    /// <summary>The share of validation images that are right, 0 to 1; null where there are none.</summary>
-    /// <param name="probabilities">[validation image][class].</param>
+    /// <summary>Accuracy on the validation images, 0 to 1; null if there are none.</summary>
+    /// <param name="probabilities">Probabilities [validation image][class].</param>
     public double? Accuracy(IReadOnlyList<float[]> probabilities) =>
         Validation.Count == 0 ? null : (double)LabelScore.Compute(probabilities, Places(Validation)).Right / Validation.Count;
 }

@@ -4,22 +4,22 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>
-/// ML.NET's logistic regression (<c>LbfgsMaximumEntropy</c>) on CLIP's image vectors, as in CLIP's paper (Radford et al., ICML 2021, arXiv
-/// 2103.00020, appendix A.3): at most 1,000 iterations, and the L2 regularisation by accuracy on the validation images, from 10⁻⁶ to 10⁶ in
-/// eighths of a power of ten, of which the neighbours of the best are tried ever more finely.
+/// ML.NET's logistic regression (<c>LbfgsMaximumEntropy</c>) on CLIP's image embeddings, as in CLIP's paper (Radford et al., ICML 2021,
+/// arXiv 2103.00020, appendix A.3): at most 1,000 iterations, and the L2 regularisation that has the highest accuracy on the validation
+/// images, found by a coarse-to-fine search from 10⁻⁶ to 10⁶ down to eighths of a power of ten.
 /// </summary>
-/// <param name="refits">Whether it is trained on the validation images, too, once the regularisation is chosen, as in that paper.</param>
+/// <param name="refits">Whether to retrain on training and validation images once the regularisation is chosen, as in that paper.</param>
 internal sealed class LinearProbe(bool refits) : IStudyMethod
 {
     private const string Kind = "linear-probe";
     private const int MostIterations = 1000;
 
-    // The regularisation is 10 to the power of so many eighths.
+    // The regularisation is 10^(step / 8).
     private const int StepsPerDecade = 8,
         FarthestStep = 6 * StepsPerDecade,
         FirstStride = 2 * StepsPerDecade;
 
-    // ML.NET's own default, for want of images to choose by.
+    // 10^0 = 1, ML.NET's default, used if there are no validation images.
     private const int DefaultStep = 0;
 
     public static MethodFamily Family { get; } =
@@ -34,7 +34,7 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
 
     public void Check(ClipBackbone backbone)
     {
-        // It takes any CLIP.
+        // Any CLIP will do.
     }
 
     public IStudyClassifier Fit(MethodTask task)
@@ -43,12 +43,12 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
         return Fit(task, context, new ClipFeatures(task, context), Kind, refits);
     }
 
-    /// <summary>The same on vectors of another network.</summary>
+    /// <summary>Fits a probe on features of any network.</summary>
     /// <param name="task">The images.</param>
-    /// <param name="context">Of the trainer.</param>
-    /// <param name="features">Taken over.</param>
-    /// <param name="kind">The method's, for warnings.</param>
-    /// <param name="refits">As above.</param>
+    /// <param name="context">The trainer's context.</param>
+    /// <param name="features">The features; owned by the returned classifier.</param>
+    /// <param name="kind">Name of the method, for warnings.</param>
+    /// <param name="refits">Whether to retrain on training and validation images once the regularisation is chosen.</param>
     public static IStudyClassifier Fit(MethodTask task, MLContext context, IImageFeatures features, string kind, bool refits)
     {
         try
@@ -87,7 +87,7 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
     private static IReadOnlyList<LabelledVector> Rows(MethodTask task, IImageFeatures features, IReadOnlyList<Data.ImageRow> rows) =>
         LogisticRegression.Rows(features.Images(rows, task.CancellationToken), task.Places(rows));
 
-    /// <summary>Probes by their regularisation, each trained once.</summary>
+    /// <summary>Caches probes and their scores by regularisation, so that each is trained once.</summary>
     private sealed class Trials(
         MLContext context,
         MethodTask task,

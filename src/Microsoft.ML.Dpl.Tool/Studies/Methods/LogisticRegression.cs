@@ -3,16 +3,16 @@ using Microsoft.ML.Trainers;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>An image's vector and its class, as ML.NET reads them.</summary>
+/// <summary>An image's features and its class, as ML.NET reads them.</summary>
 internal sealed class LabelledVector
 {
     public float[] Features { get; set; } = [];
 
-    // Counted from 0 here; the data view makes keys of it, which count from 1.
+    // Zero-based class index; the data view turns it into a key, which is one-based in ML.NET.
     public uint Label { get; set; }
 }
 
-/// <summary>ML.NET's <c>LbfgsMaximumEntropy</c>, trained on vectors.</summary>
+/// <summary>ML.NET's <c>LbfgsMaximumEntropy</c>, trained on feature vectors.</summary>
 internal sealed class LogisticRegression
 {
     private const string ScoreColumn = "Score"; // ML.NET's own name
@@ -24,16 +24,16 @@ internal sealed class LogisticRegression
     private LogisticRegression(MLContext context, ITransformer model, SchemaDefinition schema) =>
         (_context, _model, _schema) = (context, model, schema);
 
-    /// <param name="vectors">[image][width].</param>
-    /// <param name="places">Each image's class, from 0.</param>
+    /// <param name="vectors">Features [image][width].</param>
+    /// <param name="places">Zero-based class index of each image.</param>
     public static IReadOnlyList<LabelledVector> Rows(IEnumerable<float[]> vectors, IEnumerable<int> places) =>
         [.. vectors.Zip(places, (vector, place) => new LabelledVector { Features = vector, Label = (uint)place })];
 
-    /// <summary>Trains on one thread, since several add in another order.</summary>
-    /// <param name="context">Of the trainer.</param>
-    /// <param name="rows">At least one, of one width.</param>
-    /// <param name="classes">How many there are.</param>
-    /// <param name="configure">What differs from ML.NET's defaults.</param>
+    /// <summary>Trains on a single thread, since several threads would sum in varying order.</summary>
+    /// <param name="context">The trainer's context.</param>
+    /// <param name="rows">Training rows of the same width, at least one.</param>
+    /// <param name="classes">Number of classes.</param>
+    /// <param name="configure">Changes options from ML.NET's defaults; null: none.</param>
     public static LogisticRegression Train(
         MLContext context,
         IReadOnlyList<LabelledVector> rows,
@@ -55,8 +55,8 @@ internal sealed class LogisticRegression
         return new LogisticRegression(context, context.MulticlassClassification.Trainers.LbfgsMaximumEntropy(options).Fit(view), schema);
     }
 
-    /// <param name="vectors">[image][width].</param>
-    /// <returns>[image][class] probabilities.</returns>
+    /// <param name="vectors">Features [image][width].</param>
+    /// <returns>Probabilities [image][class].</returns>
     public float[][] Score(float[][] vectors) =>
         [
             .. _model

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>The class whose images lie nearest in the mean (nearest class mean, or prototypes): the cosine of an image's vector to the mean
-/// of a class's vectors, times CLIP's factor, through a softmax. Validation images are not looked at, but for an accuracy.</summary>
+/// <summary>The nearest-class-mean classifier (prototypes): the softmax over the classes of CLIP's logit scale times the cosine similarity
+/// of an image's embedding to the mean embedding of a class. Validation images serve only to report an accuracy.</summary>
 internal sealed class NearestMean : IStudyMethod
 {
     private const string Kind = "nearest-mean";
@@ -38,20 +38,20 @@ internal sealed class NearestMean : IStudyMethod
         }
     }
 
-    /// <summary>Of each class the mean of its vectors, of length 1.</summary>
-    /// <param name="vectors">[image][width], of length 1.</param>
-    /// <param name="places">Each image's class; every class has one at least.</param>
-    /// <param name="classes">How many there are.</param>
+    /// <summary>Computes the mean of each class's vectors, normalised to length 1.</summary>
+    /// <param name="vectors">Embeddings [image][width], of length 1.</param>
+    /// <param name="places">Class index of each image; every class has at least one image.</param>
+    /// <param name="classes">Number of classes.</param>
     internal static float[][] Means(IReadOnlyList<float[]> vectors, IReadOnlyList<int> places, int classes)
     {
         ILookup<int, float[]> byClass = vectors.Zip(places).ToLookup(pair => pair.Second, pair => pair.First);
         return [.. Enumerable.Range(0, classes).Select(place => ClipFeatures.MeanDirection([.. byClass[place]]))];
     }
 
-    /// <param name="images">[image][width], of length 1.</param>
-    /// <param name="means">[class][width], of length 1.</param>
-    /// <param name="logitScale">The factor on cosines.</param>
-    /// <returns>[image][class].</returns>
+    /// <param name="images">Image embeddings [image][width], of length 1.</param>
+    /// <param name="means">Class means [class][width], of length 1.</param>
+    /// <param name="logitScale">CLIP's factor on cosine similarities.</param>
+    /// <returns>Probabilities [image][class].</returns>
     internal static float[][] Probabilities(IReadOnlyList<float[]> images, IReadOnlyList<float[]> means, double logitScale)
     {
         if (images.Count == 0)

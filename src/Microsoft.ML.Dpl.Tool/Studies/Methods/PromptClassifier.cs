@@ -3,11 +3,11 @@ using Microsoft.ML.Dpl.Tool.Models;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>A model of this library in a study.</summary>
-/// <param name="context">Of the model.</param>
-/// <param name="model">Owned.</param>
-/// <param name="isCoupled">Whether its image prompts were made of the text's by learned maps.</param>
-/// <param name="learnsTemperature">Whether the factor on the similarities was learned, too.</param>
+/// <summary>A model of this library as a classifier in a study.</summary>
+/// <param name="context">The context of the model.</param>
+/// <param name="model">The model; disposed with this object.</param>
+/// <param name="isCoupled">Whether the image prompts are computed from the text prompts by learned linear maps.</param>
+/// <param name="learnsTemperature">Whether the temperature was learned, too.</param>
 internal sealed class PromptClassifier(MLContext context, DplTransformer model, bool isCoupled, bool learnsTemperature) : IStudyClassifier
 {
     private const int Chunk = 32;
@@ -20,8 +20,8 @@ internal sealed class PromptClassifier(MLContext context, DplTransformer model, 
 
     public string? Choice => model.Configuration.IsZeroShot ? null : model.Configuration.ToString();
 
-    /// <summary>Rows of prompts, context and task residual, with the factor on the similarities where it is learned; of coupled prompts
-    /// the maps instead of the image rows; of a mixture every candidate's rows and weights.</summary>
+    /// <summary>The parameters of prompts, context and task residual, plus the temperature if it is learned. For coupled prompts the linear
+    /// maps count instead of the image prompts; for a mixture the rows and weights of all candidates count.</summary>
     public long TrainedNumbers
     {
         get

@@ -3,20 +3,20 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>Which prompt lengths a method has, given a CLIP and a seed.</summary>
+/// <summary>The prompt lengths of a method for a CLIP and a seed.</summary>
 internal static class PromptLengths
 {
     public const string Usage =
         "zero-shot; uniform:N (N rows in every layer), text:N, image:N (in one tower's layers only); random or random:0,4,8 (each "
         + "layer's length drawn by the seed); search (the searched lengths alone) or default (the trainer as it is)";
 
-    // Those of the robust recipe's search.
+    // The candidates of the robust recipe's search.
     private static readonly int[] Candidates = [0, 4, 8, 16];
 
     public static string[] Kinds { get; } = ["zero-shot", "uniform", "text", "image", "random", "search", "default"];
 
-    /// <returns>The lengths, given the CLIP and the seed; null for those of a search.</returns>
-    /// <exception cref="FormatException">The value behind the colon cannot be read, or is missing.</exception>
+    /// <returns>A function that returns the lengths for a CLIP and a seed, or null if they are to be searched.</returns>
+    /// <exception cref="FormatException">The value after the colon is invalid or missing.</exception>
     public static Func<ClipBackbone, int, PromptConfiguration?> Read(MethodText method)
     {
         string kind = method.Kind;

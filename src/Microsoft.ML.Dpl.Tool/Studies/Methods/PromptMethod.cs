@@ -4,10 +4,10 @@ using Microsoft.ML.Dpl.Tool.Data;
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>
-/// Prompts of this library, trained or not: zero-shot CLIP, given lengths, searched ones, with options behind it, as in <c>uniform:4
-/// refit</c> (training and validation images, none left to validate on), <c>search search-refit</c> (what was searched is trained on the
-/// validation images, too), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search
-/// coupled context=4 words=a_photo_of_a residual=0 kgcoop=8 promptsrc prograd average=gaussian templates=imagenet-80 distillation=1</c>.
+/// This library's prompts, trained or not: zero-shot CLIP, given lengths or searched lengths, followed by options, as in <c>uniform:4
+/// refit</c> (trains on training and validation images, leaving none for validation), <c>search search-refit</c> (the training after the
+/// search uses the validation images, too), <c>uniform:4 paper batch=16 steps=400 crop=0.5</c>, <c>search coupled context=4
+/// words=a_photo_of_a residual=0 kgcoop=8 promptsrc prograd average=gaussian templates=imagenet-80 distillation=1</c>.
 /// </summary>
 internal sealed class PromptMethod : IStudyMethod
 {
@@ -16,7 +16,7 @@ internal sealed class PromptMethod : IStudyMethod
     private readonly bool _isSearchAlone,
         _refits;
 
-    /// <exception cref="FormatException">The text is no such method.</exception>
+    /// <exception cref="FormatException">The text cannot be parsed as a prompt method.</exception>
     public PromptMethod(MethodText text)
     {
         _lengths = PromptLengths.Read(text);
@@ -39,7 +39,7 @@ internal sealed class PromptMethod : IStudyMethod
 
     public void Check(ClipBackbone backbone)
     {
-        // The trainer looks at its options when it is made.
+        // The trainer validates its options when it is created.
         var context = new MLContext(seed: 0);
         context.MulticlassClassification.Trainers.DifferentiablePromptLearning(Options(backbone, seed: 0));
     }

@@ -3,13 +3,13 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>The words that stand for options of the trainer behind a method of prompts.</summary>
+/// <summary>The keywords after the name of a prompt method that set options of the trainer.</summary>
 internal static class PromptWords
 {
-    /// <summary>The word for training on validation images, too, with none left to validate on.</summary>
+    /// <summary>The keyword for training on the validation images, too, with none left to validate on.</summary>
     public const string Refit = "refit";
 
-    /// <summary>For messages.</summary>
+    /// <summary>Lists all keywords, for messages.</summary>
     public static string Usage { get; } = string.Join(", ", Flags.Keys.Concat(Values.Keys.Select(name => $"{name}=")).Prepend(Refit));
 
     private static Dictionary<string, Action<DplTrainer.Options>> Flags =>
@@ -44,8 +44,8 @@ internal static class PromptWords
             ["distillation"] = (options, value) => options.Training.DistillationWeight = Number(value),
         };
 
-    /// <returns>What a word does to the trainer's options; nothing for <see cref="Refit"/>.</returns>
-    /// <exception cref="FormatException">The word is not known, or its value cannot be read.</exception>
+    /// <returns>An action that applies the keyword to the trainer's options; it does nothing for <see cref="Refit"/>.</returns>
+    /// <exception cref="FormatException">The keyword is unknown, or its value cannot be parsed.</exception>
     public static Action<DplTrainer.Options> Read(MethodText method, string word)
     {
         if (word == Refit)

@@ -4,10 +4,10 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>
 /// What ML.NET itself offers for few images: <c>DnnFeaturizeImage</c> with ResNet-18, then <c>LbfgsMaximumEntropy</c> with its defaults. It
-/// knows nothing of CLIP or of names; validation images are not looked at, but for an accuracy, unless it is tuned.
+/// uses neither CLIP nor class names. Unless it is tuned, validation images serve only to report an accuracy.
 /// </summary>
-/// <param name="folder">Of the package; null: where NuGet keeps it.</param>
-/// <param name="isTuned">Whether the regularisation is chosen by validation images, as <see cref="LinearProbe"/> does.</param>
+/// <param name="folder">Folder of the package; null: NuGet's package folder.</param>
+/// <param name="isTuned">Whether the regularisation is chosen on validation images, as <see cref="LinearProbe"/> does.</param>
 internal sealed class ResNet18(string? folder, bool isTuned) : IStudyMethod
 {
     private const string Kind = "resnet18",

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>The 512 features that ML.NET's <c>DnnFeaturizeImage</c> gives with ResNet-18, of images that ML.NET itself loads, resizes and
-/// turns into pixels, each step by its defaults.</summary>
+/// <summary>The 512 features that ML.NET's <c>DnnFeaturizeImage</c> computes with ResNet-18. ML.NET itself loads and resizes the images and
+/// extracts their pixels, each step with its defaults.</summary>
 internal sealed class ResNet18Features : IImageFeatures
 {
     private const int Side = 224,
@@ -19,11 +19,11 @@ internal sealed class ResNet18Features : IImageFeatures
     private readonly Tensor _lessMean; // [1, 3, side, side], blue, green, red
     private readonly Device _device;
 
-    // A temporary one may be freed while libtorch reads it.
+    // A field, since a temporary scalar may be freed while libtorch reads it.
     private readonly Scalar _one = 1;
 
-    /// <param name="files">Of the network.</param>
-    /// <param name="context">Of ML.NET's transforms.</param>
+    /// <param name="files">The network's files.</param>
+    /// <param name="context">The context of ML.NET's transforms.</param>
     /// <param name="device">cpu, cuda or cuda:n.</param>
     public ResNet18Features(ResNet18Files files, MLContext context, string device)
     {
@@ -63,12 +63,12 @@ internal sealed class ResNet18Features : IImageFeatures
     {
         using var scope = NewDisposeScope();
         using var still = no_grad();
-        // As the package's own preparation: the channels the other way round, less the mean image.
+        // Same preprocessing as the package's: reverse the channel order and subtract the mean image.
         Tensor images = FeatureTensors.Create(pixels).to(_device).reshape(pixels.Length, 3, Side, Side).flip(1).add(_lessMean, _one);
         return FeatureTensors.Rows(_network.Run(images).flatten(1).cpu());
     }
 
-    /// <summary>[3 · side · side], red, green, blue.</summary>
+    /// <summary>Loads an image as pixels [3 · side · side], channels in the order red, green, blue.</summary>
     private float[] Pixels(ImageRow row)
     {
         try

@@ -2,10 +2,10 @@ using System.Security.Cryptography;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>The network of the package Microsoft.ML.DnnImageFeaturizer.ResNet18, which is no part of this command: it is 60 MB, and one
-/// method needs it.</summary>
-/// <param name="Network">ResNet18.onnx.</param>
-/// <param name="Preparation">ResNetPreprocess.onnx, which has the mean image.</param>
+/// <summary>The network of the package Microsoft.ML.DnnImageFeaturizer.ResNet18, which is not shipped with this command, since it has 60 MB
+/// and only one method needs it.</summary>
+/// <param name="Network">Path of ResNet18.onnx.</param>
+/// <param name="Preparation">Path of ResNetPreprocess.onnx, which contains the mean image.</param>
 internal sealed record ResNet18Files(string Network, string Preparation)
 {
     public const string Package = "Microsoft.ML.DnnImageFeaturizer.ResNet18",
@@ -14,8 +14,8 @@ internal sealed record ResNet18Files(string Network, string Preparation)
     private const string NetworkSha256 = "E2552F19DB2DFDB01B3669537B6A0F1B44DA38D18279535492ED5DFC2EF1FF8F",
         PreparationSha256 = "84BF8DEF78D0BEFAA3F6E73745D57D7016C6A192EAD76F79686BD438C1047004";
 
-    /// <param name="folder">Of the package, or its DnnImageModels; null: where NuGet keeps packages.</param>
-    /// <exception cref="ArgumentException">They are not there, or others; the message says how to get them.</exception>
+    /// <param name="folder">Folder of the package, or its DnnImageModels; null: NuGet's package folder.</param>
+    /// <exception cref="ArgumentException">The files are missing or have another content; the message says how to get them.</exception>
     public static ResNet18Files Find(string? folder)
     {
         string standard = Path.Combine(

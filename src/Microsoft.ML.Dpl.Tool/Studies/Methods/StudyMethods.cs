@@ -1,47 +1,47 @@
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>A method as text: its kind, perhaps with a value behind a colon, then words.</summary>
-/// <param name="Text">Such as <c>uniform:4 paper batch=16</c>.</param>
+/// <summary>A method as text: its kind, optionally followed by a colon and a value, then options.</summary>
+/// <param name="Text">The text, such as <c>uniform:4 paper batch=16</c>.</param>
 internal sealed record MethodText(string Text)
 {
-    /// <summary>Where the plan says that ML.NET's ResNet-18 lies; null: it does not.</summary>
+    /// <summary>The folder of ML.NET's ResNet-18 as given in the plan; null if it is not given.</summary>
     public string? ResNet18 { get; init; }
 
     private readonly string[] _words = Text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>The first word up to its colon; empty where there is no word.</summary>
+    /// <summary>The first word up to its colon; empty if there is no word.</summary>
     public string Kind => _words.Length == 0 ? "" : _words[0].Split(':')[0];
 
     /// <summary>What follows the colon of the first word; null without one.</summary>
     public string? Value => _words is [var first, ..] && first.IndexOf(':') is >= 0 and var colon ? first[(colon + 1)..] : null;
 
-    /// <summary>The words behind the first.</summary>
+    /// <summary>The words after the first.</summary>
     public IReadOnlyList<string> Options => _words.Skip(1).ToArray();
 
-    /// <exception cref="FormatException">There is a colon behind the kind, which takes none.</exception>
+    /// <exception cref="FormatException">The kind is followed by a colon, but takes no value.</exception>
     public void RefuseValue()
     {
         if (Value is not null)
             throw Unknown($"{Kind}:{Value}", $"{Kind} without a colon");
     }
 
-    /// <exception cref="FormatException">There are words behind the kind, which takes none.</exception>
+    /// <exception cref="FormatException">The kind is followed by words, but takes no options.</exception>
     public void RefuseOptions()
     {
         if (Options is [var word, ..])
             throw Unknown(word, $"{Kind} alone");
     }
 
-    /// <summary>That a word of it cannot be read.</summary>
+    /// <summary>Creates an exception for a word that cannot be parsed.</summary>
     /// <param name="word">The word.</param>
-    /// <param name="expected">What can stand there.</param>
+    /// <param name="expected">What is allowed in its place.</param>
     public FormatException Unknown(string word, string expected) => new($"'{word}' in the method '{Text}' is not known: give {expected}.");
 }
 
-/// <summary>Methods that are written alike.</summary>
-/// <param name="Kinds">First words that belong to it.</param>
-/// <param name="Usage">How they are written, for messages.</param>
-/// <param name="Read">Makes a method; throws <see cref="FormatException"/> where a word cannot be read.</param>
+/// <summary>Methods with a common syntax.</summary>
+/// <param name="Kinds">The first words that belong to the family.</param>
+/// <param name="Usage">Their syntax, for messages.</param>
+/// <param name="Read">Creates a method; throws <see cref="FormatException"/> if a word cannot be parsed.</param>
 internal sealed record MethodFamily(IReadOnlyList<string> Kinds, string Usage, Func<MethodText, IStudyMethod> Read);
 
 /// <summary>All methods that a study can run, by their text.</summary>
@@ -56,9 +56,9 @@ internal static class StudyMethods
         ResNet18.Family,
     ];
 
-    /// <param name="text">As a plan writes it.</param>
-    /// <param name="resNet18">Where the plan says that ML.NET's ResNet-18 lies; null: it does not.</param>
-    /// <exception cref="FormatException">The text is no method; the message says what can be given.</exception>
+    /// <param name="text">The method as written in a plan.</param>
+    /// <param name="resNet18">The folder of ML.NET's ResNet-18 as given in the plan; null if it is not given.</param>
+    /// <exception cref="FormatException">The text is not a known method; the message lists the known ones.</exception>
     public static IStudyMethod Parse(string text, string? resNet18 = null)
     {
         var method = new MethodText(text) { ResNet18 = resNet18 };

@@ -4,14 +4,15 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>
-/// Tip-Adapter (Zhang et al., ECCV 2022, arXiv 2207.09519): training images say their class, the more the nearer they are, beside CLIP's
-/// texts (<see cref="CacheModel"/>); as Tip-Adapter-F their vectors are trained on (<see cref="CacheTraining"/>). Three things differ from
-/// the authors' code: an image's vector is that of one centre crop and not of ten random ones, what the last epoch left is kept, not the
-/// epoch that is best on the test images, and all data sets have one grid of weights (<see cref="CacheSearch"/>).
+/// Tip-Adapter (Zhang et al., ECCV 2022, arXiv 2207.09519): the training images vote for their classes, weighted by similarity, in addition
+/// to CLIP's text classifier (<see cref="CacheModel"/>); Tip-Adapter-F also trains their embeddings (<see cref="CacheTraining"/>). Three
+/// things differ from the authors' code: an image's embedding is that of one centre crop instead of ten random ones, the result of the last
+/// epoch is kept instead of the epoch that is best on the test images, and all data sets share one grid of weights
+/// (<see cref="CacheSearch"/>).
 /// </summary>
-/// <param name="kind">Its name.</param>
-/// <param name="templates">Of the texts; null: the data set's own.</param>
-/// <param name="epochs">Of training; null: there is none.</param>
+/// <param name="kind">The method's name.</param>
+/// <param name="templates">Templates of the texts; null: the data set's own.</param>
+/// <param name="epochs">Number of training epochs; null: no training.</param>
 internal sealed class TipAdapter(string kind, IReadOnlyList<string>? templates, int? epochs) : IStudyMethod
 {
     private const string TrainingFree = "tip-adapter",
@@ -47,7 +48,7 @@ internal sealed class TipAdapter(string kind, IReadOnlyList<string>? templates, 
             CacheModel made = model;
             return new FeatureClassifier(task.Classes, features, images => made.Probabilities(images, weights), made)
             {
-                // As its authors count: without training the cache is only a copy of what CLIP says.
+                // Counted as by the authors: without training the cache merely stores CLIP's embeddings.
                 TrainedNumbers = epochs is null ? 0 : made.Keys.numel(),
                 ValidationAccuracy = accuracy,
                 Choice = string.Create(CultureInfo.InvariantCulture, $"alpha {weights.Alpha:0.###}, beta {weights.Beta:0.####}"),

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 
-/// <summary>A data set of a plan: one of the known ones below the plan's root, or a user's own.</summary>
+/// <summary>A data set of a plan: a known one in the plan's data folder, or the user's own.</summary>
 internal sealed class PlanDataSet
 {
     private const string SeedMark = "{seed}";
@@ -33,24 +33,24 @@ internal sealed class PlanDataSet
         node.RequireNoOthers();
     }
 
-    /// <summary>In results and tables.</summary>
+    /// <summary>Name in results and tables.</summary>
     public string Name { get; }
 
-    /// <summary>The text of a class; {} stands for its name.</summary>
+    /// <summary>The template of a class's text; {} stands for the class name.</summary>
     public string Template { get; }
 
-    /// <summary>Where its images are, as the plan says it; of a known data set its name.</summary>
+    /// <summary>The paths of its images as given in the plan; for a known data set its name.</summary>
     public string Paths => _known?.Name ?? string.Join(" + ", new[] { _train, _validation, _test, _imageRoot }.Select(path => path ?? "-"));
 
-    /// <summary>Whether each seed has rows of its own, so that even what learns nothing depends on the seed.</summary>
+    /// <summary>Whether the paths depend on the seed, so that even the results of methods that learn nothing depend on it.</summary>
     public bool HasSeed => new[] { _train, _validation, _test }.Any(path => path?.Contains(SeedMark, StringComparison.Ordinal) == true);
 
     /// <summary>Whether there are no images to train on.</summary>
     public bool IsForTestsOnly => _known?.IsForTestsOnly ?? false;
 
     /// <param name="node">A known name, or an object.</param>
-    /// <param name="planFolder">Where relative paths start.</param>
-    /// <param name="root">Of the known data sets, as the plan gives it; null: it names none.</param>
+    /// <param name="planFolder">Folder that relative paths are resolved against.</param>
+    /// <param name="root">Folder of the known data sets as given in the plan; null if none is given.</param>
     public static PlanDataSet Read(PlanNode node, string planFolder, string? root)
     {
         if (!node.IsText)
@@ -68,9 +68,9 @@ internal sealed class PlanDataSet
             : new PlanDataSet(node, known, Path.Combine(Path.GetFullPath(root, planFolder), known.Folder));
     }
 
-    /// <summary>Reads the rows of a seed. No image is opened.</summary>
-    /// <exception cref="InvalidDataException">Something is not there or cannot be read; the message names the property.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <summary>Reads the rows for a seed, without opening any image.</summary>
+    /// <exception cref="InvalidDataException">Something is missing or cannot be read; the message names the property.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public ImageSets Read(int seed, Action<string> warn, CancellationToken cancellationToken)
     {
         try

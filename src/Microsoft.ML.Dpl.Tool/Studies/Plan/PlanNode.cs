@@ -2,25 +2,25 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 
-/// <summary>A JSON value of a plan that knows where it stands, so that what is wrong with it is told by file and property.</summary>
-/// <param name="file">The plan.</param>
-/// <param name="path">Such as <c>parts[0].methods[1]</c>; empty for the whole.</param>
+/// <summary>A JSON value of a plan that knows its location, so that errors name the file and the property.</summary>
+/// <param name="file">The plan's file, for messages.</param>
+/// <param name="path">Path of the value in the plan, such as <c>parts[0].methods[1]</c>; empty for the root.</param>
 /// <param name="element">The value.</param>
 internal sealed class PlanNode(string file, string path, JsonElement element)
 {
     private readonly List<string> _asked = [];
 
-    /// <summary>For messages about it.</summary>
+    /// <summary>Path of the value in the plan, for messages.</summary>
     public string Path => path;
 
     public bool IsText => element.ValueKind == JsonValueKind.String;
 
-    /// <summary>What is wrong, as a sentence that names the place.</summary>
-    /// <param name="what">Begins behind the property's name.</param>
+    /// <summary>Creates an exception whose message names the file and the property.</summary>
+    /// <param name="what">The rest of the sentence that starts with the property's path.</param>
     public InvalidDataException Wrong(string what) =>
         new(path.Length == 0 ? $"The plan '{file}' {what}" : $"The plan '{file}': {path} {what}");
 
-    /// <summary>A property; null where it is missing or null.</summary>
+    /// <summary>Returns a property; null if it is missing or null.</summary>
     public PlanNode? Get(string name)
     {
         RequireObject();
@@ -32,17 +32,17 @@ internal sealed class PlanNode(string file, string path, JsonElement element)
         return found is [{ Value.ValueKind: not JsonValueKind.Null } property] ? new PlanNode(file, at, property.Value) : null;
     }
 
-    /// <summary>Whether the property is there, be it null.</summary>
+    /// <summary>Whether the property exists, even if it is null.</summary>
     public bool Has(string name)
     {
         RequireObject();
         return element.EnumerateObject().Any(property => property.Name == name);
     }
 
-    /// <summary>A property that must be there.</summary>
+    /// <summary>Returns a required property.</summary>
     public PlanNode Require(string name, string example) => Get(name) ?? throw Wrong($"lacks '{name}': give one, such as {example}.");
 
-    /// <summary>Refuses properties that nobody asked for.</summary>
+    /// <summary>Throws if there are properties that were never read, since they are unknown.</summary>
     public void RequireNoOthers()
     {
         RequireObject();
@@ -56,13 +56,13 @@ internal sealed class PlanNode(string file, string path, JsonElement element)
             ? text.Trim()
             : throw Wrong("must be a text that is not empty.");
 
-    /// <param name="least">The smallest allowed.</param>
+    /// <param name="least">The smallest allowed value.</param>
     public int Number(int least) =>
         element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out int number) && number >= least
             ? number
             : throw Wrong($"must be a whole number of at least {least}.");
 
-    /// <summary>The values of a list with at least one.</summary>
+    /// <summary>Returns the items of a list, which must not be empty.</summary>
     public IReadOnlyList<PlanNode> Items()
     {
         if (element.ValueKind != JsonValueKind.Array || element.GetArrayLength() == 0)

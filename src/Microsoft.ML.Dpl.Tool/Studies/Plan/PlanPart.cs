@@ -4,21 +4,21 @@ using Microsoft.ML.Dpl.Tool.Studies.Protocols;
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 /// <summary>A method of a plan.</summary>
-/// <param name="Name">In results and tables.</param>
-/// <param name="Text">As <see cref="StudyMethods"/> reads it.</param>
-/// <param name="Method">Read from it.</param>
-/// <param name="Where">The property.</param>
+/// <param name="Name">Name in results and tables.</param>
+/// <param name="Text">The text that <see cref="StudyMethods"/> parses.</param>
+/// <param name="Method">The method parsed from the text.</param>
+/// <param name="Where">The property of the plan, for messages.</param>
 internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method, PlanNode Where)
 {
-    /// <param name="node">The text, or an object with name and method.</param>
-    /// <param name="resNet18">Where ML.NET's ResNet-18 lies; null: the plan does not say it.</param>
+    /// <param name="node">A text, or an object with name and method.</param>
+    /// <param name="resNet18">Folder of ML.NET's ResNet-18; null if the plan does not name it.</param>
     public static PlanMethod Read(PlanNode node, string? resNet18)
     {
         PlanNode text = node.IsText ? node : node.Require("method", "\"uniform:4\"");
         string name = node.IsText ? node.Text() : node.Require("name", "\"DPL\"").Text();
         if (!node.IsText)
             node.RequireNoOthers();
-        // Several spaces mean no other method.
+        // Runs of spaces are equivalent to a single space.
         string words = string.Join(' ', text.Text().Split(' ', StringSplitOptions.RemoveEmptyEntries));
         try
         {
@@ -32,12 +32,13 @@ internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method,
 }
 
 /// <summary>Data sets × shots × seeds × methods of one protocol.</summary>
-/// <param name="Protocol">What is trained, and what is tested.</param>
-/// <param name="Source">What is trained on, where that is one data set for all; null: each of <paramref name="DataSets"/>.</param>
-/// <param name="DataSets">What is tested on.</param>
-/// <param name="Shots">Training images of each class; null: all there are.</param>
-/// <param name="Seeds">Of the draws and of the fits.</param>
-/// <param name="Methods">With names of their own.</param>
+/// <param name="Protocol">The protocol, which defines what is trained and what is tested.</param>
+/// <param name="Source">The data set to train on, if the protocol has a single one; null: train on each of
+/// <paramref name="DataSets"/>.</param>
+/// <param name="DataSets">The data sets to test on.</param>
+/// <param name="Shots">Numbers of training images per class; null: all images.</param>
+/// <param name="Seeds">Seeds of the draws and the fits.</param>
+/// <param name="Methods">The methods, with distinct names.</param>
 internal sealed record PlanPart(
     IStudyProtocol Protocol,
     PlanDataSet? Source,
@@ -48,15 +49,15 @@ internal sealed record PlanPart(
 )
 {
     /// <param name="part">The part.</param>
-    /// <param name="whole">The plan, whose values stand for those that the part does not give, be it as null; the part itself where it is
-    /// the plan.</param>
-    /// <param name="planFolder">Where relative paths start.</param>
-    /// <param name="root">Of the known data sets.</param>
+    /// <param name="whole">The plan, whose values are the defaults for properties that the part does not have; an explicit null in the part
+    /// overrides them. The part itself if the plan has no parts.</param>
+    /// <param name="planFolder">Folder that relative paths are resolved against.</param>
+    /// <param name="root">Folder of the known data sets; null if none is given.</param>
     public static PlanPart Read(PlanNode part, PlanNode whole, string planFolder, string? root)
     {
         PlanNode? Get(string name)
         {
-            // Asked for in any case: the plan may say what each of its parts says otherwise.
+            // Always read the plan's property, so that it counts as known even if every part overrides it.
             PlanNode? ofAll = whole.Get(name);
             return part.Get(name) is { } own ? own
                 : part.Has(name) ? null
@@ -72,7 +73,7 @@ internal sealed record PlanPart(
             );
         PlanNode? source = Get("source");
         if (source is not null && !protocol.HasSource)
-            // That of the whole plan is for the parts that can use it.
+            // A source of the whole plan applies only to the parts whose protocol has one.
             source = part.Has("source") ? throw source.Wrong($"has no meaning with the protocol {protocol.Name}: leave it out.") : null;
         string? resNet18 = Get("resnet18") is { } network ? Path.GetFullPath(network.Text(), planFolder) : null;
         IReadOnlyList<PlanNode> methods = Require("methods", "[\"zero-shot\", \"default\"]").Items();
@@ -88,7 +89,7 @@ internal sealed record PlanPart(
             throw part.Wrong($"lacks 'source': the protocol {protocol.Name} trains on one data set, such as \"imagenet\".");
         if (made.Methods.GroupBy(method => method.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
             throw part.Wrong($"has two methods named '{twice.Key}': give one of them another name, as {{\"name\": …, \"method\": …}}.");
-        // Runs of a transfer are named by their source, so that nothing else notices two tests of one name.
+        // Runs of a transfer protocol are named by their source, so two tests of the same name would not be noticed otherwise.
         if (
             made.Source is not null
             && made

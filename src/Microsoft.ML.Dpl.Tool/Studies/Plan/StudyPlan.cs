@@ -4,13 +4,14 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 
-/// <summary>What a study runs, read from a JSON file in which // comments are allowed.</summary>
-/// <param name="File">The plan's own.</param>
-/// <param name="Clip">The CLIP as the command's --clip takes it.</param>
+/// <summary>The plan of a study, read from a JSON file that may contain // comments.</summary>
+/// <param name="File">The plan's file.</param>
+/// <param name="Clip">The CLIP in the form that --clip accepts.</param>
 /// <param name="Device">cpu, cuda or cuda:n.</param>
-/// <param name="Threads">Of each run, whatever else runs beside it: figures depend on it in their last bits.</param>
-/// <param name="Runs">All of them, in the order in which they are run.</param>
-/// <param name="Parts">What the runs were made of.</param>
+/// <param name="Threads">Number of threads of each run, however many runs are executed in parallel, since results depend on it in their
+/// last bits.</param>
+/// <param name="Runs">All runs, in the order of execution.</param>
+/// <param name="Parts">The parts that the runs were generated from.</param>
 internal sealed record StudyPlan(
     string File,
     string Clip,
@@ -20,10 +21,10 @@ internal sealed record StudyPlan(
     IReadOnlyList<StudyRun> Runs
 )
 {
-    /// <param name="file">The plan.</param>
-    /// <param name="data">The folder of the known data sets, in the place of the plan's; null: the plan says it.</param>
+    /// <param name="file">The plan's file.</param>
+    /// <param name="data">The folder of the known data sets, overriding the plan's; null: taken from the plan.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">Something in it cannot be used; the message names the property.</exception>
+    /// <exception cref="InvalidDataException">Something in the plan is invalid; the message names the property.</exception>
     public static StudyPlan Read(string file, string? data = null)
     {
         if (!System.IO.File.Exists(file))

@@ -4,17 +4,17 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Plan;
 
-/// <summary>One method, trained once, with its tests.</summary>
-/// <param name="Part">Of the plan.</param>
-/// <param name="Data">What it is trained on.</param>
-/// <param name="Shots">Training images of each class; null: all there are, or the method learns nothing.</param>
-/// <param name="Seed">Of draw and fit; null where neither the method nor the data depends on it.</param>
-/// <param name="Method">What is trained.</param>
+/// <summary>One training of a method, with its tests.</summary>
+/// <param name="Part">The part of the plan that the run belongs to.</param>
+/// <param name="Data">The data set to train on.</param>
+/// <param name="Shots">Number of training images per class; null: all images, or the method learns nothing.</param>
+/// <param name="Seed">Seed of the draw and the fit; null if neither the method nor the data depends on it.</param>
+/// <param name="Method">The method to train.</param>
 internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int? Seed, PlanMethod Method)
 {
     private const int LongestName = 60;
 
-    /// <summary>Below the study's folder: readable, the same on every system, and no other run's.</summary>
+    /// <summary>Path of the result file in the study's folder: readable, the same on every system, and unique among the runs.</summary>
     public string FileName
     {
         get
@@ -27,7 +27,7 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
         }
     }
 
-    /// <summary>The seed that data is read and drawn by.</summary>
+    /// <summary>The seed for reading and drawing data.</summary>
     public int SeedOrFirst => Seed ?? Part.Seeds[0];
 
     public override string ToString() =>
@@ -37,8 +37,8 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
                 + $"{(Seed is int seed ? $", seed {seed}" : "")}, {Method.Name}"
         );
 
-    /// <summary>All runs of a part. What learns nothing is run once for all shots and seeds, unless each seed has test images of its
-    /// own.</summary>
+    /// <summary>Returns all runs of a part. A method that learns nothing is run once for all shots and seeds, unless the data has separate
+    /// files for each seed.</summary>
     public static IEnumerable<StudyRun> From(PlanPart part) =>
         (
             from data in part.Source is { } source ? [source] : part.DataSets
@@ -57,7 +57,7 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
         );
         if (readable == name && name[0] != '.')
             return name;
-        // Names that differ only in what a file system may not take get different files all the same.
+        // The hash keeps the files of names apart that differ only in replaced characters.
         string hash = Sha256.Compute(Encoding.UTF8.GetBytes(name))[..6];
         return $"{readable[..Math.Min(readable.Length, LongestName)].TrimStart('.')}~{hash}";
     }

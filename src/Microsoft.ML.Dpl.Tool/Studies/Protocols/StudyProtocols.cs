@@ -2,15 +2,15 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Protocols;
 
-/// <summary>All that a plan can name.</summary>
+/// <summary>All protocols that a plan can name.</summary>
 internal static class StudyProtocols
 {
     public static IReadOnlyList<IStudyProtocol> All { get; } =
     [new FewShot(), new BaseToNew(), new Transfer("cross-data-set"), new Transfer("domain-shift")];
 }
 
-/// <summary>A few images of every class are trained on, and the test images of the same classes are classified (Zhou et al., IJCV 2022,
-/// arXiv 2109.01134).</summary>
+/// <summary>Trains on a few images of every class and tests on the test images of the same classes (Zhou et al., IJCV 2022, arXiv
+/// 2109.01134).</summary>
 internal sealed class FewShot : IStudyProtocol
 {
     /// <summary>The name of its test.</summary>
@@ -34,8 +34,8 @@ internal sealed class FewShot : IStudyProtocol
     }
 }
 
-/// <summary>The first half of the classes is trained, and both halves are tested, each among itself (Zhou et al., CVPR 2022, arXiv
-/// 2203.05557).</summary>
+/// <summary>Trains on the first half of the classes and tests on both halves, each classified among its own classes (Zhou et al., CVPR
+/// 2022, arXiv 2203.05557).</summary>
 internal sealed class BaseToNew : IStudyProtocol
 {
     /// <summary>The names of its tests.</summary>
@@ -70,9 +70,9 @@ internal sealed class BaseToNew : IStudyProtocol
     }
 }
 
-/// <summary>One data set is trained on, and it and the others are tested, each among its own classes: other data sets, or other images of
-/// the same classes as of ImageNet (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
-/// <param name="name">As a plan writes it.</param>
+/// <summary>Trains on one data set and tests on it and the others, each classified among its own classes: other data sets, or other images
+/// of ImageNet's classes (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
+/// <param name="name">The name used in plans.</param>
 internal sealed class Transfer(string name) : IStudyProtocol
 {
     public string Name => name;

@@ -5,34 +5,35 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>A study as a job of a cluster's own scheduler: tasks that do a shard each, by the variables that the scheduler sets.</summary>
-/// <param name="Plan">Full path, the same on every machine.</param>
-/// <param name="Folder">Of the results, likewise.</param>
-/// <param name="Tasks">At least 1.</param>
-/// <param name="Threads">Of a run; a task does one run at a time.</param>
+/// <summary>A study as a job of a cluster's scheduler: each task does one shard, chosen by environment variables that the scheduler
+/// sets.</summary>
+/// <param name="Plan">Full path of the plan, the same on every machine.</param>
+/// <param name="Folder">Full path of the results' folder, the same on every machine.</param>
+/// <param name="Tasks">Number of tasks, at least 1.</param>
+/// <param name="Threads">Number of threads of a run; a task does one run at a time.</param>
 internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Threads)
 {
-    /// <summary>In the folder of results.</summary>
+    /// <summary>Names of the scripts in the folder of results.</summary>
     public const string ArrayScript = "study.sbatch",
         TableScript = "table.sbatch";
 
     private const string LastRestart = "3";
 
-    /// <summary>Full path of the known data sets, likewise; null: the plan says it.</summary>
+    /// <summary>Full path of the known data sets' folder, the same on every machine; null: taken from the plan.</summary>
     public string? Data { get; init; }
 
     private IEnumerable<string> Words =>
         ["study", Plan, "--output", Folder, .. Data is null ? [] : new[] { "--data", Data }, "--jobs", "1", "--progress", "lines"];
 
-    /// <summary>The job array. A task that a signal ended begins again, where it was.</summary>
-    /// <param name="options">Lines for sbatch, such as --partition=gpu.</param>
+    /// <summary>The script of the job array. A task that was ended by a signal is requeued and resumes.</summary>
+    /// <param name="options">Further options for sbatch, such as --partition=gpu.</param>
     public string SlurmArray(IEnumerable<string> options) =>
         Script(
             [
                 string.Create(CultureInfo.InvariantCulture, $"--array=0-{Tasks - 1}"),
                 string.Create(CultureInfo.InvariantCulture, $"--cpus-per-task={Threads}"),
                 Log("slurm-%A_%a.log"),
-                // A task that begins again keeps what it said before.
+                // A requeued task keeps its earlier log.
                 "--open-mode=append",
                 "--requeue",
                 .. options,
@@ -48,15 +49,15 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
             """
         );
 
-    /// <summary>The job that makes the table when all tasks have ended, well or not.</summary>
-    /// <param name="options">Lines for sbatch.</param>
+    /// <summary>The script of the job that makes the table when all tasks have ended, successfully or not.</summary>
+    /// <param name="options">Further options for sbatch.</param>
     public string SlurmTable(IEnumerable<string> options) =>
         Script([Log("slurm-table.log"), .. options], Command("study", "table", Folder, "--output", $"{Folder}/table.md"));
 
-    /// <summary>An Indexed Job for kubectl apply.</summary>
-    /// <param name="image">With this command on its path.</param>
-    /// <param name="claim">The volume with plan, data and results.</param>
-    /// <param name="mount">Where it is mounted: paths of the plan begin there.</param>
+    /// <summary>The manifest of an Indexed Job for kubectl create.</summary>
+    /// <param name="image">A container image with this command on its path.</param>
+    /// <param name="claim">The claim of the volume with plan, data and results.</param>
+    /// <param name="mount">Where the volume is mounted, the folder that the plan's paths start with.</param>
     public string Kubernetes(string image, string claim, string mount)
     {
         string number = Tasks.ToString(CultureInfo.InvariantCulture);
@@ -94,7 +95,7 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
 
             """;
 
-        // JSON's texts are YAML's, too.
+        // JSON strings are valid YAML.
         static string Quoted(string text) => JsonSerializer.Serialize(text);
     }
 
@@ -106,8 +107,9 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
         return text.Append(body).Append('\n').ToString();
     }
 
-    /// <summary>The option for a log, whose path may have spaces: sbatch reads quotes and backslashes, and %% for a percent sign.</summary>
-    /// <param name="name">Of the file; its percent signs are sbatch's.</param>
+    /// <summary>Returns the option for a log file, whose path may contain spaces: sbatch interprets quotes and backslashes, and reads %% as
+    /// a percent sign.</summary>
+    /// <param name="name">Name of the file; its percent signs are sbatch's placeholders.</param>
     private string Log(string name)
     {
         string folder = Folder
@@ -117,7 +119,7 @@ internal sealed record ClusterJob(string Plan, string Folder, int Tasks, int Thr
         return $"--output=\"{folder}/{name}\"";
     }
 
-    /// <summary>This command, as a line of a shell.</summary>
+    /// <summary>Returns a shell command line that runs this program.</summary>
     private static string Command(params IEnumerable<string> words)
     {
         string program = Environment.ProcessPath!;

@@ -4,27 +4,26 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>What a run came to, as it lies in its file.</summary>
-/// <param name="Form">Of the file: <see cref="CurrentForm"/>.</param>
-/// <param name="Protocol">Its name.</param>
-/// <param name="Data">What was trained on.</param>
-/// <param name="Shots">Training images of each class; null: all there are, or nothing was learnt.</param>
-/// <param name="Seed">Of draw and fit; null where nothing depends on it.</param>
-/// <param name="Method">Its name.</param>
-/// <param name="Text">What the method is.</param>
-/// <param name="Settings">What else the figures depend on.</param>
+/// <summary>The result of a run, as stored in its file.</summary>
+/// <param name="Form">Version of the file's format: <see cref="CurrentForm"/>.</param>
+/// <param name="Protocol">Name of the protocol.</param>
+/// <param name="Data">Name of the data set that was trained on.</param>
+/// <param name="Shots">Number of training images per class; null: all images, or the method learns nothing.</param>
+/// <param name="Seed">Seed of the draw and the fit; null if nothing depends on it.</param>
+/// <param name="Method">Name of the method.</param>
+/// <param name="Text">The method as text.</param>
+/// <param name="Settings">Everything else that the results depend on.</param>
 /// <param name="Learns">Whether the method learns from images.</param>
-/// <param name="TrainImages">That it was given.</param>
-/// <param name="ValidationImages">Likewise.</param>
-/// <param name="Tests">At least one.</param>
-/// <param name="TrainedNumbers">Learnt from images.</param>
-/// <param name="ValidationAccuracy">0 to 1; null where it is not known.</param>
-/// <param name="Choice">What the method chose by itself; null: nothing.</param>
-/// <param name="FitSeconds">Wall time of learning.</param>
-/// <param name="TestSeconds">Wall time of all tests.</param>
-/// <param name="Warnings">What should be known beside the figures.</param>
-/// <param name="Library">Version of Microsoft.ML.Dpl, with its commit where the build knew that; null in results from before it was kept.
-/// </param>
+/// <param name="TrainImages">Number of training images used.</param>
+/// <param name="ValidationImages">Number of validation images used.</param>
+/// <param name="Tests">Results of the tests, at least one.</param>
+/// <param name="TrainedNumbers">Number of parameters learnt from images.</param>
+/// <param name="ValidationAccuracy">Accuracy on the validation images, 0 to 1; null if it is not known.</param>
+/// <param name="Choice">What the method chose by itself; null if nothing.</param>
+/// <param name="FitSeconds">Wall-clock time of fitting in seconds.</param>
+/// <param name="TestSeconds">Wall-clock time of all tests in seconds.</param>
+/// <param name="Warnings">Warnings during the run.</param>
+/// <param name="Library">Version of Microsoft.ML.Dpl, with its commit if the build knew it; null in older results, which lack it.</param>
 internal sealed record RunResult(
     int Form,
     string Protocol,
@@ -47,14 +46,14 @@ internal sealed record RunResult(
     string? Library = null
 )
 {
-    /// <summary>What this version writes.</summary>
+    /// <summary>The format version that this code writes.</summary>
     public const int CurrentForm = 1;
 
-    /// <summary>As a file.</summary>
+    /// <summary>Serializes the result to the content of its file.</summary>
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, ToolJson.Indented);
 
-    /// <returns>Null where the file is no result, or of another form.</returns>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <returns>The result; null if the file is not a result, or has another format version.</returns>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public static RunResult? TryRead(string file)
     {
         try
@@ -80,14 +79,14 @@ internal sealed record RunResult(
     }
 }
 
-/// <summary>What the figures of a run depend on beside data, seed and method.</summary>
+/// <summary>Everything besides data, seed and method that the results of a run depend on.</summary>
 /// <param name="Clip">The CLIP as the plan names it.</param>
-/// <param name="ClipSha256">Of its weights.</param>
-/// <param name="Device">That it ran on.</param>
-/// <param name="Threads">Of libtorch.</param>
-/// <param name="Template">The text of a class.</param>
-/// <param name="Tests">Their names.</param>
-/// <param name="Paths">Where the images of all data sets are, as the plan says it; null in results from before it was kept.</param>
+/// <param name="ClipSha256">SHA-256 of its weights.</param>
+/// <param name="Device">The device it ran on.</param>
+/// <param name="Threads">Number of libtorch's threads.</param>
+/// <param name="Template">The template of a class's text.</param>
+/// <param name="Tests">Names of the tests' data sets.</param>
+/// <param name="Paths">Paths of the images of all data sets as given in the plan; null in older results, which lack them.</param>
 internal sealed record RunSettings(
     string Clip,
     string ClipSha256,
@@ -98,10 +97,11 @@ internal sealed record RunSettings(
     string? Paths = null
 )
 {
-    /// <summary>What makes another run of it, in words; null: nothing. The CLIP's name does not: a folder may have moved.</summary>
-    /// <param name="text">The method here.</param>
-    /// <param name="otherText">The method there.</param>
-    /// <param name="other">The settings there.</param>
+    /// <summary>Describes the first difference between two runs; null if there is none. The CLIP's name is ignored, since its folder may
+    /// have been moved.</summary>
+    /// <param name="text">The method of this run.</param>
+    /// <param name="otherText">The method of the other run.</param>
+    /// <param name="other">The settings of the other run.</param>
     public string? Difference(string text, string otherText, RunSettings other)
     {
         (string What, string Here, string There)[] all =
@@ -121,15 +121,15 @@ internal sealed record RunSettings(
     }
 }
 
-/// <summary>The figures of one test.</summary>
-/// <param name="Name">Of the test.</param>
-/// <param name="Classes">That were told apart.</param>
-/// <param name="Images">At least one.</param>
-/// <param name="Right">Those that were classified rightly.</param>
-/// <param name="LogLoss">Mean of −ln of the right class's probability, in nats; probabilities below 1e-15 count as that.</param>
+/// <summary>The results of one test.</summary>
+/// <param name="Name">Name of the test.</param>
+/// <param name="Classes">Number of classes to choose from.</param>
+/// <param name="Images">Number of test images, at least one.</param>
+/// <param name="Right">Number of correctly classified images.</param>
+/// <param name="LogLoss">Mean negative log-likelihood of the true class, in nats; probabilities below 1e-15 count as 1e-15.</param>
 internal sealed record TestFigures(string Name, int Classes, int Images, int Right, double LogLoss)
 {
-    /// <summary>0 to 1.</summary>
+    /// <summary>Accuracy, 0 to 1.</summary>
     [JsonIgnore]
     public double Accuracy => (double)Right / Images;
 }

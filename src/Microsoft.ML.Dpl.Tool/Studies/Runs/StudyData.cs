@@ -4,17 +4,17 @@ using Microsoft.ML.Dpl.Tool.Studies.Protocols;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>The images of runs. What was read last is kept, since runs of one data set follow each other.</summary>
-/// <param name="warn">Is told of images that cannot be read.</param>
-/// <param name="cancellationToken">Ends the search for images.</param>
+/// <summary>Reads the images of runs, with a cache, since runs on the same data set follow each other.</summary>
+/// <param name="warn">Receives warnings about the images.</param>
+/// <param name="cancellationToken">Cancels the search for images.</param>
 internal sealed class StudyData(Action<string> warn, CancellationToken cancellationToken)
 {
     private const int MostKept = 16;
 
     private readonly Dictionary<(PlanDataSet Data, int? Seed), ImageSets> _read = [];
 
-    /// <exception cref="InvalidDataException">Something is not there or cannot be read; the message names the plan's property.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <exception cref="InvalidDataException">Something is missing or cannot be read; the message names the plan's property.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public ProtocolSets SetsFor(StudyRun run)
     {
         ImageSets sets = Read(run.Data, run.SeedOrFirst);
@@ -27,8 +27,9 @@ internal sealed class StudyData(Action<string> warn, CancellationToken cancellat
         );
     }
 
-    /// <summary>Looks at everything that can be known of a run's images before it begins.</summary>
-    /// <exception cref="InvalidDataException">A test lacks images or has classes that are not among its own.</exception>
+    /// <summary>Checks a run's images as far as possible without opening them.</summary>
+    /// <exception cref="InvalidDataException">There are fewer than two classes to train on or to test, or a test lacks images or has images
+    /// of unknown classes.</exception>
     /// <exception cref="FileNotFoundException">An image is missing.</exception>
     public void Check(StudyRun run)
     {

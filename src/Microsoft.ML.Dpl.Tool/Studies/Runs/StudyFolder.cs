@@ -3,20 +3,20 @@ using Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>The folder with one file for each run that ended, and a copy of the plan.</summary>
-/// <param name="path">Need not be there.</param>
+/// <summary>The folder with one file for each completed run, and a copy of the plan.</summary>
+/// <param name="path">Path of the folder, which need not exist.</param>
 internal sealed class StudyFolder(string path)
 {
-    /// <summary>The copy of the plan, by which the table knows the order of methods and what is missing.</summary>
+    /// <summary>Name of the copy of the plan, from which the table takes the order of the methods and the missing runs.</summary>
     public const string PlanFile = "plan.json";
 
-    /// <summary>The file of a run.</summary>
+    /// <summary>Path of a run's file.</summary>
     public string FileOf(StudyRun run) => Path.Combine(path, run.FileName.Replace('/', Path.DirectorySeparatorChar));
 
-    /// <summary>What is there of a run; null where it is still to be done, also because its file cannot be read.</summary>
+    /// <summary>Returns the result of a run; null if the run has still to be done, which includes an unreadable file.</summary>
     /// <param name="run">The run.</param>
-    /// <param name="settings">With which it would be run now.</param>
-    /// <exception cref="InvalidDataException">It was run in another way.</exception>
+    /// <param name="settings">The settings with which it would be run now.</param>
+    /// <exception cref="InvalidDataException">It was run with another method or other settings.</exception>
     public RunResult? Find(StudyRun run, RunSettings settings)
     {
         string file = FileOf(run);
@@ -32,12 +32,12 @@ internal sealed class StudyFolder(string path)
             : result;
     }
 
-    /// <summary>Keeps a run, whole or not at all.</summary>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <summary>Writes the result of a run atomically.</summary>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public void Write(StudyRun run, RunResult result) => Write(FileOf(run), result.ToJson());
 
-    /// <summary>Keeps a copy of the plan.</summary>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <summary>Writes a copy of the plan.</summary>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public void Write(StudyPlan plan)
     {
         byte[] text = File.ReadAllBytes(plan.File);

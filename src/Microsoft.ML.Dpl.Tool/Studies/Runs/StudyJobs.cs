@@ -5,22 +5,22 @@ using Microsoft.ML.Dpl.Tool.Studies.Plan;
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 /// <summary>
-/// Does the runs of a study, several side by side in processes of their own: libtorch's number of threads is the process's, so that only
-/// so each run has the same number, and with it the same bits, as it has alone.
+/// Executes the runs of a study, in parallel in separate processes if there are several jobs: libtorch's number of threads is per process,
+/// so only in this way does each run have the same number of threads, and hence bitwise the same results, as when it runs alone.
 /// </summary>
 /// <param name="plan">The plan.</param>
-/// <param name="folder">Where results go.</param>
-/// <param name="progress">Is told of each run that ends.</param>
-/// <param name="cancellationToken">Ends it; what has ended by then stays.</param>
+/// <param name="folder">Folder of the results.</param>
+/// <param name="progress">Notified of each run that ends.</param>
+/// <param name="cancellationToken">Cancels the execution; completed runs are kept.</param>
 internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgress progress, CancellationToken cancellationToken)
 {
-    /// <summary>The verb of a worker, after which plan and folder follow.</summary>
+    /// <summary>The hidden command of a worker; plan and folder follow it.</summary>
     public const string WorkerVerb = "worker";
 
     private const int Attempts = 2;
 
-    /// <summary>One after another, in this process.</summary>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <summary>Executes runs sequentially in this process.</summary>
+    /// <exception cref="OperationCanceledException">The execution was cancelled.</exception>
     public void Here(IEnumerable<int> places, StudyRunner runner)
     {
         foreach (int place in places)
@@ -36,12 +36,12 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
         }
     }
 
-    /// <summary>Side by side in processes of their own, which take the next run as they come free.</summary>
-    /// <param name="places">Of the runs in the plan.</param>
-    /// <param name="jobs">Processes.</param>
-    /// <param name="command">Starts a process, which is a <see cref="StudyWorker"/>.</param>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    /// <exception cref="System.ComponentModel.Win32Exception">The system starts no more processes.</exception>
+    /// <summary>Executes runs in parallel in worker processes, each of which takes the next run when it is free.</summary>
+    /// <param name="places">Zero-based positions of the runs in the plan.</param>
+    /// <param name="jobs">Number of processes.</param>
+    /// <param name="command">Returns the command line that starts a <see cref="StudyWorker"/>.</param>
+    /// <exception cref="OperationCanceledException">The execution was cancelled.</exception>
+    /// <exception cref="System.ComponentModel.Win32Exception">The system cannot start another process.</exception>
     public void SideBySide(IReadOnlyList<int> places, int jobs, Func<ProcessStartInfo> command)
     {
         var queue = new ConcurrentQueue<int>(places);
@@ -58,8 +58,8 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
         }
     }
 
-    /// <summary>Does what may fail in one run without harm to the others.</summary>
-    /// <returns>What went wrong, in one sentence; null: nothing.</returns>
+    /// <summary>Executes work whose expected failures concern a single run and must not stop the others.</summary>
+    /// <returns>The error message, one sentence; null on success.</returns>
     public static string? Try(Action work)
     {
         try
@@ -82,8 +82,8 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
         }
     }
 
-    /// <summary>Does runs by one process at a time. One that ends before its time costs the run that it was in, which is done once more;
-    /// the others are not touched.</summary>
+    /// <summary>Executes runs with one worker process at a time. If the process ends unexpectedly, its current run is repeated once in a
+    /// new process; other runs are not affected.</summary>
     private async Task Serve(ConcurrentQueue<int> queue, Func<ProcessStartInfo> command, CancellationTokenSource ending)
     {
         WorkerProcess? worker = null;

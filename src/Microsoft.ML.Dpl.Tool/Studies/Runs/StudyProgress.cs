@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>How far a study is, over all of its runs. Thread-safe.</summary>
+/// <summary>Shows the progress of a study over all of its runs. Thread-safe.</summary>
 internal sealed class StudyProgress
 {
     private readonly ProgressMode _mode;
@@ -18,11 +18,11 @@ internal sealed class StudyProgress
     private readonly int _all;
     private readonly List<(StudyRun Run, double Seconds)> _times;
 
-    /// <param name="mode">How it is shown.</param>
-    /// <param name="bar">That moves; null: lines are written.</param>
-    /// <param name="jobs">Runs side by side.</param>
-    /// <param name="done">Runs that were done before, and what they took.</param>
-    /// <param name="left">Runs that are to be done.</param>
+    /// <param name="mode">How progress is shown.</param>
+    /// <param name="bar">The progress bar; null to write lines.</param>
+    /// <param name="jobs">Number of runs in parallel.</param>
+    /// <param name="done">Runs that were done before, and their times.</param>
+    /// <param name="left">Runs that are still to be done.</param>
     public StudyProgress(
         ProgressMode mode,
         ProgressTask? bar,
@@ -36,10 +36,10 @@ internal sealed class StudyProgress
         Show();
     }
 
-    /// <summary>Runs that failed, with what was wrong.</summary>
+    /// <summary>Number of runs that failed.</summary>
     public int Failed { get; private set; }
 
-    /// <summary>A run's result is on the disk.</summary>
+    /// <summary>Reports that a run has succeeded and its result is on disk.</summary>
     public void Ended(StudyRun run, RunResult result)
     {
         lock (_lock)
@@ -57,14 +57,14 @@ internal sealed class StudyProgress
         }
     }
 
-    /// <summary>A run is begun once more.</summary>
+    /// <summary>Reports that a run is repeated.</summary>
     public void Repeats(StudyRun run, string message)
     {
         lock (_lock)
             Terminal.Warn($"{run}: {message}");
     }
 
-    /// <summary>A run could not be done; the others go on.</summary>
+    /// <summary>Reports that a run has failed; the others continue.</summary>
     public void Fails(StudyRun run, string message)
     {
         lock (_lock)
@@ -76,7 +76,8 @@ internal sealed class StudyProgress
         }
     }
 
-    /// <summary>Seconds that are left: what each run took by its method and data set, or else by its method, or else by all.</summary>
+    /// <summary>Estimates the remaining seconds from the mean time of runs with the same method and data set, otherwise the same method,
+    /// otherwise of all runs; null if none is done yet.</summary>
     private double? Left()
     {
         if (_times.Count == 0)

@@ -8,17 +8,17 @@ using Microsoft.ML.Dpl.Tool.Studies.Protocols;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>Trains and tests in this process.</summary>
-/// <param name="plan">Of the runs.</param>
+/// <summary>Executes runs, that is training and tests, in this process.</summary>
+/// <param name="plan">The plan of the runs.</param>
 /// <param name="backbone">The plan's CLIP.</param>
 /// <param name="data">Reads the images.</param>
-/// <param name="cancellationToken">Ends a run.</param>
+/// <param name="cancellationToken">Cancels a run.</param>
 internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyData data, CancellationToken cancellationToken)
 {
-    /// <summary>The version that results of this process say.</summary>
+    /// <summary>The version of the library that is stored in the results of this process.</summary>
     public static string Library { get; } = VersionResults.From(typeof(DplTrainer));
 
-    /// <summary>What the figures of a run depend on.</summary>
+    /// <summary>Returns the settings that the results of a run depend on.</summary>
     public static RunSettings Settings(StudyPlan plan, ClipBackbone backbone, StudyRun run)
     {
         PlanDataSet[] tests = run.Part.Source is { } source ? [source, .. run.Part.DataSets] : [run.Data];
@@ -33,7 +33,7 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
         );
     }
 
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     public RunResult Run(StudyRun run)
     {
         ProtocolSets sets = data.SetsFor(run);
@@ -94,11 +94,11 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
         return Figures(others, test);
     }
 
-    /// <summary>What learns nothing is made again for every test, whose classes and template it takes.</summary>
+    /// <summary>A method that learns nothing is fitted separately for each test, with the test's classes and template.</summary>
     private TestFigures TestWithoutLearning(StudyRun run, ProtocolTest test, RunClock clock, List<string> warnings)
     {
         ImageRow[] names = [.. test.Rows.DistinctBy(row => row.Label)];
-        // A class without a test image is told apart from the others all the same.
+        // Classes without a test image are also among those to choose from, so they borrow another class's image.
         ImageRow[] named =
         [
             .. test.Classes.Select(name => new ImageRow
@@ -124,7 +124,7 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
         return new TestFigures(test.Name, test.Classes.Count, test.Rows.Count, (int)score.Right, score.Loss / test.Rows.Count);
     }
 
-    /// <summary>Adds up what learning and testing take.</summary>
+    /// <summary>Adds up the time of fitting and testing.</summary>
     private sealed class RunClock
     {
         public double FitSeconds { get; private set; }

@@ -6,23 +6,23 @@ using Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>What a worker answers for each run, as a line of JSON.</summary>
-/// <param name="Run">Its place in the plan, from 0.</param>
-/// <param name="Error">Why it could not be done; null: its file is there.</param>
+/// <summary>A worker's answer for each run, as a line of JSON.</summary>
+/// <param name="Run">Zero-based position of the run in the plan.</param>
+/// <param name="Error">Why the run failed; null if it succeeded and its file was written.</param>
 internal sealed record WorkerAnswer(int Run, string? Error);
 
 /// <summary>
-/// The side of a study that runs in a process of its own: reads the places of runs from the standard input, one a line, and answers each
-/// when it is done. The end of the input ends it, also in the middle of a run: then whoever asked is gone.
+/// The part of a study that runs in a worker process: it reads positions of runs from the standard input, one per line, and answers each
+/// when it is done. The end of the input ends the worker, even in the middle of a run, since it means that the parent process is gone.
 /// </summary>
 /// <param name="plan">The plan.</param>
-/// <param name="folder">Where results go.</param>
-/// <param name="open">Makes what runs, given the token that ends it.</param>
+/// <param name="folder">Folder of the results.</param>
+/// <param name="open">Creates the runner, given a token that cancels it.</param>
 internal sealed class StudyWorker(StudyPlan plan, StudyFolder folder, Func<CancellationToken, StudyRunner> open)
 {
-    /// <param name="input">Places of runs.</param>
-    /// <param name="output">Answers.</param>
-    /// <param name="cancellationToken">Ends it, too.</param>
+    /// <param name="input">Positions of runs, one per line.</param>
+    /// <param name="output">Receives the answers, one per line.</param>
+    /// <param name="cancellationToken">Cancels the work, like the end of the input.</param>
     public void Work(TextReader input, TextWriter output, CancellationToken cancellationToken)
     {
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -6,18 +6,18 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Runs;
 
-/// <summary>A process that does runs for this one (<see cref="StudyWorker"/>), seen from here.</summary>
-/// <param name="process">Owned; its three streams are redirected.</param>
+/// <summary>The parent's handle on a worker process that executes runs (<see cref="StudyWorker"/>).</summary>
+/// <param name="process">The process, disposed with this object; its three standard streams are redirected.</param>
 internal sealed class WorkerProcess(Process process) : IAsyncDisposable
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
 
     private readonly Task<string> _said = process.StandardError.ReadToEndAsync(CancellationToken.None);
 
-    /// <summary>This command again, as a worker.</summary>
-    /// <param name="planFile">Full path.</param>
-    /// <param name="folderPath">Where results go.</param>
-    /// <param name="data">Where the known data sets lie; null: the plan says it.</param>
+    /// <summary>Returns the command line that starts this program as a worker.</summary>
+    /// <param name="planFile">Full path of the plan.</param>
+    /// <param name="folderPath">Folder of the results.</param>
+    /// <param name="data">Folder of the known data sets; null: taken from the plan.</param>
     public static ProcessStartInfo Command(string planFile, string folderPath, string? data)
     {
         string program = Environment.ProcessPath!,
@@ -37,7 +37,7 @@ internal sealed class WorkerProcess(Process process) : IAsyncDisposable
         );
     }
 
-    /// <exception cref="System.ComponentModel.Win32Exception">The system starts no more.</exception>
+    /// <exception cref="System.ComponentModel.Win32Exception">The system cannot start another process.</exception>
     public static WorkerProcess Start(ProcessStartInfo command)
     {
         command.RedirectStandardInput = command.RedirectStandardOutput = command.RedirectStandardError = true;
@@ -45,10 +45,10 @@ internal sealed class WorkerProcess(Process process) : IAsyncDisposable
         return new WorkerProcess(Process.Start(command)!);
     }
 
-    /// <summary>Has a run done.</summary>
-    /// <param name="place">Of the run in the plan.</param>
-    /// <param name="cancellationToken">Ends the wait; then the process is to be disposed.</param>
-    /// <returns>Null where the process ended instead.</returns>
+    /// <summary>Lets the worker execute a run.</summary>
+    /// <param name="place">Zero-based position of the run in the plan.</param>
+    /// <param name="cancellationToken">Cancels the wait; the worker must then be disposed.</param>
+    /// <returns>The answer; null if the process ended instead.</returns>
     public async Task<WorkerAnswer?> Do(int place, CancellationToken cancellationToken)
     {
         try
@@ -60,13 +60,13 @@ internal sealed class WorkerProcess(Process process) : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or JsonException)
         {
-            // A pipe without a reader, or half a line: its end says more than either.
+            // A closed pipe or an incomplete line means that the process has ended; End reports its exit code.
             return null;
         }
     }
 
-    /// <summary>How it ended, as a sentence without its end.</summary>
-    /// <exception cref="OperationCanceledException">It ended by the same Ctrl-C as this process, which is told of it a moment
+    /// <summary>Waits for the process to end and describes how it ended, as a sentence without a full stop.</summary>
+    /// <exception cref="OperationCanceledException">The process was ended by the same Ctrl-C as this one, whose token is cancelled a moment
     /// later.</exception>
     public async Task<string> End(CancellationToken cancellationToken)
     {
@@ -79,7 +79,8 @@ internal sealed class WorkerProcess(Process process) : IAsyncDisposable
             + (last.Length > 0 ? $" ({last})" : "");
     }
 
-    /// <summary>The end of its input ends it, in the middle of a run after the step.</summary>
+    /// <summary>Closes the worker's input, which makes it exit, in the middle of a run after the current step, and waits for
+    /// that.</summary>
     public async ValueTask DisposeAsync()
     {
         try
@@ -88,7 +89,7 @@ internal sealed class WorkerProcess(Process process) : IAsyncDisposable
         }
         catch (IOException) when (process.HasExited)
         {
-            // What was still to be written has no reader any more.
+            // The process is gone, so nothing reads the rest of the buffer.
         }
         await process.WaitForExitAsync(CancellationToken.None);
         process.Dispose();

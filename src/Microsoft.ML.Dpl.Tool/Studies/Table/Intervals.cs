@@ -2,10 +2,10 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>What few seeds leave open of a mean: Student's interval (Biometrika 6, 1908) at 95 %.</summary>
+/// <summary>The 95 % confidence interval of a mean over few seeds by Student's t distribution (Biometrika 6, 1908).</summary>
 internal static class SeedInterval
 {
-    // 97.5 % points of Student's distribution with 1, 2, … degrees of freedom.
+    // 97.5 % quantiles of Student's t distribution with 1, 2, … degrees of freedom.
     private static readonly double[] Points =
     [
         .. new[] { 12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281 },
@@ -27,7 +27,7 @@ internal static class SeedInterval
     {
         if (freedom <= Points.Length)
             return Points[freedom - 1];
-        // The first terms of Cornish and Fisher's expansion, right to four digits from there on.
+        // The first terms of the Cornish–Fisher expansion, accurate to four digits for these degrees of freedom.
         const double z = AccuracyInterval.Z;
         return z + (z * z * z + z) / (4 * freedom) + (5 * Math.Pow(z, 5) + 16 * z * z * z + 3 * z) / (96.0 * freedom * freedom);
     }
@@ -38,8 +38,8 @@ internal static class Bootstrap
 {
     private const int Resamples = 10_000;
 
-    /// <summary>The middle 95 % of the means of samples drawn with replacement.</summary>
-    /// <param name="differences">At least one. Equal ones give equal bounds.</param>
+    /// <summary>Returns the bounds of the middle 95 % of the means of samples drawn with replacement.</summary>
+    /// <param name="differences">The differences, at least one. The seed is fixed, so that equal input gives equal bounds.</param>
     public static (double Low, double High) Interval(IReadOnlyList<double> differences)
     {
         var random = new Random(1);

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Report;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>Sheets in the forms of documents.</summary>
+/// <summary>Formats sheets as Markdown, LaTeX and HTML.</summary>
 internal static class SheetText
 {
     public static string Markdown(IEnumerable<StudySheet> sheets)
@@ -22,7 +22,7 @@ internal static class SheetText
         return text.ToString();
     }
 
-    /// <summary>One table environment each, for the package booktabs.</summary>
+    /// <summary>Formats each sheet as a table environment that needs the package booktabs.</summary>
     public static string Latex(IEnumerable<StudySheet> sheets)
     {
         var text = new StringBuilder("% \\usepackage{booktabs}\n");

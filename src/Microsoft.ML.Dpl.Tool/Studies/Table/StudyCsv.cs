@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>One line for each figure of each method, in percent and points, for further computation.</summary>
+/// <summary>The table as CSV for further processing: one line for each number of each method, in percent and percentage points.</summary>
 internal static class StudyCsv
 {
     private static readonly string[] Header =

@@ -4,13 +4,13 @@ using Microsoft.ML.Dpl.Tool.Report;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>The table as one HTML file that needs nothing else, with accuracy against shots.</summary>
+/// <summary>The table as a self-contained HTML page, with plots of accuracy against shots.</summary>
 internal static class StudyPage
 {
     private const int Colours = 4;
 
     /// <param name="table">The table.</param>
-    /// <param name="name">Of the study.</param>
+    /// <param name="name">Name of the study.</param>
     public static string Html(StudyTable table, string name)
     {
         Markup sections = Markup.Join(
@@ -23,7 +23,7 @@ internal static class StudyPage
         return HtmlPage.Create(name, "study", Markup.Empty, Markup.Format($"{Plots(table)}{sections}"));
     }
 
-    /// <summary>Accuracy against shots, of the average and of each data set; nothing where there is one number of shots only.</summary>
+    /// <summary>Plots of accuracy against shots, for the average and each data set; none if there is only one number of shots.</summary>
     private static Markup Plots(StudyTable table)
     {
         var markups = new List<Markup>();

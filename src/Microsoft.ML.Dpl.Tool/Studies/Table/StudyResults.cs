@@ -4,11 +4,11 @@ using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>The runs of a folder.</summary>
-/// <param name="Runs">In an order that does not depend on when they were run.</param>
-/// <param name="Methods">Their names in the order of the plan.</param>
-/// <param name="DataSets">Likewise, of all that is trained or tested on.</param>
-/// <param name="Planned">How many runs the plan has; null where there is no plan in the folder.</param>
+/// <summary>The results in a folder.</summary>
+/// <param name="Runs">The runs, in an order that does not depend on when they were run.</param>
+/// <param name="Methods">Names of the methods in the order of the plan.</param>
+/// <param name="DataSets">Names of all data sets that are trained or tested on, in the order of the plan.</param>
+/// <param name="Planned">Number of runs in the plan; null if there is no plan in the folder.</param>
 internal sealed record StudyResults(
     IReadOnlyList<RunResult> Runs,
     IReadOnlyList<string> Methods,
@@ -16,12 +16,12 @@ internal sealed record StudyResults(
     int? Planned
 )
 {
-    /// <summary>That runs of several versions of the library are among them, in a sentence; null: they are all of one.</summary>
+    /// <summary>A sentence saying that the runs were made by several versions of the library; null if they were all made by one.</summary>
     public string? MixedVersions
     {
         get
         {
-            // Results from before the version was kept are of one version, as far as anyone can tell.
+            // Older results do not name their version and are counted as one version.
             string[] versions =
             [
                 .. Runs.GroupBy(run => run.Library)
@@ -36,10 +36,10 @@ internal sealed record StudyResults(
         }
     }
 
-    /// <param name="folder">Of the results.</param>
-    /// <param name="warn">Is told of files that cannot be read.</param>
+    /// <param name="folder">Folder of the results.</param>
+    /// <param name="warn">Receives warnings about files that cannot be read.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="InvalidDataException">There is no run in it.</exception>
+    /// <exception cref="InvalidDataException">The folder contains no results.</exception>
     public static StudyResults Read(string folder, Action<string> warn)
     {
         if (!Directory.Exists(folder))
@@ -49,7 +49,7 @@ internal sealed record StudyResults(
         List<RunResult> runs = [];
         foreach (string file in Directory.EnumerateFiles(folder, "*.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
         {
-            // A file that is being written begins with a dot.
+            // Names of files that are being written start with a dot.
             if (Path.GetFileName(file).StartsWith('.') || file == copy)
                 continue;
             if (RunResult.TryRead(file) is { } run)
@@ -79,7 +79,7 @@ internal sealed record StudyResults(
         return new StudyResults(ordered, methods, data, plan?.Runs.Count);
     }
 
-    /// <summary>The plan's order first, and what it does not name behind it.</summary>
+    /// <summary>Sorts in the plan's order, followed by what the plan does not name.</summary>
     private static string[] Ordered(IEnumerable<string>? planned, IEnumerable<string> run)
     {
         string[] there = [.. run.Distinct().Order(StringComparer.Ordinal)];
@@ -90,7 +90,7 @@ internal sealed record StudyResults(
     {
         try
         {
-            // No data set is read here, so that it does not matter where they lie.
+            // Any folder will do for the data sets, since none is read here.
             return StudyPlan.Read(copy, Path.GetDirectoryName(copy));
         }
         catch (InvalidDataException e)

@@ -2,12 +2,12 @@ using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>Methods by columns, of one protocol, one number of shots and one figure.</summary>
-/// <param name="protocol">Its name.</param>
-/// <param name="shots">Training images of each class; null: all there are.</param>
-/// <param name="measure">The figure's name; empty where the protocol has one only.</param>
-/// <param name="columns">At least one.</param>
-/// <param name="runs">Of the protocol.</param>
+/// <summary>Results of methods (rows) by columns, for one protocol, number of shots and measure.</summary>
+/// <param name="protocol">Name of the protocol.</param>
+/// <param name="shots">Number of training images per class; null: all images.</param>
+/// <param name="measure">Name of the measure; empty if the protocol has only one.</param>
+/// <param name="columns">The columns, at least one.</param>
+/// <param name="runs">The runs of the protocol.</param>
 internal sealed class StudySection(
     string protocol,
     int? shots,
@@ -28,7 +28,7 @@ internal sealed class StudySection(
         $"{protocol}{(shots is int number ? FormattableString.Invariant($", {number} {(number == 1 ? "shot" : "shots")}") : "")}"
         + (measure.Length > 0 ? $", {measure}" : "");
 
-    /// <summary>Null where the method has no run in the column.</summary>
+    /// <summary>Returns a cell; null if the method has no run in the column.</summary>
     public StudyCell? Cell(string method, StudyColumn column)
     {
         RunResult[] of = RunsOf(method, column);
@@ -37,7 +37,8 @@ internal sealed class StudySection(
             : new StudyCell(column.Measure.Mean([of]), SeedInterval.HalfWidth([.. of.Select(column.Measure.Value)]), of.Length);
     }
 
-    /// <summary>The mean over the columns, its interval over the seeds that all of them have; null where a column is empty.</summary>
+    /// <summary>Returns the mean over the columns, with an interval over the seeds that all of them have; null if a column is empty or
+    /// fewer than two columns count.</summary>
     public StudyCell? Average(string method)
     {
         StudyColumn[] counted = [.. columns.Where(column => column.InAverage)];
@@ -49,7 +50,7 @@ internal sealed class StudySection(
         [
             .. seeds.Select(seed => counted.Zip(all, (column, of) => column.Measure.Value(of.First(run => run.Seed == seed))).Average()),
         ];
-        // All columns of a section have the same figure, of a test of their own perhaps.
+        // All columns of a section have the same kind of measure, though possibly of different tests.
         double mean =
             columns[0].Measure == StudyMeasure.Harmonic
                 ? StudyMeasure.Harmonic.Mean(all)
@@ -57,10 +58,11 @@ internal sealed class StudySection(
         return new StudyCell(mean, SeedInterval.HalfWidth(bySeed), all.Sum(of => of.Length));
     }
 
-    /// <summary>The method minus the baseline in points, for each run of the method whose draw the baseline was run on.</summary>
-    /// <param name="method">A method.</param>
-    /// <param name="baseline">Another.</param>
-    /// <param name="of">The columns that count.</param>
+    /// <summary>Returns the method minus the baseline in percentage points, for each run of the method whose draw the baseline was also run
+    /// on.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="baseline">The method to compare with.</param>
+    /// <param name="of">The columns to consider.</param>
     public IReadOnlyList<double> Differences(string method, string baseline, IEnumerable<StudyColumn> of)
     {
         List<double> pairs = [];
@@ -68,7 +70,7 @@ internal sealed class StudySection(
         {
             RunResult[] others = RunsOf(baseline, column),
                 mine = RunsOf(method, column);
-            // What learns nothing was run once for all seeds, and stands beside each run of the other.
+            // A method that learns nothing was run once for all seeds, so its run is paired with each run of the other method.
             bool baselineIsMany = mine.All(run => run.Seed is null) && others.Any(run => run.Seed is not null);
             if (baselineIsMany)
                 pairs.AddRange(from other in others from run in mine select column.Measure.Value(run) - column.Measure.Value(other));

@@ -4,21 +4,21 @@ using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Table;
 
-/// <summary>A part of the table as text.</summary>
-/// <param name="Title">Its heading.</param>
-/// <param name="Note">What the figures are.</param>
-/// <param name="Header">Of its columns.</param>
-/// <param name="Rows">As many cells each.</param>
+/// <summary>A part of the table as text cells.</summary>
+/// <param name="Title">The heading.</param>
+/// <param name="Note">A sentence that explains the numbers.</param>
+/// <param name="Header">Headers of the columns.</param>
+/// <param name="Rows">Rows with one cell per column.</param>
 internal sealed record StudySheet(string Title, string Note, IReadOnlyList<string> Header, IReadOnlyList<IReadOnlyList<string>> Rows);
 
-/// <summary>What the runs of a study came to.</summary>
+/// <summary>The results of a study as tables.</summary>
 internal sealed class StudyTable
 {
     private readonly bool _withSeconds;
 
     /// <param name="results">The runs.</param>
-    /// <param name="baseline">The method that the others are compared to; null: the first.</param>
-    /// <param name="withSeconds">Whether times are shown, which differ from one study to its repetition.</param>
+    /// <param name="baseline">The method that the others are compared with; null: the first.</param>
+    /// <param name="withSeconds">Whether times are shown, which differ when a study is repeated.</param>
     /// <exception cref="ArgumentException">No run has that method.</exception>
     public StudyTable(StudyResults results, string? baseline, bool withSeconds)
     {
@@ -34,13 +34,13 @@ internal sealed class StudyTable
 
     public string Baseline { get; }
 
-    /// <summary>In the order of protocols, shots and figures.</summary>
+    /// <summary>The sections in the order of protocols, shots and measures.</summary>
     public IReadOnlyList<StudySection> Sections { get; }
 
-    /// <summary>All of it.</summary>
+    /// <summary>All sheets: accuracies, differences from the baseline, and costs.</summary>
     public IReadOnlyList<StudySheet> Sheets => [.. Sections.Select(Accuracies), .. Differences(), Costs()];
 
-    /// <summary>Seconds a fit took, over all runs of a method; null where times are not shown.</summary>
+    /// <summary>Mean seconds of a fit over all runs of a method; null if times are not shown.</summary>
     public double? FitSeconds(string method) =>
         _withSeconds ? Results.Runs.Where(run => run.Method == method).Average(run => run.FitSeconds) : null;
 
