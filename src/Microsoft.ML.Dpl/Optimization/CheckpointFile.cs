@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>The content of a checkpoint: named texts and tensors.</summary>
 /// <param name="Texts">Texts by name, for example the name and the state of the stage.</param>
-/// <param name="Tensors">Tensors by name, disposed with this object; <see cref="CheckpointFile.Read"/> creates them on the CPU, detached
+/// <param name="Tensors">Tensors by name, which this object disposes; <see cref="CheckpointFile.Read"/> creates them on the CPU, detached
 /// from dispose scopes.</param>
 internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, Tensor> Tensors) : IDisposable
 {
