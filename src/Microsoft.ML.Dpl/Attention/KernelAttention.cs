@@ -13,7 +13,8 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
     /// <summary>Prompted attention over one block's projections; all tensors must be contiguous float32 on the CPU.</summary>
     /// <inheritdoc cref="MixedAttention.Attend"/>
-    /// <exception cref="ArgumentException">A tensor is not, or does not fit the layout or the groups.</exception>
+    /// <exception cref="ArgumentException">A tensor is not contiguous float32 on the CPU, or does not match the layout or the
+    /// groups.</exception>
     public static Tensor Attend(
         Tensor projected,
         Tensor? queries,

@@ -84,7 +84,7 @@ internal sealed class FitFingerprint
                     $"{FingerprintNames.Shown(name)} was {Shown(earlier._parts.GetValueOrDefault(name))} and is "
                     + Shown(_parts.GetValueOrDefault(name))
                 )
-                // Options of both stages are in the settings of each.
+                // Options shared by both stages appear in the settings of each.
                 .Distinct(),
         ];
 

@@ -96,7 +96,7 @@ internal sealed class FitTexts : IDisposable
     /// <summary>The context at the beginning of a stage; null without a context. The caller owns it.</summary>
     /// <param name="shape">The towers and the seed.</param>
     /// <param name="initial">Distribution of the initial vectors, if they are not those of words.</param>
-    /// <param name="purpose">Name that the random number generator is seeded with.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     public InputContext? Fresh(PromptShape shape, PromptDistribution initial, string purpose)
     {
         if (Layout is not { } layout)

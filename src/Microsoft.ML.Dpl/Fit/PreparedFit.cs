@@ -153,13 +153,13 @@ internal sealed class PreparedFit : IDisposable
     /// The prompts at the beginning of training: new ones, or those of the model that training continues from. The caller owns them.
     /// </summary>
     /// <param name="configuration">The prompt lengths.</param>
-    /// <param name="purpose">Name that the random number generators are seeded with.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     public PromptSet FreshPrompts(PromptConfiguration configuration, string purpose) =>
         Settings.Initial?.Prompts(Device, Settings.ResidualScale, Backbone.Config.EmbeddingWidth)
         ?? new PromptSet(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose), FreshResidual());
 
     /// <summary>The context at the beginning of a stage; null without a context. The caller owns it.</summary>
-    /// <param name="purpose">Name that the random number generator is seeded with.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     public InputContext? FreshContext(string purpose) => _texts.Fresh(Shape, Initial, purpose);
 
     /// <summary>The residual at the beginning of a stage; null without a residual. The caller owns it.</summary>
@@ -173,7 +173,7 @@ internal sealed class PreparedFit : IDisposable
     private PromptDistribution Initial => PromptDistribution.Normal(Settings.Training.InitialDeviation);
 
     /// <summary>Batches of the training images, reshuffled and augmented in every epoch.</summary>
-    /// <param name="purpose">Name that the random number generators are seeded with.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     /// <param name="withValidation">Whether to train on the validation rows, too.</param>
     public TrainFeed TrainingFeed(string purpose, bool withValidation = false)
     {

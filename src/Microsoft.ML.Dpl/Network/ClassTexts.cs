@@ -7,9 +7,9 @@ namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
 /// The texts of all classes, reduced to the rows that matter: attention is causal and only the end-of-text row is read, so everything after
-/// it is dropped, and the prefix shared by all texts is one sequence instead of one per class. Rows are packed: the prefix, then the rest
-/// of each class. Rests with a common beginning ("great white shark", "great grey owl") share its rows, since a row depends only on the
-/// rows before it.
+/// it is dropped, and the prefix shared by all texts is one sequence instead of one per class. Rows are packed: the prefix, then the suffix
+/// of each class. Suffixes that begin alike ("great white shark", "great grey owl") share those rows, since a row depends only on the rows
+/// before it.
 /// </summary>
 internal sealed class ClassTexts : IDisposable
 {

@@ -5,11 +5,11 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// A learned vector added to the text feature of each class (TaskRes, Yu, Lu, Jin, Chen, Wang, CVPR 2023, arXiv 2211.10277), for what the
-/// images show of a class and no text says. A class feature is unit(t + α · r / √embedding), where t is the unit feature of its text and
+/// A learned vector added to the text feature of each class (TaskRes, Yu, Lu, Jin, Chen, Wang, CVPR 2023, arXiv 2211.10277), for visual
+/// traits of a class that no text expresses. A class feature is unit(t + α · r / √embedding), where t is the unit feature of its text and
 /// r its row of the values. Owns its parameter.
 /// </summary>
-/// <remarks>The paper has t + α · r. The elements of a unit vector are about 1/√embedding, so with the root one α and one learning rate
+/// <remarks>The paper has t + α · r. The elements of a unit vector are about 1/√embedding, so with the root, α and the learning rate
 /// mean the same for CLIPs of any width.</remarks>
 internal sealed class TaskResidual : IDisposable
 {

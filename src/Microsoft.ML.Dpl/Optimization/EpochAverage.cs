@@ -26,7 +26,7 @@ public sealed class EpochAverage
     }
 
     /// <summary>An exponential moving average.</summary>
-    /// <param name="decay">Factor of the weight of earlier epochs per epoch, above 0 and below 1.</param>
+    /// <param name="decay">Factor by which the weights of earlier epochs shrink in each epoch, above 0 and below 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public static EpochAverage Exponential(double decay = 0.9)
     {

@@ -100,7 +100,7 @@ internal static class NativeAllocator
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
-            return false; // another C library, for instance musl
+            return false; // another C library, such as musl
         }
     }
 

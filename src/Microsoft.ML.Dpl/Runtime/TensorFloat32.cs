@@ -54,7 +54,7 @@ internal static class ProcessorFeatures
         Avx512BFloat16Bit = 5;
 
     /// <summary>
-    /// Whether the processor has instructions for bfloat16 products (AMX-BF16 or AVX512-BF16); null: not known, as on ARM.
+    /// Whether it multiplies bfloat16 faster than float32, by AMX-BF16 or AVX512-BF16; null: not known, as on ARM.
     /// </summary>
     public static bool? HasBFloat16Products { get; } = Find();
 

@@ -34,7 +34,7 @@ internal interface IPromptDesign
     /// <param name="configuration">The lengths, for which <see cref="ProblemOf"/> must be null.</param>
     /// <param name="shape">The towers and the seed.</param>
     /// <param name="initial">Distribution of the initial values.</param>
-    /// <param name="purpose">Name that the random number generators are seeded with.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     BranchPair<IFixedBranch> CreatePrompts(
         PromptConfiguration configuration,
         PromptShape shape,
@@ -47,7 +47,7 @@ internal interface IPromptDesign
     /// <param name="shape">The towers and the seed.</param>
     /// <param name="initial">Distribution of the initial values of each branch.</param>
     /// <param name="nested">Whether each candidate's prompt consists of the first rows of the longest candidate's.</param>
-    /// <param name="purpose">Name that the random number generators are seeded with.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     BranchPair<SupernetBranch> CreateSupernet(
         IReadOnlyList<int> candidates,
         PromptShape shape,

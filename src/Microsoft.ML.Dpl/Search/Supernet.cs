@@ -55,7 +55,7 @@ internal sealed record Supernet(
         return Temperature?.Cool(logits) ?? logits;
     }
 
-    /// <summary>Copies of the rows of all candidates, with the current weights of the alphas. The caller owns both branches.</summary>
+    /// <summary>Copies of the rows of all candidates, weighted by the current alphas. The caller owns both branches.</summary>
     public BranchPair<MixtureBranch> ToMixture()
     {
         using var noGrad = no_grad();

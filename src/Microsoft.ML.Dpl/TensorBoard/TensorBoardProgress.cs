@@ -23,7 +23,6 @@ namespace Microsoft.ML.Dpl;
 /// </list>
 /// Give each fit its own folder; a fit resumed from a workspace may continue in its old one. A write failure never ends a fit: see
 /// <see cref="Failure"/>.
-/// <param name="folder">The folder to write to; created if it is missing.</param>
 /// </remarks>
 public sealed class TensorBoardProgress : IProgress<FitProgress>, IDisposable
 {
@@ -34,7 +33,7 @@ public sealed class TensorBoardProgress : IProgress<FitProgress>, IDisposable
     private readonly object _writing = new();
     private long _flushed = Stopwatch.GetTimestamp();
 
-    /// <param name="folder">Where to; it is made where it is missing.</param>
+    /// <param name="folder">The folder to write to; created if it is missing.</param>
     /// <param name="next">Another receiver that gets every report, too; null: none.</param>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">Access to the folder is denied.</exception>

@@ -120,7 +120,7 @@ internal sealed class SafetensorsFile : ITensorSource
 internal static class SafetensorsStream
 {
     /// <param name="stream">The stream, which is read to the end.</param>
-    /// <param name="location">Its name, for messages.</param>
+    /// <param name="location">The name of the file, for messages.</param>
     /// <param name="check">Checks the header before memory is allocated for any tensor; throws if the header is not as expected.</param>
     /// <returns>All tensors by name, on the CPU; owned by the caller and detached from dispose scopes.</returns>
     /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file, or more bytes follow it.</exception>
@@ -203,7 +203,7 @@ internal static class SafetensorsStream
     }
 }
 
-/// <summary>Writes tensors as one safetensors file; equal content gives equal bytes, whatever its order.</summary>
+/// <summary>Writes tensors as one safetensors file; equal content gives equal bytes, whatever the order of the tensors.</summary>
 internal static class SafetensorsWriter
 {
     private const int HeaderAlignment = 8;
