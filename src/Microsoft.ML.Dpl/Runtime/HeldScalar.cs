@@ -4,9 +4,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Arithmetic on tensors and numbers, and sums of tensors, whose second term has the scalar factor 1, with scalars that are kept alive. For
-/// each number, TorchSharp's operators create a <see cref="Scalar"/> that nothing references while libtorch reads it; if the garbage
-/// collector frees it at that moment, the process crashes or computes with garbage. The results are bit-identical to those of the operators.
+/// Arithmetic on tensors and numbers, and sums of tensors, whose second term has the scalar factor 1, with scalars that are kept alive.
+/// For each number, TorchSharp's operators create a <see cref="Scalar"/> that nothing references while libtorch reads it; if the garbage
+/// collector frees it at that moment, the process crashes or computes with garbage. The results are bit-identical to those of the
+/// operators.
 /// </summary>
 internal static class HeldScalar
 {
