@@ -5,14 +5,14 @@ namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
 /// How the rows of a token matrix [rows, width] form sequences of queries and keys.
-/// Rows may be packed (sequences of different lengths without padding); they are spread over padded slots for the attention alone.
+/// Rows may be packed (sequences of different lengths without padding); only the attention itself spreads them over padded slots.
 /// </summary>
 internal sealed class AttentionLayout : IDisposable
 {
-    /// <param name="heads">Attention heads.</param>
-    /// <param name="sequences">Sequences that attend within themselves.</param>
-    /// <param name="queries">Query slots of a sequence.</param>
-    /// <param name="keys">Key slots of a sequence.</param>
+    /// <param name="heads">Number of attention heads.</param>
+    /// <param name="sequences">Number of sequences; each attends within itself.</param>
+    /// <param name="queries">Query slots per sequence.</param>
+    /// <param name="keys">Key slots per sequence.</param>
     public AttentionLayout(int heads, long sequences, long queries, long keys) =>
         (Heads, Sequences, Queries, Keys) = (heads, sequences, queries, keys);
 
@@ -24,26 +24,29 @@ internal sealed class AttentionLayout : IDisposable
 
     public long Keys { get; }
 
-    /// <summary>Leading keys of sequence 0 that every sequence attends to before its own (the beginning all class texts share).</summary>
+    /// <summary>
+    /// Number of leading keys of sequence 0 that every sequence attends to before its own (the prefix shared by all class texts).
+    /// </summary>
     public long SharedKeys { get; init; }
 
-    /// <summary>[sequences, queries, shared + keys] added to the scores: 0 or −∞. Null: every query sees every key.</summary>
+    /// <summary>[sequences, queries, shared + keys] added to the scores: 0 or −∞. Null: every query attends to every key.</summary>
     public Tensor? Mask { get; init; }
 
-    /// <summary>Where the keys and values (and, without <see cref="QueryPacking"/>, the queries) stand. Null: rows are slots.</summary>
+    /// <summary>Slots of the keys and values (and, without <see cref="QueryPacking"/>, of the queries). Null: rows are slots.</summary>
     public RowPacking? KeyPacking { get; init; }
 
-    /// <summary>Where separately projected queries stand. Null: rows are slots.</summary>
+    /// <summary>Slots of separately projected queries. Null: rows are slots.</summary>
     public RowPacking? QueryPacking { get; init; }
 
-    /// <summary>The same as each query's keys, along which <see cref="PathKernel"/> computes float32 on a CPU; null: not so.</summary>
+    /// <summary>The same layout as a list of keys for each query, used by <see cref="PathKernel"/> for float32 on a CPU; null: not
+    /// used.</summary>
     public RowPaths? Paths { get; init; }
 
-    /// <summary>Whether float32 attention goes head by head on a CPU's single thread by <see cref="HeadKernel"/>: only without mask, shared
+    /// <summary>Whether <see cref="HeadKernel"/> computes float32 attention head by head on a single CPU thread; only without mask, shared
     /// keys and packing.</summary>
     public bool ByHead { get; init; }
 
-    /// <summary>Whether one of the two is asked for; otherwise all is done by libtorch's operations.</summary>
+    /// <summary>Whether one of the two kernels is used; otherwise libtorch's operations do everything.</summary>
     public bool HasKernel => ByHead || Paths is not null;
 
     public void Dispose()
@@ -54,19 +57,19 @@ internal sealed class AttentionLayout : IDisposable
     }
 }
 
-/// <summary>A packed matrix's place in padded slots, both ways. A row may stand in several slots.</summary>
+/// <summary>Maps between the rows of a packed matrix and padded slots. A row may occupy several slots.</summary>
 internal sealed class RowPacking : IDisposable
 {
     private readonly Tensor _rowOfSlot; // [slots], any row where a slot is padding
     private readonly Tensor _slotOfRow; // [rows]
-    private readonly Tensor? _repeatedSlots; // [repeats] further slots of rows that have one already; null: there are none
-    private readonly Tensor? _repeatedRows; // [repeats] whose they are
+    private readonly Tensor? _repeatedSlots; // [repeats] further slots of rows that already have one; null: none
+    private readonly Tensor? _repeatedRows; // [repeats] the rows of those slots
     private readonly long _slots;
 
-    /// <param name="rowOfSlot">The row that stands in each slot.</param>
-    /// <param name="slotOfRow">A slot of each row.</param>
-    /// <param name="repeatedSlots">All further slots that are no padding.</param>
-    /// <param name="device">Where the index tensors live.</param>
+    /// <param name="rowOfSlot">The row in each slot.</param>
+    /// <param name="slotOfRow">One slot of each row.</param>
+    /// <param name="repeatedSlots">All further slots that are not padding.</param>
+    /// <param name="device">Device of the index tensors.</param>
     public RowPacking(long[] rowOfSlot, long[] slotOfRow, long[] repeatedSlots, Device device)
     {
         _slots = rowOfSlot.LongLength;
@@ -78,13 +81,13 @@ internal sealed class RowPacking : IDisposable
         _repeatedRows = tensor(repeatedSlots.Select(slot => rowOfSlot[slot]).ToArray(), device: device).DetachFromDisposeScope();
     }
 
-    /// <summary>[rows, n] to [slots, n]; padding slots repeat some row and must be masked.</summary>
+    /// <summary>[rows, n] to [slots, n]; padding slots hold arbitrary rows and must be masked.</summary>
     public Tensor Spread(Tensor rows) => rows.index_select(0, _rowOfSlot);
 
-    /// <summary>[slots, n] to [rows, n]: each row from one slot, for values that are equal in all slots of a row.</summary>
+    /// <summary>[slots, n] to [rows, n]: each row from one of its slots, for values that are equal in all of them.</summary>
     public Tensor Gather(Tensor slots) => slots.index_select(0, _slotOfRow);
 
-    /// <summary>[slots, n] to [rows, n], added over all slots of a row: the gradient of <see cref="Spread"/>, padding apart.</summary>
+    /// <summary>[slots, n] to [rows, n], summed over all slots of a row: the gradient of <see cref="Spread"/>, ignoring padding.</summary>
     public Tensor Sum(Tensor slots)
     {
         Tensor rows = Gather(slots);
@@ -104,14 +107,14 @@ internal sealed class RowPacking : IDisposable
 }
 
 /// <summary>
-/// Which key rows each query attends to, where texts that begin alike share rows: those from the first token to its own, at most a few
-/// dozen. The same as an <see cref="AttentionLayout"/>'s sequences, shared keys, packing and mask say, without padding and with every row
-/// once.
+/// The key rows that each query attends to where texts with a common prefix share rows: those from the first token of its text to itself,
+/// a few dozen at most. Equivalent to the sequences, shared keys, packing and mask of an <see cref="AttentionLayout"/>, but without
+/// padding and with every row stored once.
 /// </summary>
 internal sealed class RowPaths
 {
-    /// <param name="before">The row before each row in its text; −1: none.</param>
-    /// <param name="queries">The row that each query is; null: every row asks.</param>
+    /// <param name="before">The preceding row in the text of each row; −1: none.</param>
+    /// <param name="queries">The row of each query; null: every row is a query.</param>
     public RowPaths(IReadOnlyList<int> before, IReadOnlyList<int>? queries = null)
     {
         int count = queries?.Count ?? before.Count;
@@ -129,18 +132,18 @@ internal sealed class RowPaths
         Keys = [.. keys];
     }
 
-    /// <summary>[queries + 1] where each query's keys begin in <see cref="Keys"/>.</summary>
+    /// <summary>[queries + 1] where the keys of each query begin in <see cref="Keys"/>.</summary>
     public int[] Starts { get; }
 
-    /// <summary>Rows, from the first token of a text to the query's own.</summary>
+    /// <summary>Rows from the first token of a text to that of the query, one query after the other.</summary>
     public int[] Keys { get; }
 
-    /// <summary>Rows that there are.</summary>
+    /// <summary>Number of rows.</summary>
     public int Rows { get; }
 
-    /// <summary>Queries.</summary>
+    /// <summary>Number of queries.</summary>
     public int Count => Starts.Length - 1;
 
-    /// <summary>Most keys of a query.</summary>
+    /// <summary>Largest number of keys of a query.</summary>
     public int Longest { get; }
 }

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// Owns what custom backward functions hand to autograd. TorchSharp keeps those tensors alive until somebody disposes them,
-/// and on CUDA they are made on autograd's own thread, beyond the reach of the step's dispose scope. One per step, disposed after
+/// Owns the tensors that custom backward functions hand to autograd. TorchSharp keeps them alive until they are disposed, and on CUDA
+/// they are created on autograd's own thread, out of reach of the step's dispose scope. One instance per step, disposed after
 /// <c>backward</c>.
 /// </summary>
 internal sealed class BackwardTensors : IDisposable
@@ -14,11 +14,11 @@ internal sealed class BackwardTensors : IDisposable
     private Exception? _failure;
 
     /// <summary>
-    /// Runs a custom backward. An exception must not leave it, since libtorch's frames lie between it and whoever catches: it is kept for
-    /// <see cref="ThrowFailure"/>, and autograd is given no gradients.
+    /// Runs a custom backward function. An exception must not propagate through libtorch's native frames, so it is kept for
+    /// <see cref="ThrowFailure"/>, and autograd gets no gradients.
     /// </summary>
-    /// <param name="count">Gradients that autograd expects.</param>
-    /// <param name="backward">Gives them.</param>
+    /// <param name="count">Number of gradients that autograd expects.</param>
+    /// <param name="backward">Computes the gradients.</param>
     public List<Tensor> Guard(int count, Func<List<Tensor>> backward)
     {
         try
@@ -34,7 +34,7 @@ internal sealed class BackwardTensors : IDisposable
         return [.. Enumerable.Repeat<Tensor>(null!, count)];
     }
 
-    /// <summary>Throws what a custom backward failed with; to be called when the backward pass is over.</summary>
+    /// <summary>Rethrows the first exception of a custom backward function; to be called after the backward pass.</summary>
     public void ThrowFailure()
     {
         if (_failure is not null)
@@ -48,7 +48,7 @@ internal sealed class BackwardTensors : IDisposable
         Keep((IDisposable)tensor.DetachFromDisposeScope());
     }
 
-    /// <summary>Anything else that must live until the backward pass is over.</summary>
+    /// <summary>Keeps another resource alive until the backward pass is over.</summary>
     public void Keep(IDisposable resource)
     {
         lock (_owned)

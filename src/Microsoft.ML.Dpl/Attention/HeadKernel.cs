@@ -3,36 +3,36 @@ using System.Numerics.Tensors;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// The attention of <see cref="MixedAttention"/>, forward and backward, where every query of a sequence sees all its keys: one sequence and
-/// head after the other, whose scores lie in the processor's cache while softmax, mixture and products go over them, and whose queries,
-/// keys and values are used where the projection left them. On the calling thread alone beside <see cref="Sgemm"/>; equal input gives equal
-/// bits.
+/// Forward and backward pass of <see cref="MixedAttention"/> where every query of a sequence attends to all its keys. Sequences and heads
+/// are processed one at a time, so that their scores stay in the processor's cache through softmax, mixture and products; queries, keys
+/// and values are read in place from the projection. Apart from <see cref="Sgemm"/>, everything runs on the calling thread; equal input
+/// gives equal bits.
 /// </summary>
-/// <param name="sequences">Images.</param>
-/// <param name="queries">Queries of each.</param>
-/// <param name="keys">Keys of each.</param>
-/// <param name="heads">Attention heads.</param>
-/// <param name="headWidth">Floats of a head.</param>
-/// <param name="lengths">Prompt rows of each candidate; empty: no prompts.</param>
+/// <param name="sequences">Number of sequences (images).</param>
+/// <param name="queries">Queries per sequence.</param>
+/// <param name="keys">Keys per sequence.</param>
+/// <param name="heads">Number of attention heads.</param>
+/// <param name="headWidth">Floats per head.</param>
+/// <param name="lengths">Number of prompt rows of each candidate; empty without prompts.</param>
 internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, int heads, int headWidth, int[] lengths)
 {
     private readonly PromptMixture _mixture = new(lengths);
     private readonly int _width = heads * headWidth;
 
-    // Rows of scores begin with a cache line.
+    // Each row of scores begins on a cache line.
     private readonly int _stride = (keys + 15) / 16 * 16;
 
     /// <summary>Floats of <see cref="ForwardPass.Attention"/>: exp(score − largest) for [sequences, heads, queries, keys], rows padded.
-    /// What they are divided by is multiplied into the shorter rows of values.</summary>
+    /// The division by <see cref="ForwardPass.Totals"/> is done later, on the shorter rows [headWidth].</summary>
     public long AttentionSize => (long)sequences * heads * queries * _stride;
 
-    /// <summary>Floats of <see cref="ForwardPass.Scratch"/> in the forward pass.</summary>
+    /// <summary>Floats of <see cref="ForwardPass.Scratch"/> that the forward pass needs.</summary>
     public long ForwardScratch => (long)queries * (_mixture.Exponents + _mixture.Rows);
 
     /// <summary>Floats of <see cref="ForwardPass.Totals"/>.</summary>
     public long TotalsSize => (long)sequences * heads * queries;
 
-    /// <summary>Floats of <see cref="ForwardPass.Scratch"/> in the backward pass.</summary>
+    /// <summary>Floats of <see cref="ForwardPass.Scratch"/> that the backward pass needs.</summary>
     public long BackwardScratch => (long)queries * (_stride + headWidth + 1 + 2 * _mixture.Rows);
 
     public void Forward(in ForwardPass pass)
@@ -103,7 +103,7 @@ internal sealed unsafe class HeadKernel(int sequences, int queries, int keys, in
         }
     }
 
-    /// <summary>The gradients, as <see cref="MixedAttentionState"/> says.</summary>
+    /// <summary>Computes the gradients given in <see cref="MixedAttentionState"/>.</summary>
     public void Backward(in ForwardPass pass, in BackwardPass back)
     {
         int rows = _mixture.Rows;

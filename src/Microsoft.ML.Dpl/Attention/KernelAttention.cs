@@ -4,16 +4,17 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// <see cref="MixedAttention"/> by kernels of our own: float32 on the CPU, on the calling thread. Along <see cref="RowPaths"/> by
-/// <see cref="PathKernel"/>, beside which products with the prompts of a layer are libtorch's; head by head by <see cref="HeadKernel"/>.
+/// <see cref="MixedAttention"/> by kernels written in C#: float32 on the CPU, on the calling thread. Either along <see cref="RowPaths"/> by
+/// <see cref="PathKernel"/>, with libtorch computing the products with the prompts of a layer, or head by head by <see cref="HeadKernel"/>.
 /// </summary>
 internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAttention>
 {
     public override string Name => nameof(KernelAttention);
 
-    /// <summary>All tensors float32, contiguous and on the CPU.</summary>
+    /// <summary>Prompted attention over one block's projections; all tensors must be contiguous float32 on the CPU.</summary>
     /// <inheritdoc cref="MixedAttention.Attend"/>
-    /// <exception cref="ArgumentException">They are not, or do not fit the layout or the groups.</exception>
+    /// <exception cref="ArgumentException">A tensor is not contiguous float32 on the CPU, or does not match the layout or the
+    /// groups.</exception>
     public static Tensor Attend(
         Tensor projected,
         Tensor? queries,
@@ -64,12 +65,12 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         public Tensor? PromptKeysValues { get; init; } // [prompt rows, 2 · width]
         public Tensor? Weights { get; init; } // [1 + candidates]
 
-        // In the kernel's own order:
+        // In the order of the kernel:
         public Tensor? Shares { get; private set; } // [heads, queries, prompt rows]
         public Tensor? Attention { get; private set; }
         public Tensor? Kept { get; private set; } // [queries, heads, candidates]
         public Tensor? KeptInAll { get; private set; } // [queries, heads]
-        public Tensor? Totals { get; private set; } // [queries, heads], head by head alone
+        public Tensor? Totals { get; private set; } // [queries, heads], HeadKernel only
         public Tensor? TokensOnly { get; private set; } // [queries, width]
 
         private long Queries => Layout.Paths?.Count ?? Layout.Sequences * Layout.Queries;
@@ -91,7 +92,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
         {
             long queries = Queries;
             int heads = Layout.Heads;
-            // Behind these nothing would notice: the kernels go by pointers.
+            // Check shapes here: the kernels use raw pointers and would not notice a wrong one.
             KernelTensor.Require(Projected, Rows, (long)Parts * Width);
             if (AskedAlone is not null)
                 KernelTensor.Require(AskedAlone, queries, Width);
@@ -117,7 +118,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         private void ForwardByHead(Tensor output)
         {
-            // The kernel would not look at these.
+            // The kernel ignores these.
             if (Layout is not { Mask: null, SharedKeys: 0, KeyPacking: null, QueryPacking: null } || !Sgemm.IsAvailable)
                 throw new ArgumentException(
                     "Attention goes head by head only without mask, shared keys and packing, and where libtorch exports its BLAS."
@@ -220,7 +221,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
                 Totals!,
                 TokensOnly!,
             ];
-            // The first four are inputs; the rest was made in the forward's scope.
+            // The first four are inputs of the caller; the others were created in the dispose scope of the forward pass.
             foreach (Tensor? made in tensors.Skip(4))
                 made?.MoveToOuterDisposeScope();
             ctx.save_for_backward(tensors);
@@ -244,7 +245,7 @@ internal sealed class KernelAttention : autograd.SingleTensorFunction<KernelAtte
 
         public static State From(autograd.AutogradContext ctx) => (State)ctx.get_data("state");
 
-        /// <summary>With its tensors; throws where one of them was changed in place since.</summary>
+        /// <summary>A copy with the saved tensors; throws if one of them was modified in place since the forward pass.</summary>
         public State Load(autograd.AutogradContext ctx)
         {
             List<Tensor> t = ctx.get_saved_variables();

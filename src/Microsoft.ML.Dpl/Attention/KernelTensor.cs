@@ -7,12 +7,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Attention;
 
-/// <summary>Tensors as our own kernels see them: pointers, behind which nothing would notice a wrong shape.</summary>
+/// <summary>Gives the C# kernels raw pointers to tensors, after checking type, device and shape.</summary>
 internal static unsafe class KernelTensor
 {
     private const long MostInSpan = int.MaxValue / sizeof(float);
 
-    /// <exception cref="ArgumentException">Not contiguous float32 of that shape on the CPU.</exception>
+    /// <exception cref="ArgumentException">The tensor is not contiguous float32 of that shape on the CPU.</exception>
     public static void Require(Tensor values, params ReadOnlySpan<long> shape)
     {
         if (!values.shape.AsSpan().SequenceEqual(shape))
@@ -26,9 +26,9 @@ internal static unsafe class KernelTensor
             );
     }
 
-    /// <summary>Where a contiguous tensor's values begin; null for null.</summary>
-    /// <param name="values">On the CPU.</param>
-    /// <param name="mostInSpan">Values that one span can hold.</param>
+    /// <summary>Pointer to the first value of a contiguous tensor; null for null.</summary>
+    /// <param name="values">A tensor on the CPU.</param>
+    /// <param name="mostInSpan">Largest number of values that a span can hold.</param>
     public static float* Pointer(Tensor? values, long mostInSpan = MostInSpan)
     {
         if (values is null)
@@ -40,7 +40,7 @@ internal static unsafe class KernelTensor
         }
         else
         {
-            // A span ends at 2 GiB, the scores of a thousand long texts need not.
+            // A span holds at most 2 GiB; the scores of a thousand long texts can be larger.
             using Tensor first = values.view(-1).narrow(0, 0, 1);
             start = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
         }
@@ -48,8 +48,7 @@ internal static unsafe class KernelTensor
         return start;
     }
 
-    /// <summary>Views may begin anywhere in their storage: how far in is the same in every run, where the storage lies need not
-    /// be.</summary>
+    /// <summary>Checks the alignment of the storage rather than of the view, since a view may begin anywhere in its storage.</summary>
     [Conditional("DEBUG")]
     private static void CheckAlignment(Tensor values, float* start) =>
         Debug.Assert(

@@ -4,25 +4,25 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// Σ_c a_c · softmax(Q [K; K_c]ᵀ) [V; V_c] over all candidates c in one pass (candidate 0 has no prompt), exactly.
-/// With Z = Σ exp(token scores) and Z_c = Σ exp(scores of prompt c), the kept share σ_c = Z / (Z + Z_c) of candidate c gives
+/// Computes Σ_c a_c · softmax(Q [K; K_c]ᵀ) [V; V_c] over all candidates c exactly, in one pass (candidate 0 has no prompt).
+/// With Z = Σ exp(token scores) and Z_c = Σ exp(scores of prompt c), candidate c keeps the share σ_c = Z / (Z + Z_c) of the tokens, and
 /// <c>O = (a_0 + Σ_c a_c σ_c) · Attention(tokens) + Σ_c a_c Σ_j exp(s_j) / (Z + Z_c) · V_j</c>; the softmax over the tokens is taken once.
-/// Heads lead every layout, so the prompts of a layer meet all queries of a head in one product without being copied per sequence.
-/// Products have factors of the projections' type; everything between them is float32.
+/// Heads are the leading dimension throughout, so one product per head covers the prompts of a layer and all queries, without copying
+/// the prompts for each sequence. Factors of matrix products have the type of the projections; everything else is float32.
 /// </summary>
 internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttention>
 {
     public override string Name => nameof(MixedAttention);
 
-    /// <summary>Prompted attention over one block's projections; differentiable in every tensor given.</summary>
+    /// <summary>Prompted attention over one block's projections; differentiable with respect to every tensor passed.</summary>
     /// <param name="projected">[rows, 3 · width] Q, K, V of the rows, Q scaled; or [rows, 2 · width] K, V where <paramref name="queries"/>
     /// is given</param>
-    /// <param name="queries">[query rows, width], scaled; null: every row asks</param>
+    /// <param name="queries">[query rows, width], scaled; null: every row is a query</param>
     /// <param name="promptKeysValues">[Σ lengths, 2 · width], or null without prompts</param>
     /// <param name="weights">[1 + candidates], or null without prompts</param>
-    /// <param name="groups">Which prompt rows are whose, or null without prompts.</param>
+    /// <param name="groups">Which candidate each prompt row belongs to, or null without prompts.</param>
     /// <param name="layout">The rows that each row attends to.</param>
-    /// <param name="backward">Owner of the gradients until the step ends.</param>
+    /// <param name="backward">Owns the gradients until the step ends.</param>
     /// <returns>[query rows, width] in the caller's dispose scope.</returns>
     public static Tensor Attend(
         Tensor projected,
@@ -83,7 +83,7 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
                 .MaskPadding(Product(q.view(layout.Heads, -1, headWidth), promptK.transpose(1, 2)))
                 .view(-1, groups.Count, groups.Longest); // [heads · sequences · queries, candidates, longest]
 
-            // log Z of the tokens: the largest weight of a softmax is exp(largest score − log Z).
+            // log Z of the tokens: the largest softmax weight is exp(largest score − log Z).
             Tensor logTokens = (scores.amax([-1]) - attention.amax([-1]).log_()).view(-1, 1);
             Tensor logTotals = logaddexp(logTokens, promptScores.logsumexp(-1)); // [.., candidates]
             Tensor kept = (logTokens - logTotals).exp_();
@@ -116,20 +116,20 @@ internal sealed class MixedAttention : autograd.SingleTensorFunction<MixedAttent
         return saved.Owner.Guard(MixedAttentionGradients.Arguments, () => saved.Load(ctx).Backward(outputGradient).HandedOver(saved.Owner));
     }
 
-    /// <summary>The batched product of two factors in <paramref name="right"/>'s type, as float32.</summary>
+    /// <summary>The batched product of two factors, taken in the type of <paramref name="right"/>, as float32.</summary>
     internal static Tensor Product(Tensor left, Tensor right) => As(bmm(As(left, right.dtype), right), ScalarType.Float32);
 
-    /// <summary>The same values in a type, without a copy where it is theirs.</summary>
+    /// <summary>Converts values to a type; no copy if they already have it.</summary>
     internal static Tensor As(Tensor values, ScalarType type) => values.dtype == type ? values : values.to(type);
 
     /// <summary>[sequences · n, parts · width] to parts of [heads, sequences, n, headWidth], views.</summary>
     private static Tensor[] ToHeads(Tensor rows, AttentionLayout layout, long n, int parts) =>
         rows.view(layout.Sequences, n, parts, layout.Heads, -1).permute(2, 3, 0, 1, 4).unbind(0);
 
-    /// <summary>The reverse of <see cref="ToHeads"/>, one copy.</summary>
+    /// <summary>The inverse of <see cref="ToHeads"/>, with one copy.</summary>
     /// <param name="parts">Each [heads, sequences, n, headWidth].</param>
-    /// <param name="layout">Whose rows they are.</param>
-    /// <param name="type">Of the result.</param>
+    /// <param name="layout">The layout of the rows.</param>
+    /// <param name="type">Type of the result.</param>
     internal static Tensor FromHeads(Tensor[] parts, AttentionLayout layout, ScalarType type)
     {
         long n = parts[0].shape[2],

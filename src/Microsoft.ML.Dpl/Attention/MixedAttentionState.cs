@@ -3,14 +3,14 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Attention;
 
-/// <summary>Gradients of <see cref="MixedAttention"/>'s inputs, in their shapes; null where nobody asked.</summary>
+/// <summary>Gradients of the inputs of <see cref="MixedAttention"/>, in their shapes; null where not needed.</summary>
 internal sealed record MixedAttentionGradients(Tensor? Projected, Tensor? Queries, Tensor? PromptKeysValues, Tensor? Weights)
 {
-    /// <summary>Arguments of <see cref="MixedAttention.Attend"/>: autograd expects a gradient or null for each.</summary>
+    /// <summary>Number of arguments of <see cref="MixedAttention.Attend"/>: autograd expects a gradient or null for each.</summary>
     public const int Arguments = 7;
 
-    /// <summary>As autograd takes them.</summary>
-    /// <param name="owner">Owns them from now on.</param>
+    /// <summary>The gradients in the order that autograd expects.</summary>
+    /// <param name="owner">Takes ownership of them.</param>
     public List<Tensor> HandedOver(BackwardTensors owner)
     {
         foreach (Tensor? gradient in new[] { Projected, Queries, PromptKeysValues, Weights })
@@ -20,7 +20,7 @@ internal sealed record MixedAttentionGradients(Tensor? Projected, Tensor? Querie
 }
 
 /// <summary>
-/// What <see cref="MixedAttention"/> keeps from its forward pass, and the backward pass written by hand.
+/// What <see cref="MixedAttention"/> keeps from its forward pass, and the hand-written backward pass.
 /// With A = ∂O · Attention(tokens), D_j = ∂O · V_j and B_c = σ_c A + Σ_j share_j D_j (the gradient times candidate c's own output):
 /// ∂a_0 = ΣA, ∂a_c = ΣB_c, ∂s_j = a_c share_j (D_j − B_c), ∂s_i = P_i ((a_0 + Σ a_c σ_c) D_i − (a_0 A + Σ a_c σ_c B_c)).
 /// </summary>
@@ -47,7 +47,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
     public void Save(autograd.AutogradContext ctx)
     {
         List<Tensor> tensors = [Q, TokensOnly, K!, V!, Attention!, PromptK!, PromptV!, Kept!, Shares!, KeptInAll!, Weights!];
-        // The weights are an input and belong to the caller; the rest was made in the forward's scope.
+        // The weights are an input and belong to the caller; the others were created in the dispose scope of the forward pass.
         foreach (Tensor? tensor in tensors)
             if (tensor is not null && !ReferenceEquals(tensor, Weights))
                 tensor.MoveToOuterDisposeScope();
@@ -73,7 +73,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
 
     public static MixedAttentionState From(autograd.AutogradContext ctx) => (MixedAttentionState)ctx.get_data("state");
 
-    /// <summary>With its tensors; throws where one of them was changed in place since.</summary>
+    /// <summary>A copy with the saved tensors; throws if one of them was modified in place since the forward pass.</summary>
     public MixedAttentionState Load(autograd.AutogradContext ctx)
     {
         List<Tensor> t = ctx.get_saved_variables();
@@ -98,7 +98,7 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
         int heads = Layout.Heads;
         long headWidth = Q.shape[3];
         Tensor slots = OutputPacking?.SpreadWithZeros(outputGradient) ?? outputGradient;
-        // Factors of products have the projections' type, sums and what lies between are float32.
+        // Factors of matrix products have the type of the projections; sums and intermediate values are float32.
         ScalarType type = Q.dtype;
         // [heads, sequences, queries, headWidth]
         Tensor factorO = slots.view(Layout.Sequences, Layout.Queries, heads, headWidth).permute(2, 0, 1, 3).contiguous();
@@ -161,7 +161,9 @@ internal sealed record MixedAttentionState(AttentionLayout Layout, PromptGroups?
             : new MixedAttentionGradients(Rows(Layout.KeyPacking, dQ, dKeys, dValues), null, dPrompts, dWeights);
     }
 
-    /// <summary>Adds what all sequences sent to the shared keys to the first sequence's own keys, whose leading ones they are.</summary>
+    /// <summary>
+    /// Adds the gradients that all sequences have for the shared keys to those of sequence 0, which owns the shared keys.
+    /// </summary>
     private Tensor WithoutSharedKeys(Tensor gradient)
     {
         if (Layout.SharedKeys == 0)

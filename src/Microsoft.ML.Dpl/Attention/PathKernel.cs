@@ -6,14 +6,14 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// The attention of <see cref="MixedAttention"/>, forward and backward, for queries with few keys: one query and head after the other, its
-/// scores and softmax in the processor's cache. libtorch's way takes a pass over memory for each of some forty operations, most of them on
-/// a few numbers per row. On the calling thread alone, so equal input gives equal bits.
+/// Forward and backward pass of <see cref="MixedAttention"/> for queries with few keys. Queries and heads are processed one at a time, with
+/// scores and softmax in the processor's cache; libtorch would make a pass over memory for each of some forty operations, most of them on
+/// a few numbers per row. Everything runs on the calling thread, so equal input gives equal bits.
 /// </summary>
 /// <param name="paths">The keys of each query.</param>
-/// <param name="heads">Attention heads.</param>
-/// <param name="headWidth">Floats of a head.</param>
-/// <param name="lengths">Prompt rows of each candidate; empty: no prompts.</param>
+/// <param name="heads">Number of attention heads.</param>
+/// <param name="headWidth">Floats per head.</param>
+/// <param name="lengths">Number of prompt rows of each candidate; empty without prompts.</param>
 internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth, int[] lengths)
 {
     private readonly int _width = heads * headWidth;
@@ -80,7 +80,7 @@ internal sealed unsafe class PathKernel(RowPaths paths, int heads, int headWidth
         }
     }
 
-    /// <summary>The gradients, as <see cref="MixedAttentionState"/> says.</summary>
+    /// <summary>Computes the gradients given in <see cref="MixedAttentionState"/>.</summary>
     public void Backward(in ForwardPass pass, in BackwardPass back)
     {
         for (int query = 0; query < paths.Count; query++)

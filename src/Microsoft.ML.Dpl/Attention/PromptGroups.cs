@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// The non-zero candidates of a layer, packed: candidate c owns <c>Lengths[c]</c> consecutive rows of one matrix [rows, width].
-/// The attention works on padded slots [candidates, longest], where sums over a candidate are sums over the last dimension.
+/// The non-zero candidates of a layer, packed into one matrix [rows, width] in which candidate c owns <c>Lengths[c]</c> consecutive rows.
+/// The attention works on padded slots [candidates, longest], so that sums over a candidate are sums over the last dimension.
 /// </summary>
 internal sealed class PromptGroups : IDisposable
 {
@@ -13,8 +13,8 @@ internal sealed class PromptGroups : IDisposable
     private readonly Tensor? _slotOfRow; // [rows]
     private readonly Tensor? _mask; // [candidates · longest], −∞ in padding
 
-    /// <param name="lengths">Rows of each candidate, all at least 1.</param>
-    /// <param name="device">Where the index tensors live.</param>
+    /// <param name="lengths">Number of prompt rows of each candidate, all at least 1.</param>
+    /// <param name="device">Device of the index tensors.</param>
     public PromptGroups(IReadOnlyList<int> lengths, Device device)
     {
         if (lengths.Count == 0 || lengths.Any(n => n < 1))
@@ -51,7 +51,7 @@ internal sealed class PromptGroups : IDisposable
 
     public int Count => Lengths.Count;
 
-    /// <summary>Rows of all candidates together.</summary>
+    /// <summary>Number of rows of all candidates together.</summary>
     public int Rows => Lengths.Sum();
 
     public int Longest { get; }

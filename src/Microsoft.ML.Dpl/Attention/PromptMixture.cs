@@ -1,25 +1,25 @@
 namespace Microsoft.ML.Dpl.Attention;
 
-/// <summary>What <see cref="MixedAttention"/> does with the prompts of one query and head, once their scores and the tokens' softmax are
-/// there.</summary>
-/// <param name="lengths">Prompt rows of each candidate; empty: no prompts.</param>
+/// <summary>The part of <see cref="MixedAttention"/> that mixes the prompts of one query and head, given their scores and the tokens'
+/// softmax.</summary>
+/// <param name="lengths">Number of prompt rows of each candidate; empty without prompts.</param>
 internal sealed unsafe class PromptMixture(int[] lengths)
 {
-    /// <summary>Prompt rows of all candidates.</summary>
+    /// <summary>Number of prompt rows of all candidates together.</summary>
     public int Rows { get; } = lengths.Sum();
 
     public int Candidates => lengths.Length;
 
-    /// <summary>Numbers whose exponential is taken for one query and head.</summary>
+    /// <summary>Number of exponentials taken for one query and head.</summary>
     public int Exponents => Rows + Candidates;
 
-    /// <summary>Writes what to take the exponentials of.</summary>
+    /// <summary>Writes the arguments of the exponentials: the scores minus their maximum.</summary>
     /// <param name="largest">Largest score of the tokens.</param>
     /// <param name="scores">[rows]</param>
     /// <param name="exponents">[<see cref="Exponents"/>]</param>
     public void Subtract(float largest, float* scores, Span<float> exponents)
     {
-        // Each candidate has a maximum of its own with the tokens: that of all would let small ones vanish.
+        // Each candidate subtracts its own maximum with the tokens: with one common maximum, small candidates would underflow to 0.
         for (int c = 0, j = 0; c < lengths.Length; c++)
         {
             int end = j + lengths[c];
@@ -36,9 +36,9 @@ internal sealed unsafe class PromptMixture(int[] lengths)
     /// <param name="exponentials">[<see cref="Exponents"/>]</param>
     /// <param name="weights">[1 + candidates]</param>
     /// <param name="shares">[rows] exp(s_j) / (Z + Z_c), written.</param>
-    /// <param name="promptWeights">[rows] a_c times the shares, written.</param>
+    /// <param name="promptWeights">[rows] a_c times <paramref name="shares"/>, written.</param>
     /// <param name="kept">[candidates] σ_c, written.</param>
-    /// <returns>a_0 + Σ a_c σ_c: what the attention over the tokens alone is multiplied by.</returns>
+    /// <returns>a_0 + Σ a_c σ_c, the factor of the attention over the tokens alone.</returns>
     public float Mix(float total, ReadOnlySpan<float> exponentials, float* weights, float* shares, float* promptWeights, float* kept)
     {
         if (lengths.Length == 0)
@@ -61,15 +61,15 @@ internal sealed unsafe class PromptMixture(int[] lengths)
         return inAll;
     }
 
-    /// <summary>The gradients, as <see cref="MixedAttentionState"/> says.</summary>
+    /// <summary>Computes the gradients given in <see cref="MixedAttentionState"/>.</summary>
     /// <param name="own">A = ∂O · attention over the tokens.</param>
     /// <param name="weights">[1 + candidates]</param>
     /// <param name="shares">[rows]</param>
     /// <param name="kept">[candidates]</param>
-    /// <param name="scores">[rows] D_j = ∂O · V_j; the scores' gradients afterwards.</param>
-    /// <param name="promptWeights">[rows] a_c times the shares, written; null: not asked for.</param>
-    /// <param name="weightGradients">[1 + candidates] added to.</param>
-    /// <returns>a_0 A + Σ a_c σ_c B_c: what is subtracted in the tokens' gradients.</returns>
+    /// <param name="scores">[rows] D_j = ∂O · V_j on entry; overwritten with the gradients of the scores.</param>
+    /// <param name="promptWeights">[rows] a_c times <paramref name="shares"/>, written; null if not needed.</param>
+    /// <param name="weightGradients">[1 + candidates] accumulated into.</param>
+    /// <returns>a_0 A + Σ a_c σ_c B_c, which is subtracted in the gradients of the token scores.</returns>
     public float Backward(
         float own,
         float* weights,
@@ -105,39 +105,39 @@ internal sealed unsafe class PromptMixture(int[] lengths)
     }
 }
 
-/// <summary>What an attention's forward pass reads and writes. Matrices of floats, row by row; "units" are queries × heads in the kernel's
-/// own order.</summary>
+/// <summary>Inputs and outputs of an attention kernel's forward pass. Matrices are row-major floats; a "unit" is one query of one head, in
+/// the order of the kernel.</summary>
 internal unsafe ref struct ForwardPass
 {
-    /// <summary>[queries, width], scaled, <see cref="QueryStride"/> floats from row to row.</summary>
+    /// <summary>[queries, width], scaled; rows are <see cref="QueryStride"/> floats apart.</summary>
     public float* Queries;
     public int QueryStride;
 
-    /// <summary>[rows, width] each, <see cref="KeyStride"/> floats from row to row.</summary>
+    /// <summary>[rows, width] each; rows are <see cref="KeyStride"/> floats apart.</summary>
     public float* Keys,
         Values;
     public int KeyStride;
 
-    /// <summary>[prompt rows, width] each, twice the width from row to row. Only <see cref="HeadKernel"/> reads them.</summary>
+    /// <summary>[prompt rows, width] each; rows are twice the width apart. Read by <see cref="HeadKernel"/> only.</summary>
     public float* PromptKeys,
         PromptValues;
 
     /// <summary>[1 + candidates]</summary>
     public float* Weights;
 
-    /// <summary>[units, prompt rows] exp(s_j) / (Z + Z_c). <see cref="PathKernel"/>, whose units are heads × queries here, finds the scores
-    /// there.</summary>
+    /// <summary>[units, prompt rows] exp(s_j) / (Z + Z_c). <see cref="PathKernel"/>, whose units here are ordered [heads, queries], expects
+    /// the scores s_j in it and overwrites them.</summary>
     public float* Shares;
 
-    /// <summary>As <see cref="Shares"/>: a_c times the shares, written by both passes of <see cref="PathKernel"/>. Null in its backward
-    /// pass: they are not asked for.</summary>
+    /// <summary>[units, prompt rows] a_c times <see cref="Shares"/>, written by both passes of <see cref="PathKernel"/>; null in the
+    /// backward pass if not needed.</summary>
     public float* PromptWeights;
 
-    /// <summary>softmax over the tokens, in the kernel's own order; of <see cref="HeadKernel"/> still to be divided by
+    /// <summary>Softmax over the tokens, in the order of the kernel; that of <see cref="HeadKernel"/> is not yet divided by
     /// <see cref="Totals"/>.</summary>
     public float* Attention;
 
-    /// <summary>Of <see cref="HeadKernel"/>: [units] Σ exp(score − largest) over the tokens.</summary>
+    /// <summary>[units] Σ exp(score − largest) over the tokens; <see cref="HeadKernel"/> only.</summary>
     public float* Totals;
 
     /// <summary>[units, candidates] σ_c</summary>
@@ -146,40 +146,42 @@ internal unsafe ref struct ForwardPass
     /// <summary>[units] a_0 + Σ a_c σ_c</summary>
     public float* KeptInAll;
 
-    /// <summary>[queries, width] attention over the tokens alone, and what comes of it: with <see cref="PathKernel"/> the same times
-    /// <see cref="KeptInAll"/>, to which the prompts' part is still to be added.</summary>
+    /// <summary>[queries, width] attention over the tokens alone, and the result. <see cref="PathKernel"/> writes the former times
+    /// <see cref="KeptInAll"/> to the latter, and the caller adds the prompts' part.</summary>
     public float* TokensOnly,
         Output;
 
-    /// <summary>Of <see cref="HeadKernel"/>: as many floats as it says.</summary>
+    /// <summary>Scratch buffer of the size that <see cref="HeadKernel"/> reports; <see cref="HeadKernel"/> only.</summary>
     public float* Scratch;
 }
 
-/// <summary>What an attention's backward pass reads and writes besides.</summary>
+/// <summary>Further inputs and outputs of an attention kernel's backward pass.</summary>
 internal unsafe ref struct BackwardPass
 {
     /// <summary>[queries, width]</summary>
     public float* OutputGradient;
 
-    /// <summary>Of <see cref="PathKernel"/>, [heads, queries, prompt rows]: D_j = ∂O · V_j; the scores' gradients afterwards.</summary>
+    /// <summary>
+    /// [heads, queries, prompt rows] D_j = ∂O · V_j on entry, overwritten with the gradients of the scores; <see cref="PathKernel"/> only.
+    /// </summary>
     public float* ScoreGradients;
 
-    /// <summary>[queries, width], <see cref="QueryGradientStride"/> floats from row to row; written. Null: gradients to the tokens are not
-    /// asked for.</summary>
+    /// <summary>[queries, width], rows <see cref="QueryGradientStride"/> floats apart, written. Null if no gradients to the tokens are
+    /// needed.</summary>
     public float* QueryGradients;
     public int QueryGradientStride;
 
-    /// <summary>[rows, width] each, <see cref="KeyGradientStride"/> floats from row to row; <see cref="PathKernel"/> adds to them,
-    /// <see cref="HeadKernel"/> writes them.</summary>
+    /// <summary>[rows, width] each; rows are <see cref="KeyGradientStride"/> floats apart. <see cref="PathKernel"/> accumulates into them,
+    /// <see cref="HeadKernel"/> overwrites them.</summary>
     public float* KeyGradients,
         ValueGradients;
     public int KeyGradientStride;
 
-    /// <summary>Of <see cref="HeadKernel"/>: [prompt rows, width] each, twice the width from row to row; added to. Null: not asked
-    /// for.</summary>
+    /// <summary>[prompt rows, width] each, rows twice the width apart, accumulated into; <see cref="HeadKernel"/> only. Null if not
+    /// needed.</summary>
     public float* PromptKeyGradients,
         PromptValueGradients;
 
-    /// <summary>[1 + candidates] added to.</summary>
+    /// <summary>[1 + candidates] accumulated into.</summary>
     public double* WeightGradients;
 }

@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl.Attention;
 
 /// <summary>
-/// float32 products of matrices that lie in parts of larger ones, by the BLAS inside libtorch: without the passes over memory that bring
-/// such parts into tensors of their own. Only where libtorch exports it (Linux x64).
+/// float32 products of matrices that are parts of larger ones, by the BLAS inside libtorch; saves the copies that would make such parts
+/// contiguous. Available only where libtorch exports <c>sgemm_</c> (Linux x64).
 /// </summary>
 internal static unsafe class Sgemm
 {
@@ -14,18 +14,18 @@ internal static unsafe class Sgemm
     /// <summary>Whether <see cref="Multiply"/> can be called.</summary>
     public static bool IsAvailable => Address.Value != 0;
 
-    /// <summary>c = left · right + <paramref name="beta"/> · c, on as many threads as BLAS may take on the calling one.</summary>
+    /// <summary>c = left · right + <paramref name="beta"/> · c, on as many threads as BLAS may use from the calling thread.</summary>
     /// <param name="left">[m, k]</param>
     /// <param name="right">[k, n]</param>
     /// <param name="c">[m, n]; not read where <paramref name="beta"/> is 0. Must not overlap the factors.</param>
     /// <param name="m">Rows of the product.</param>
     /// <param name="n">Columns of the product.</param>
-    /// <param name="k">Numbers that each of its elements is a sum over.</param>
+    /// <param name="k">Length of the inner dimension.</param>
     /// <param name="beta">0 or 1.</param>
     public static void Multiply(Matrix left, Matrix right, Matrix c, int m, int n, int k, float beta = 0)
     {
-        // BLAS counts along columns: what it sees is the transposed product, right · left.
-        // As 64-bit numbers, which are right for a BLAS of 32-bit ones as well: x64 has the low half first.
+        // BLAS is column-major, so it computes the transposed product: rightᵀ · leftᵀ.
+        // Sizes are passed as 64-bit integers, which a BLAS with 32-bit ones reads correctly too because x64 is little-endian.
         byte first = right.Transposed ? (byte)'T' : (byte)'N',
             second = left.Transposed ? (byte)'T' : (byte)'N';
         float alpha = 1;
@@ -59,9 +59,9 @@ internal static unsafe class Sgemm
         LibTorch.CpuLibrary is { } library && NativeLibrary.TryGetExport(library, "sgemm_", out nint address) ? address : 0;
 
     /// <summary>A part of a larger matrix.</summary>
-    /// <param name="start">Its first number.</param>
-    /// <param name="stride">Numbers from one row to the next.</param>
-    /// <param name="transposed">Whether what lies there is the transpose of what is meant.</param>
+    /// <param name="start">Its first element.</param>
+    /// <param name="stride">Elements from one row to the next.</param>
+    /// <param name="transposed">Whether the stored matrix is the transpose of the one represented.</param>
     public readonly struct Matrix(float* start, int stride, bool transposed = false)
     {
         public float* Start => start;

@@ -5,19 +5,18 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Images ready for the image tower, and their classes. Owns its tensors.</summary>
+/// <summary>A batch of images ready for the image tower, and their classes. Owns its tensors.</summary>
 /// <param name="Images">[batch, 3, size, size] float32, normalised</param>
 /// <param name="Labels">[batch] int64, class indices from 0</param>
-/// <param name="Weights">[batch] float32, how much each image's loss counts, 1 on average over all batches; null where all count
-/// alike</param>
-/// <param name="SourceRows">The images' rows in their source, for messages; null where they are not known.</param>
+/// <param name="Weights">[batch] float32, weights of the images in the loss, 1 on average over all batches; null if all are equal</param>
+/// <param name="SourceRows">The rows of the images in their source; null if they are not known.</param>
 internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights = null, IReadOnlyList<int>? SourceRows = null) : IDisposable
 {
-    /// <summary>Moves images to the device and normalises them there. No dispose scope owns the result.</summary>
-    /// <param name="pixels">[batch, 3, size, size] uint8 on the CPU; stays the caller's.</param>
-    /// <param name="labels">One class index for each image.</param>
+    /// <summary>Copies images to the device and normalises them there. The result is detached from dispose scopes.</summary>
+    /// <param name="pixels">[batch, 3, size, size] uint8 on the CPU; owned by the caller.</param>
+    /// <param name="labels">The class index of each image.</param>
     /// <param name="processor">The processor with the channels' means and deviations.</param>
-    /// <param name="device">The device on which the batch is used.</param>
+    /// <param name="device">The device of the batch.</param>
     /// <param name="weights">A weight for each image, or null.</param>
     public static ImageBatch Create(
         Tensor pixels,
@@ -42,7 +41,9 @@ internal sealed record ImageBatch(Tensor Images, Tensor Labels, Tensor? Weights 
     }
 }
 
-/// <summary>Batches that depend on nothing but their epoch and index, so that they can be made ahead, or again after a restart.</summary>
+/// <summary>
+/// Batches that depend only on their epoch and index, so that they can be created ahead of time, or again after a restart.
+/// </summary>
 internal interface IBatchSource
 {
     int BatchesPerEpoch { get; }
@@ -52,8 +53,8 @@ internal interface IBatchSource
 }
 
 /// <summary>
-/// Makes the batches that follow on a thread of its own while the current one is used. It returns what the source returns, and throws the
-/// source's exceptions from the <see cref="Read"/> that asks for the batch.
+/// Creates the following batches on a background thread while the current one is in use. Returns the same batches as the source; exceptions
+/// of the source are thrown by the <see cref="Read"/> that asks for the batch.
 /// </summary>
 internal sealed class ReadAheadBatches : IBatchSource, IDisposable
 {
@@ -61,11 +62,11 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
     private readonly int _ahead;
     private readonly Queue<Request> _pending = new();
     private readonly BlockingCollection<Request> _work = [];
-    private readonly Thread _worker; // one thread, since every thread that computes brings a team of libtorch's threads with it
+    private readonly Thread _worker; // only one, since every thread that computes has its own team of libtorch threads
     private bool _disposed;
 
-    /// <param name="source">The source, read from one background thread only and not disposed with this.</param>
-    /// <param name="ahead">Batches made in advance, at least 1.</param>
+    /// <param name="source">The source, read from one background thread only; not owned.</param>
+    /// <param name="ahead">Number of batches created ahead of time, at least 1.</param>
     public ReadAheadBatches(IBatchSource source, int ahead = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(ahead, 1);
@@ -97,7 +98,7 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
         return wanted.Batch.Task.GetAwaiter().GetResult();
     }
 
-    /// <summary>Waits for the batch in progress, then frees all that nobody read.</summary>
+    /// <summary>Waits for the batch in progress, then disposes all batches that were not read.</summary>
     public void Dispose()
     {
         lock (_pending)
@@ -155,7 +156,7 @@ internal sealed class ReadAheadBatches : IBatchSource, IDisposable
             }
         }
 
-        /// <summary>Marks a batch that nobody will read: it is not made, or is freed once it is made.</summary>
+        /// <summary>Marks a batch that will not be read: it is not created, or is disposed once it is.</summary>
         public void Abandon()
         {
             _abandoned = true;

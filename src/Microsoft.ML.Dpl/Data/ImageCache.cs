@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Data;
 
 /// <summary>
-/// Decoded training images as bytes, reduced to what random crops need: the short side has at most twice the image size (a smaller
-/// multiple, down to once, where the set would not fit into the memory allowed) and is never enlarged. Reading is thread-safe.
+/// Decoded training images as bytes, reduced to the size that random crops need: the short side has at most twice the image size, or a
+/// smaller multiple, down to one, if the set would not fit into the allowed memory; images are never enlarged. Reading is thread-safe.
 /// </summary>
 internal sealed class ImageCache : IDisposable
 {
@@ -21,23 +21,24 @@ internal sealed class ImageCache : IDisposable
 
     private ImageCache(int imageSize) => _imageSize = imageSize;
 
-    /// <summary>Images held.</summary>
+    /// <summary>Number of images.</summary>
     public int Count => _images.Count;
 
-    /// <summary>Bytes of pixels held.</summary>
+    /// <summary>Size of all pixels in bytes.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>The most pixels that an image's short side has.</summary>
+    /// <summary>Largest short side of an image in pixels.</summary>
     public int ShortSideBound => ShortSideAt(_bound);
 
-    /// <summary>An image, which stays the cache's.</summary>
-    /// <returns>[3, height, width] uint8 on the CPU, pixel by pixel in memory (the fastest order for cropping and resizing).</returns>
+    /// <summary>An image, owned by the cache.</summary>
+    /// <returns>[3, height, width] uint8 on the CPU, interleaved by pixel in memory (the fastest order for cropping and
+    /// resizing).</returns>
     public Tensor this[int index] => _images[index];
 
-    /// <summary>Takes every image in turn, holding one of full size at a time.</summary>
-    /// <param name="images">The images, decoded as they are asked for.</param>
-    /// <param name="imageSize">Pixels a side of what the image tower takes.</param>
-    /// <param name="maximumBytes">The most bytes of pixels that may be held.</param>
+    /// <summary>Adds all images one after another, with only one full-size image in memory at a time.</summary>
+    /// <param name="images">The images, decoded during enumeration.</param>
+    /// <param name="imageSize">Side in pixels of the image tower's input.</param>
+    /// <param name="maximumBytes">Largest size of all pixels in bytes.</param>
     /// <param name="cancellationToken">Cancellation, checked before every image.</param>
     /// <exception cref="InvalidOperationException">The images do not fit even at the smallest useful size; the message says how much memory
     /// they need.</exception>
@@ -59,7 +60,7 @@ internal sealed class ImageCache : IDisposable
                 cancellationToken.ThrowIfCancellationRequested();
                 needed += BytesAt(imageSize, image.Height, image.Width);
                 if (needed > maximumBytes)
-                    cache.Clear(); // what is left is only counted, for the message
+                    cache.Clear(); // further images are only counted, for the message
                 else
                     cache.Add(image, maximumBytes);
             }
@@ -82,7 +83,7 @@ internal sealed class ImageCache : IDisposable
 
     private void Add(RgbImage image, long maximumBytes)
     {
-        // Shrunk before the image comes in, so that the bound holds at every moment.
+        // Shrink before adding the image, so that the bound holds at all times.
         while (Bytes + BytesAt(ShortSideBound, image.Height, image.Width) > maximumBytes && _bound < BoundsInSixteenths.Length - 1)
         {
             _bound++;
@@ -98,7 +99,7 @@ internal sealed class ImageCache : IDisposable
         Bytes += _images[^1].NumberOfElements;
     }
 
-    /// <summary>A copy that no dispose scope owns.</summary>
+    /// <summary>A reduced copy, detached from dispose scopes.</summary>
     private static Tensor Reduced(Tensor image, int bound)
     {
         using var scope = NewDisposeScope();

@@ -4,16 +4,17 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Images already resized and cropped, one byte a value, with their classes: what is evaluated, or serves the search for
-/// validation. Thread-safe.</summary>
+/// <summary>
+/// Resized and cropped images, one byte per value, with their classes, for evaluation or the validation steps of the search. Thread-safe.
+/// </summary>
 internal sealed class PreparedImages
 {
     private readonly ClipImageProcessor _processor;
 
-    /// <param name="images">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> gives them.</param>
-    /// <param name="labels">One class index for each image.</param>
-    /// <param name="processor">The one that prepared them.</param>
-    /// <param name="weights">How much each image's loss counts; null: all alike.</param>
+    /// <param name="images">[3, size, size] each, as <see cref="ClipImageProcessor.Prepare(RgbImage)"/> returns them.</param>
+    /// <param name="labels">The class index of each image.</param>
+    /// <param name="processor">The processor that prepared them.</param>
+    /// <param name="weights">Weight of each image in the loss; null: all equal.</param>
     public PreparedImages(
         IReadOnlyList<byte[]> images,
         IReadOnlyList<int> labels,
@@ -39,10 +40,10 @@ internal sealed class PreparedImages
     /// <summary>The class index of every image.</summary>
     public IReadOnlyList<int> Labels { get; }
 
-    /// <summary>How much every image's loss counts; null: all alike.</summary>
+    /// <summary>Weight of every image in the loss; null: all equal.</summary>
     public IReadOnlyList<float>? Weights { get; }
 
-    /// <summary>Prepares images in turn, holding one of full size at a time.</summary>
+    /// <summary>Prepares images one after another, with only one full-size image in memory at a time.</summary>
     public static PreparedImages Prepare(
         IEnumerable<RgbImage> images,
         IReadOnlyList<int> labels,
@@ -62,7 +63,7 @@ internal sealed class PreparedImages
     /// <summary>The images in their order, the same in every epoch.</summary>
     public IBatchSource InOrder(int batchSize, Device device) => new Batches(this, EpochOrder.Fixed(Rows(), batchSize), device);
 
-    /// <summary>The images in an order that seed and epoch decide.</summary>
+    /// <summary>The images in an order that is determined by the seed and the epoch.</summary>
     public IBatchSource Shuffled(int batchSize, int seed, Device device) =>
         new Batches(this, EpochOrder.Shuffle(Rows(), batchSize, seed, "validation shuffle"), device);
 

@@ -2,16 +2,16 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Rows to train on and rows to validate on, every class that has rows being on both sides.</summary>
+/// <summary>A split into training and validation rows in which every class that has rows is on both sides.</summary>
 /// <param name="Train">Row indices, ascending.</param>
 /// <param name="Validation">Row indices, ascending; none of them is in <paramref name="Train"/>.</param>
 internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<int> Validation)
 {
-    /// <summary>Takes <paramref name="perClass"/> validation rows from each class, or all but one where a class has no more.</summary>
+    /// <summary>Takes <paramref name="perClass"/> validation rows from each class, or all but one if a class does not have more.</summary>
     /// <param name="labels">The class index of each row.</param>
     /// <param name="classNames">Names by class index, for messages; classes without rows are allowed.</param>
     /// <param name="perClass">Validation rows of each class, at least 1.</param>
-    /// <param name="seed">The seed that decides which rows are taken; a class's rows do not depend on the other classes.</param>
+    /// <param name="seed">Seed that determines the rows taken; those of a class do not depend on the other classes.</param>
     /// <exception cref="InvalidOperationException">A class has a single row.</exception>
     public static StratifiedSplit ByCount(IReadOnlyList<int> labels, IReadOnlyList<string> classNames, int perClass, int seed)
     {
@@ -19,11 +19,11 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
         return Split(labels, classNames, _ => perClass, seed);
     }
 
-    /// <summary>Takes a fraction of each class's rows, rounded to the nearest number, but at least one and not all.</summary>
+    /// <summary>Takes a fraction of each class's rows, rounded to the nearest number, but at least one and never all.</summary>
     /// <param name="labels">The class index of each row.</param>
     /// <param name="classNames">Names by class index, for messages; classes without rows are allowed.</param>
-    /// <param name="fraction">The share of each class's rows, between 0 and 1, both excluded.</param>
-    /// <param name="seed">The seed that decides which rows are taken; a class's rows do not depend on the other classes.</param>
+    /// <param name="fraction">The fraction of each class's rows, between 0 and 1, both excluded.</param>
+    /// <param name="seed">Seed that determines the rows taken; those of a class do not depend on the other classes.</param>
     /// <exception cref="InvalidOperationException">A class has a single row.</exception>
     public static StratifiedSplit ByFraction(IReadOnlyList<int> labels, IReadOnlyList<string> classNames, double fraction, int seed)
     {

@@ -4,8 +4,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Data;
 
-/// <summary>Shuffled batches of cached images, augmented or merely resized and cropped. What a batch holds depends on seed, epoch and index
-/// alone. Thread-safe.</summary>
+/// <summary>
+/// Shuffled batches of cached images, either augmented or only resized and cropped. The content of a batch depends only on seed, epoch and
+/// index. Thread-safe.
+/// </summary>
 internal sealed class TrainingBatches : IBatchSource
 {
     private readonly ImageCache _images;
@@ -17,15 +19,15 @@ internal sealed class TrainingBatches : IBatchSource
     private readonly TrainingAugmentation? _augmentation;
     private readonly Device _device;
 
-    /// <param name="images">The images; not disposed with this.</param>
+    /// <param name="images">The images; not owned.</param>
     /// <param name="labels">The class index of every cached image.</param>
     /// <param name="rows">The cached images to use, for instance one side of a split.</param>
-    /// <param name="batchSize">Images in a batch, at least 1; the last of an epoch may have fewer.</param>
-    /// <param name="seed">The seed of orders and crops.</param>
-    /// <param name="processor">The processor that normalises, and resizes and crops where nothing is augmented.</param>
-    /// <param name="augmentation">The augmentation; null: every image is resized and its middle taken, as at prediction.</param>
-    /// <param name="device">The device on which the batches are used.</param>
-    /// <param name="weights">How much each cached image's loss counts; null: all alike.</param>
+    /// <param name="batchSize">Images per batch, at least 1; the last batch of an epoch may have fewer.</param>
+    /// <param name="seed">Seed of orders and crops.</param>
+    /// <param name="processor">The processor that normalises, and without augmentation also resizes and crops.</param>
+    /// <param name="augmentation">The augmentation; null: every image is resized and centre-cropped, as in prediction.</param>
+    /// <param name="device">The device of the batches.</param>
+    /// <param name="weights">Weight of each cached image in the loss; null: all equal.</param>
     public TrainingBatches(
         ImageCache images,
         IReadOnlyList<int> labels,
@@ -94,8 +96,9 @@ internal sealed class TrainingBatches : IBatchSource
     }
 }
 
-/// <summary>Which rows a batch of an epoch holds: the rows as they are, or in a new shuffled order for every epoch; the last batch may be
-/// smaller. Thread-safe.</summary>
+/// <summary>
+/// Determines the rows of each batch: in the given order, or newly shuffled for every epoch; the last batch may be smaller. Thread-safe.
+/// </summary>
 internal sealed class EpochOrder
 {
     private readonly int[] _rows;
@@ -114,11 +117,11 @@ internal sealed class EpochOrder
     /// <summary>The same order in every epoch.</summary>
     public static EpochOrder Fixed(IReadOnlyList<int> rows, int batchSize) => new(rows, batchSize, null);
 
-    /// <summary>An order for each epoch that only <paramref name="seed"/>, <paramref name="purpose"/> and the epoch decide.</summary>
+    /// <summary>A new order for each epoch, determined only by <paramref name="seed"/>, <paramref name="purpose"/> and the epoch.</summary>
     public static EpochOrder Shuffle(IReadOnlyList<int> rows, int batchSize, int seed, string purpose) =>
         new(rows, batchSize, epoch => Seeds.Random(seed, purpose, epoch));
 
-    // Not by adding the batch size, which may be as large as a number can be.
+    // Rounds up without adding the batch size, which could overflow.
     public int BatchesPerEpoch => _rows.Length == 0 ? 0 : (_rows.Length - 1) / _batchSize + 1;
 
     /// <summary>The rows of batch <paramref name="index"/> of <paramref name="epoch"/>, both from 0.</summary>
@@ -144,17 +147,19 @@ internal sealed class EpochOrder
     }
 }
 
-/// <summary>A part of an image in pixels, and whether it is mirrored left to right.</summary>
+/// <summary>A crop of an image in pixels, and whether it is flipped horizontally.</summary>
 internal readonly record struct Crop(int Top, int Left, int Height, int Width, bool Flip);
 
-/// <summary>Random resized crops and flips: an area and a shape are drawn until they fit, and the part is resized to the image size.
-/// Thread-safe.</summary>
-/// <param name="ImageSize">Pixels a side of the result.</param>
-/// <param name="SmallestArea">The least part of the image's area, in (0, 1].</param>
-/// <param name="LargestArea">The greatest part of the image's area, in (0, 1].</param>
-/// <param name="NarrowestShape">The least width / height of the part.</param>
-/// <param name="WidestShape">The greatest width / height of the part.</param>
-/// <param name="FlipProbability">How often the part is mirrored, in [0, 1].</param>
+/// <summary>
+/// Random resized crops and flips: area and aspect ratio are drawn until the crop fits into the image, which is then resized to the image
+/// size. Thread-safe.
+/// </summary>
+/// <param name="ImageSize">Side of the result in pixels.</param>
+/// <param name="SmallestArea">Smallest fraction of the image's area, in (0, 1].</param>
+/// <param name="LargestArea">Largest fraction of the image's area, in (0, 1].</param>
+/// <param name="NarrowestShape">Smallest width / height of the crop.</param>
+/// <param name="WidestShape">Largest width / height of the crop.</param>
+/// <param name="FlipProbability">Probability of a horizontal flip, in [0, 1].</param>
 internal sealed record TrainingAugmentation(
     int ImageSize,
     double SmallestArea = 0.08,
@@ -166,16 +171,16 @@ internal sealed record TrainingAugmentation(
 {
     private const int Tries = 10;
 
-    /// <summary>Draws a part of an image of <paramref name="height"/> × <paramref name="width"/> pixels.</summary>
+    /// <summary>Draws a crop of an image of <paramref name="height"/> × <paramref name="width"/> pixels.</summary>
     public Crop Draw(int height, int width, Random random)
     {
         Crop crop = DrawPart(height, width, random);
         return crop with { Flip = random.NextDouble() < FlipProbability };
     }
 
-    /// <summary>Cuts, resizes (bicubic, antialiased) and mirrors.</summary>
-    /// <param name="image">[3, height, width] uint8 on the CPU; stays the caller's.</param>
-    /// <param name="crop">A part that lies within the image.</param>
+    /// <summary>Crops, resizes (bicubic, antialiased) and flips.</summary>
+    /// <param name="image">[3, height, width] uint8 on the CPU; owned by the caller.</param>
+    /// <param name="crop">A crop within the image.</param>
     /// <returns>[3, size, size] uint8, in the caller's dispose scope.</returns>
     public Tensor Apply(Tensor image, Crop crop)
     {
@@ -200,7 +205,7 @@ internal sealed record TrainingAugmentation(
         return MiddlePart(height, width);
     }
 
-    /// <summary>The largest middle part of an allowed shape.</summary>
+    /// <summary>The largest centred crop with an allowed aspect ratio.</summary>
     private Crop MiddlePart(int height, int width)
     {
         double shape = (double)width / height;

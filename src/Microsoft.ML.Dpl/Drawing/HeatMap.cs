@@ -2,19 +2,20 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Drawing;
 
-/// <summary>A grid of numbers from 0 to 1 as colours over a rectangle of an image, smoothly enlarged (bicubic, Keys 1981, a =
-/// −½).</summary>
-/// <param name="values">[rows, columns] row by row.</param>
-/// <param name="columns">Cells in a row.</param>
+/// <summary>
+/// Draws a grid of numbers from 0 to 1 as colours over a rectangle of an image, smoothly enlarged (bicubic, Keys 1981, a = −½).
+/// </summary>
+/// <param name="values">[rows, columns] in row-major order.</param>
+/// <param name="columns">Number of cells in a row.</param>
 /// <param name="area">The rectangle in the image's pixels; it may reach beyond the image.</param>
 internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double X, double Y, double Width, double Height) area)
 {
     private readonly int _rows = values.Count / columns;
 
-    /// <summary>Draws over pixels of four bytes whose colours are multiplied by alpha, or whose alpha is 255.</summary>
-    /// <param name="pixels">[height, width, 4], changed in place.</param>
-    /// <param name="width">Columns of the image.</param>
-    /// <param name="blueFirst">Whether the order is blue, green, red, alpha; else red, green, blue, alpha.</param>
+    /// <summary>Draws over pixels of four bytes whose colours are premultiplied by alpha, or whose alpha is 255.</summary>
+    /// <param name="pixels">[height, width, 4], modified in place.</param>
+    /// <param name="width">Width of the image in pixels.</param>
+    /// <param name="blueFirst">Whether the channels are blue, green, red, alpha; otherwise red, green, blue, alpha.</param>
     /// <param name="opacity">The map's opacity, from 0 (the image is unchanged) to 1 (the map hides it).</param>
     public void DrawOver(Span<byte> pixels, int width, bool blueFirst, double opacity)
     {
@@ -47,7 +48,7 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
         byte Mixed(byte under, double over) => (byte)Math.Round(under + (over - under) * opacity);
     }
 
-    /// <summary>The four cells around a place on one axis, and their weights.</summary>
+    /// <summary>The four cells around a position on one axis, and their weights.</summary>
     private readonly struct Taps
     {
         private readonly int _first,
@@ -60,7 +61,7 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
         private Taps(double place, int cells)
         {
             Inside = true;
-            double at = place * cells - 0.5; // cells' values stand at their middles
+            double at = place * cells - 0.5; // values are at the centres of the cells
             double floor = Math.Floor(at),
                 t = at - floor;
             (_first, _last) = ((int)floor - 1, cells - 1);
@@ -72,8 +73,8 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
 
         public bool Inside { get; }
 
-        /// <param name="place">The place on the axis, from 0 to 1.</param>
-        /// <param name="cells">Cells on the axis; the outermost are repeated beyond the edges.</param>
+        /// <param name="place">The position on the axis, from 0 to 1.</param>
+        /// <param name="cells">Number of cells on the axis; the outermost are repeated beyond the edges.</param>
         public static Taps At(double place, int cells) => place is >= 0 and < 1 ? new Taps(place, cells) : default;
 
         public int Cell(int tap) => Math.Clamp(_first + tap, 0, _last);
@@ -86,8 +87,8 @@ internal sealed class HeatMap(IReadOnlyList<float> values, int columns, (double 
 }
 
 /// <summary>
-/// Colours for numbers from 0 to 1: from dark violet over green to yellow, nine points of matplotlib's viridis (van der Walt, Smith 2015)
-/// with straight lines between. Equal steps of the number are about equal steps to the eye, also in grey and to the colour-blind.
+/// Colours for numbers from 0 to 1: from dark violet over green to yellow, by linear interpolation between nine points of matplotlib's
+/// viridis (van der Walt, Smith 2015). Equal steps of the number look about equal, also in grey and to colour-blind readers.
 /// </summary>
 internal static class ColourMap
 {
@@ -104,7 +105,7 @@ internal static class ColourMap
         (0xFD, 0xE7, 0x25),
     ];
 
-    /// <param name="value">The number, from 0 to 1; one outside gets the nearest colour.</param>
+    /// <param name="value">The number; values outside 0 to 1 are clamped.</param>
     /// <returns>sRGB, each 0 to 255.</returns>
     public static (double Red, double Green, double Blue) At(double value)
     {
@@ -118,10 +119,10 @@ internal static class ColourMap
     }
 }
 
-/// <summary>An image as the bytes of a PNG file.</summary>
-/// <param name="Width">Columns.</param>
-/// <param name="Height">Rows.</param>
-/// <param name="Png">The file.</param>
+/// <summary>An image encoded as PNG.</summary>
+/// <param name="Width">Width in pixels.</param>
+/// <param name="Height">Height in pixels.</param>
+/// <param name="Png">The content of the PNG file.</param>
 internal sealed record EncodedImage(int Width, int Height, byte[] Png);
 
 /// <summary>The candidates' weights in one branch as a grid of colours: one row per layer, the first at the top, one column per

@@ -3,16 +3,15 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>How much the loss of each class's rows counts.</summary>
-/// <remarks>A <c>Dictionary&lt;string, double&gt;</c> can be given where this is asked for: <c>Training.ClassWeights = new
-/// Dictionary&lt;string, double&gt; { ["rare"] = 5 }</c>.</remarks>
+/// <summary>The weights of the classes in the loss.</summary>
+/// <remarks>A <c>Dictionary&lt;string, double&gt;</c> converts implicitly: <c>Training.ClassWeights = new Dictionary&lt;string, double&gt;
+/// { ["rare"] = 5 }</c>.</remarks>
 public sealed class ClassWeights
 {
     private ClassWeights() => Named = null;
 
-    /// <param name="weights">Class name to weight, above 0; a class that is not named has a weight of 1. Only the proportions
-    /// matter.</param>
-    /// <exception cref="ArgumentException">A weight is not above 0 and finite, or a class has two.</exception>
+    /// <param name="weights">Weights by class name, above 0; classes not listed have a weight of 1. Only the proportions matter.</param>
+    /// <exception cref="ArgumentException">A weight is not above 0 and finite, or a class has two weights.</exception>
     public ClassWeights(IReadOnlyDictionary<string, double> weights)
     {
         ArgumentNullException.ThrowIfNull(weights);
@@ -35,14 +34,16 @@ public sealed class ClassWeights
         Named = named;
     }
 
-    /// <summary>Inverse frequency: every class that has rows counts as much as any other, among the training rows and among the validation
-    /// rows; the mean over the rows is 1.</summary>
+    /// <summary>
+    /// Inverse frequency: all classes that have rows count equally, among the training rows and among the validation rows; the mean over
+    /// the rows is 1.
+    /// </summary>
     public static ClassWeights Balanced { get; } = new();
 
-    /// <summary>Null for <see cref="Balanced"/>.</summary>
+    /// <summary>Weights by class name; null for <see cref="Balanced"/>.</summary>
     internal IReadOnlyDictionary<string, double>? Named { get; }
 
-    /// <summary>Weights by class name.</summary>
-    /// <exception cref="ArgumentException">A weight is not above 0 and finite.</exception>
+    /// <summary>Creates weights by class name.</summary>
+    /// <exception cref="ArgumentException">A weight is not above 0 and finite, or a class has two weights.</exception>
     public static implicit operator ClassWeights(Dictionary<string, double> weights) => new(weights);
 }

@@ -6,27 +6,30 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>What a comparison trains for a while.</summary>
-/// <param name="Configuration">The prompt lengths; of a mixture the candidate of the largest weight in each layer.</param>
-/// <param name="IsMixture">Whether it is the searched mixture, which is trained on instead of afresh.</param>
+/// <summary>A configuration that a comparison trains for a short time.</summary>
+/// <param name="Configuration">The prompt lengths; for a mixture, in each layer that of the candidate with the largest weight.</param>
+/// <param name="IsMixture">Whether it is the searched mixture, which continues from the search instead of starting with new
+/// prompts.</param>
 internal sealed record Contender(PromptConfiguration Configuration, bool IsMixture = false);
 
-/// <summary>Compares configurations by short trainings on the training images: the lower the loss of the validation images, the better. The
-/// loss says more than the accuracy where the images are few (an accuracy of 32 images moves in steps of 3 points).</summary>
-/// <param name="fit">What it runs on.</param>
-/// <param name="watch">Receives every step.</param>
+/// <summary>
+/// Compares configurations by short trainings on the training images; the one with the lowest validation loss wins. With few images the
+/// loss is more informative than the accuracy, which for 32 images moves in steps of 3 points.
+/// </summary>
+/// <param name="fit">The prepared data, CLIP and settings.</param>
+/// <param name="watch">Notified after every step; may cancel.</param>
 internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
 {
-    // The same for every contender, since all see the same batches.
+    // The same for every contender, since all use the same batches.
     private ZeroShotStart? _zeroShot;
 
-    /// <summary>Runs it, from the checkpoint where there is one.</summary>
-    /// <param name="contenders">What is compared, each once.</param>
-    /// <param name="searched">What the search found, for the checkpoints; null without a search.</param>
-    /// <param name="checkpoints">Where its state is kept; null: nowhere.</param>
-    /// <returns>One for each contender.</returns>
-    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
-    /// <exception cref="NonFiniteValueException">A loss or a gradient ceased to be a number.</exception>
+    /// <summary>Runs the comparison, from a checkpoint if there is one.</summary>
+    /// <param name="contenders">The configurations to compare, without duplicates.</param>
+    /// <param name="searched">The result of the search, for checkpoints; null without a search.</param>
+    /// <param name="checkpoints">Where the state is saved; null: it is not.</param>
+    /// <returns>One result per contender.</returns>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
+    /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or NaN.</exception>
     public IReadOnlyList<Finalist> Run(IReadOnlyList<Contender> contenders, SearchStageResult? searched, FitCheckpoints? checkpoints)
     {
         List<Finalist> done = [.. checkpoints?.FoundFinalists() ?? []];
@@ -82,7 +85,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
         };
     }
 
-    /// <summary>Counts the contenders' epochs through.</summary>
+    /// <summary>Numbers the epochs of all contenders consecutively.</summary>
     private sealed class Part(IRunObserver observer, int index, int count) : IRunObserver
     {
         public void ThrowIfCancelled() => observer.ThrowIfCancelled();

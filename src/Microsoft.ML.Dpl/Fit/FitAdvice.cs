@@ -4,15 +4,15 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Warns of fits that can be run but are hardly what was meant.</summary>
-/// <param name="settings">Of the fit.</param>
+/// <summary>Warns of fits that are possible but probably not intended.</summary>
+/// <param name="settings">Settings of the fit.</param>
 /// <param name="log">Receives the warnings.</param>
 internal sealed class FitAdvice(FitSettings settings, HostLog log)
 {
-    // A class this many times as heavy as the middle one decides nearly every batch.
+    // A class with this many times the weight of the median class dominates nearly every batch.
     private const double Dominant = 10;
 
-    /// <summary>Options that leave a stage nothing to do, before anything is read.</summary>
+    /// <summary>Warns of options that leave a stage nothing to do, before any data is read.</summary>
     /// <param name="searchesOnly">Whether no training follows.</param>
     public void CheckOptions(bool searchesOnly)
     {
@@ -25,9 +25,9 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         CheckEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
     }
 
-    /// <summary>A precision that the device does not compute with, or not fast.</summary>
+    /// <summary>Warns of a precision that the device does not support, or that is slow on it.</summary>
     /// <param name="onCpu">Whether the fit runs on the CPU.</param>
-    /// <param name="multipliesBFloat16">Whether the CPU has instructions for it; null: not known.</param>
+    /// <param name="multipliesBFloat16">Whether the CPU has bfloat16 instructions; null: not known.</param>
     public void CheckPrecision(bool onCpu, bool? multipliesBFloat16)
     {
         if (!onCpu)
@@ -41,10 +41,10 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
             );
     }
 
-    /// <summary>Rows that cannot teach, or be validated on, what they seem to.</summary>
-    /// <param name="images">What was read.</param>
-    /// <param name="classes">Their names.</param>
-    /// <param name="reader">Knows the rows.</param>
+    /// <summary>Warns of a dominant class and of images that are in both the training and the validation data.</summary>
+    /// <param name="images">The images that were read.</param>
+    /// <param name="classes">The classes.</param>
+    /// <param name="reader">Knows the rows that the images came from.</param>
     public void CheckData(FitImages images, LabelClasses classes, FitImageReader reader)
     {
         CheckClassSizes(images, classes);
@@ -73,7 +73,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
                         + $"the prompts hardly change. Set it to 2 or more."
                 )
             );
-        // One epoch that sets the mark and as many as the patience must have ended while another is left.
+        // Stopping early takes one epoch to set the mark, as many as the patience without progress, and at least one left to skip.
         if (epochs > 0 && patience > epochs - 2)
             log.Warning(
                 $"{stage}.Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}.Epochs to "

@@ -9,14 +9,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Where a fit keeps its state while it runs.</summary>
+/// <summary>Where and how often a fit saves checkpoints.</summary>
 /// <param name="Path">The folder.</param>
-/// <param name="Interval">Longest time between two checkpoints, beside those between epochs.</param>
-/// <param name="PerDataSet">Whether every data set has a sub-folder of its own, in which a fit that ended stays.</param>
+/// <param name="Interval">Longest time between two checkpoints within an epoch; there is also one between epochs.</param>
+/// <param name="PerDataSet">Whether every data set has its own sub-folder, in which finished fits are kept.</param>
 internal sealed record WorkspaceSettings(string Path, TimeSpan Interval, bool PerDataSet);
 
-/// <summary>The checkpoints of one fit: kept while it runs, gone on from where it was interrupted, and removed when it ends unless the
-/// workspace keeps fits by their data.</summary>
+/// <summary>
+/// The checkpoints of one fit: saved while it runs, resumed from if it was interrupted, and removed when it ends, unless the workspace
+/// keeps the fits of every data set.
+/// </summary>
 internal sealed class FitCheckpoints : IDisposable
 {
     private const string StageName = "stage",
@@ -40,23 +42,23 @@ internal sealed class FitCheckpoints : IDisposable
     private FitCheckpoints(CheckpointFolder folder, WorkspaceSettings settings, HostLog log) =>
         (_folder, _settings, _log) = (folder, settings, log);
 
-    /// <summary>Takes the folder and tries whether it can be written, before anything is read or computed.</summary>
-    /// <param name="settings">Where, and how often.</param>
-    /// <param name="parameters">How many numbers the fit learns at most.</param>
-    /// <param name="log">Receives warnings of damage and of failures to write.</param>
+    /// <summary>Locks the folder and checks that it can be written, before anything is read or computed.</summary>
+    /// <param name="settings">Where and how often to save.</param>
+    /// <param name="parameters">Largest number of parameters that the fit learns.</param>
+    /// <param name="log">Receives warnings of damaged checkpoints and write failures.</param>
     /// <exception cref="IOException">The folder cannot be used.</exception>
     public static FitCheckpoints Open(WorkspaceSettings settings, long parameters, HostLog log)
     {
-        // Values, their two averages, best values and the search's prompts; two checkpoints and one under way; some room for texts.
+        // Values, their two averages, best values and the search's prompts; two checkpoints and one being written; some room for texts.
         long bytes = parameters * sizeof(float) * 5 * 3 + (1 << 20);
         return new FitCheckpoints(CheckpointFolder.Open(settings.Path, bytes), settings, log);
     }
 
-    /// <summary>Looks for a checkpoint of an interrupted fit.</summary>
-    /// <param name="fingerprint">Of the present fit.</param>
-    /// <exception cref="InvalidOperationException">There is one of another fit; the message says what differs.</exception>
-    /// <exception cref="InvalidDataException">There are checkpoints, and none can be read.</exception>
-    /// <exception cref="IOException">The data set's sub-folder cannot be made.</exception>
+    /// <summary>Looks for the checkpoint of an interrupted fit.</summary>
+    /// <param name="fingerprint">Fingerprint of the current fit.</param>
+    /// <exception cref="InvalidOperationException">There is a checkpoint of a different fit; the message says what differs.</exception>
+    /// <exception cref="InvalidDataException">There are checkpoints, but none can be read.</exception>
+    /// <exception cref="IOException">The data set's sub-folder cannot be created.</exception>
     public void Find(FitFingerprint fingerprint)
     {
         _fingerprint = fingerprint.ToJson();
@@ -85,10 +87,10 @@ internal sealed class FitCheckpoints : IDisposable
             );
     }
 
-    /// <summary>The search as an earlier fit ended it, or null where none did. The caller owns it.</summary>
-    /// <param name="device">Where the prompts are used.</param>
-    /// <param name="context">Where their context stands in a text; null without one.</param>
-    /// <param name="residualScale">α of their residual; null without one.</param>
+    /// <summary>The result of a search that an earlier fit finished, or null if there is none. The caller owns it.</summary>
+    /// <param name="device">The device of the prompts.</param>
+    /// <param name="context">How their context is placed in a text; null without a context.</param>
+    /// <param name="residualScale">α of their residual; null without a residual.</param>
     public SearchStageResult? FoundSearch(Device device, ContextLayout? context, double? residualScale)
     {
         if (_found is null || !_found.Texts.TryGetValue(SearchedName, out string? json))
@@ -119,14 +121,14 @@ internal sealed class FitCheckpoints : IDisposable
         return new(Text: Branch(SearchedText, mixture.Text), Image: Branch(SearchedImage, mixture.Image));
     }
 
-    /// <summary>Of a searched mixture, whose rows are among the tensors.</summary>
+    /// <summary>The weights of a searched mixture, whose rows are among the tensors.</summary>
     private sealed record MixtureWeights(
         IReadOnlyList<int> Candidates,
         IReadOnlyList<IReadOnlyList<float>> Text,
         IReadOnlyList<IReadOnlyList<float>> Image
     );
 
-    /// <summary>The contenders that an earlier fit had done with.</summary>
+    /// <summary>The contenders that an earlier fit finished.</summary>
     public IReadOnlyList<Finalist> FoundFinalists() =>
         _found is not null && _found.Texts.TryGetValue(FinalistsName, out string? json)
             ? JsonSerializer.Deserialize<Finalist[]>(json, CheckpointFile.Json)!
@@ -134,8 +136,8 @@ internal sealed class FitCheckpoints : IDisposable
 
     public IStageCheckpoints ForSearch() => new Stage(this, FitStage.Search, null, []);
 
-    /// <param name="searched">What the search left; kept with the state, so that the search need not be kept. Null without a
-    /// search.</param>
+    /// <param name="searched">The result of the search, saved with the state so that the checkpoint of the search need not be kept. Null
+    /// without a search.</param>
     /// <param name="done">The contenders that need not be trained again.</param>
     public IStageCheckpoints ForComparison(SearchStageResult? searched, IReadOnlyList<Finalist> done) =>
         new Stage(this, FitStage.Comparison, searched, done);
@@ -144,7 +146,7 @@ internal sealed class FitCheckpoints : IDisposable
     public IStageCheckpoints ForTraining(SearchStageResult? searched, IReadOnlyList<Finalist> done) =>
         new Stage(this, FitStage.Training, searched, done);
 
-    /// <summary>Removes the checkpoints of a fit that is done, unless the workspace keeps fits by their data.</summary>
+    /// <summary>Removes the checkpoints of a finished fit, unless the workspace keeps the fits of every data set.</summary>
     public void Finish()
     {
         if (_settings.PerDataSet)
@@ -179,7 +181,7 @@ internal sealed class FitCheckpoints : IDisposable
         {
             (_all, _stage, _searched) = (all, stage, searched);
             _finalists = JsonSerializer.Serialize(finalists, CheckpointFile.Json);
-            // A contender's state is its own: it goes on where as many were done with as now.
+            // A comparison's state belongs to one contender: resume only if as many contenders were finished then as now.
             if (
                 all._found is { } found
                 && found.Texts[StageName] == stage.ToString()

@@ -3,21 +3,21 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Where an image of a fit came from.</summary>
+/// <summary>The row that an image of a fit came from.</summary>
 /// <param name="Row">Its position in the data, from 0.</param>
-/// <param name="Path">Its file; null where the image came as bytes or as an image without a tag.</param>
+/// <param name="Path">The path of its file; null where the image came as bytes or as an image without a tag.</param>
 internal readonly record struct ImageOrigin(long Row, string? Path)
 {
     public override string ToString() => string.IsNullOrEmpty(Path) ? $"{Row}" : $"{Row} ('{Path}')";
 }
 
-/// <summary>A fit whose numbers went wrong, in the terms of whoever called it.</summary>
+/// <summary>Describes to the caller how a fit diverged.</summary>
 /// <param name="Stage">Search or training.</param>
-/// <param name="Epoch">From 1.</param>
-/// <param name="Step">Within the epoch, from 1.</param>
-/// <param name="Batch">The rows of the step's batch; empty where it is no matter of one batch.</param>
-/// <param name="IsInValidationSet">Whether the rows are counted in the validation set that was given, instead of the training data.</param>
-/// <param name="Message">What became of which number where, the likely cause and what to do.</param>
+/// <param name="Epoch">The epoch, from 1.</param>
+/// <param name="Step">The step within the epoch, from 1.</param>
+/// <param name="Batch">The rows of the step's batch; empty if no single batch is involved.</param>
+/// <param name="IsInValidationSet">Whether the row numbers refer to the given validation set instead of the training data.</param>
+/// <param name="Message">Which value became infinite or NaN and where, the likely cause and what to do.</param>
 internal sealed record FitDivergence(
     FitStage Stage,
     int Epoch,
@@ -27,11 +27,11 @@ internal sealed record FitDivergence(
     string Message
 );
 
-/// <summary>Finds out what a number that went wrong most likely comes from.</summary>
-/// <param name="settings">Of the fit.</param>
-/// <param name="reader">Knows the rows.</param>
-/// <param name="trainWeights">How much each training image's loss counts, mean 1; null: all alike.</param>
-/// <param name="validationWeights">The same for the validation images.</param>
+/// <summary>Determines the most likely cause of an infinite or NaN value.</summary>
+/// <param name="settings">Settings of the fit.</param>
+/// <param name="reader">Knows the rows that the images came from.</param>
+/// <param name="trainWeights">Weight of each training image in the loss, 1 on average; null: all 1.</param>
+/// <param name="validationWeights">Weight of each validation image in the loss, 1 on average; null: all 1.</param>
 internal sealed class DivergenceAnalysis(
     FitSettings settings,
     FitImageReader reader,
@@ -41,12 +41,12 @@ internal sealed class DivergenceAnalysis(
 {
     private const int MostRowsShown = 8;
 
-    // A row that counts this many times the average takes steps that a learning rate chosen for the average cannot bear.
+    // With this many times the average weight, a row's steps are too large for a learning rate chosen for the average row.
     private const float HeavyWeight = 30;
     private const double HeavyDistillation = 1000;
 
-    /// <param name="e">What happened.</param>
-    /// <param name="returns">Whether the fit returns the best it had.</param>
+    /// <param name="e">The exception from the stage.</param>
+    /// <param name="returns">Whether the fit returns the best result so far.</param>
     public FitDivergence Explain(NonFiniteValueException e, bool returns)
     {
         bool isInValidationSet = e.IsInValidation && !reader.Splits;

@@ -9,11 +9,12 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Everything that decides what a fit finds, by name: two fits of equal fingerprints on one machine take the same
-/// course.</summary>
+/// <summary>
+/// Everything that determines the result of a fit, by name: two fits with equal fingerprints compute the same on one machine.
+/// </summary>
 internal sealed class FitFingerprint
 {
-    // Raised when the content of checkpoints changes.
+    // Incremented when the content of checkpoints changes.
     private const string Format = "4";
     private const int LongestShown = 60;
     private const string Classes = "Classes",
@@ -22,7 +23,7 @@ internal sealed class FitFingerprint
         TrainingRows = "Training rows",
         ValidationRows = "Validation rows";
 
-    // Decides the last bits only: sums are rounded in another order.
+    // Affects only the last bits, by the order of summation.
     private const string Threads = "Threads";
 
     private readonly SortedDictionary<string, string> _parts;
@@ -52,25 +53,27 @@ internal sealed class FitFingerprint
         };
         if (device.type == TorchSharp.DeviceType.CPU)
             parts.Add(Threads, $"{torch.get_num_threads()}");
-        // Left out for a fit, so that checkpoints from before there were searches alone can be resumed.
+        // Absent for a complete fit, so that checkpoints from before separate searches existed can be resumed.
         if (searchesOnly)
             parts.Add("Run", "search without training");
-        // Taken from the settings as a whole, so that none can be forgotten.
+        // Taken from the settings as a whole, so that none is forgotten.
         Add(parts, "", JsonSerializer.SerializeToNode(settings)!.AsObject());
         return new FitFingerprint(parts);
     }
 
     public static FitFingerprint FromJson(string json) => new(JsonSerializer.Deserialize<SortedDictionary<string, string>>(json) ?? []);
 
-    /// <summary>A name for the data, whatever the options: of the classes, the training images and the validation images, in their
-    /// order.</summary>
+    /// <summary>
+    /// A name for the data, independent of the options: a hash of the classes, the training images and the validation images, in their
+    /// order.
+    /// </summary>
     public string DataName =>
         "data-"
         + Sha256.Compute(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData])))[..16];
 
     public string ToJson() => JsonSerializer.Serialize(_parts);
 
-    /// <summary>What was another way in an earlier fit, one phrase each; empty where the fits are alike.</summary>
+    /// <summary>What differs from an earlier fit, one phrase each; empty if nothing does.</summary>
     public IReadOnlyList<string> DifferencesFrom(FitFingerprint earlier) =>
         [
             .. _parts
@@ -81,11 +84,11 @@ internal sealed class FitFingerprint
                     $"{FingerprintNames.Shown(name)} was {Shown(earlier._parts.GetValueOrDefault(name))} and is "
                     + Shown(_parts.GetValueOrDefault(name))
                 )
-                // Options of both stages are in the settings of each.
+                // Options shared by both stages appear in the settings of each.
                 .Distinct(),
         ];
 
-    /// <summary>Whether only the data differs from an earlier fit's, as it does between the folds of a cross-validation.</summary>
+    /// <summary>Whether only the data differs from that of an earlier fit, as between the folds of a cross-validation.</summary>
     public bool DiffersInDataOnly(FitFingerprint earlier) =>
         _parts
             .Keys.Union(earlier._parts.Keys)
@@ -94,14 +97,15 @@ internal sealed class FitFingerprint
                 || earlier._parts.GetValueOrDefault(name) == _parts.GetValueOrDefault(name)
             );
 
-    /// <summary>The numbers of threads then and now, where they are known and differ: the fit goes on, but not to the same last
-    /// bits.</summary>
+    /// <summary>
+    /// The numbers of threads then and now, if both are known and differ: the fit can be resumed, but its last bits may differ.
+    /// </summary>
     public (string Earlier, string Now)? OtherThreads(FitFingerprint earlier) =>
         earlier._parts.TryGetValue(Threads, out string? before) && _parts.TryGetValue(Threads, out string? now) && before != now
             ? (before, now)
             : null;
 
-    /// <summary>Adds what is set, the settings of a stage under the stage's name and their own.</summary>
+    /// <summary>Adds all settings that are not null; those of a stage are named by the stage and their own name.</summary>
     private static void Add(SortedDictionary<string, string> parts, string stage, JsonObject settings)
     {
         foreach (var (name, value) in settings)

@@ -7,27 +7,27 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <summary>Reads labels and weights, decides the split, then decodes every image once, one at a time.</summary>
 internal sealed class FitImageReader(FitData data, FitSettings settings, ClipImageProcessor processor, HostLog log, Action checkAlive)
 {
-    /// <summary>What is known of a training row before its image is read.</summary>
+    /// <summary>The class and the weight of a row, which are known before its image is read.</summary>
     private readonly record struct RowLabel(int Class, float Weight);
 
     private readonly List<ImageOrigin> _origins = [],
         _trainOrigins = [],
         _validationOrigins = [];
 
-    /// <summary>Where each cached image came from, in the order of the images; filled while they are read.</summary>
+    /// <summary>The row of each cached image, in the order of the images; filled while they are read.</summary>
     public IReadOnlyList<ImageOrigin> Origins => _origins;
 
-    /// <summary>Those of the training rows alone.</summary>
+    /// <summary>The rows of the training images only.</summary>
     public IReadOnlyList<ImageOrigin> TrainOrigins => _trainOrigins;
 
-    /// <summary>The same for the validation images, whether they were set aside or given.</summary>
+    /// <summary>The rows of the validation images, whether they were set aside or given.</summary>
     public IReadOnlyList<ImageOrigin> ValidationOrigins => _validationOrigins;
 
     /// <summary>Whether training rows are set aside for validation.</summary>
     public bool Splits => settings.Split is not null && data.Validation is null;
 
-    /// <summary>The classes, checked to be at least two.</summary>
-    /// <exception cref="InvalidOperationException">There is one class only, or a weight is for a class that there is not.</exception>
+    /// <summary>Reads the classes and checks that there are at least two.</summary>
+    /// <exception cref="InvalidOperationException">There are fewer than two classes, or a weight is given for an unknown class.</exception>
     public LabelClasses ReadClasses()
     {
         LabelClasses classes = data.Train.Label.ReadClasses(data.Train.View, checkAlive);
@@ -45,7 +45,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                         + $"{string.Join(", ", classes.Names.Take(20).Select(name => $"'{name}'"))}{(classes.Count > 20 ? ", …" : "")}."
                 );
         }
-        // A key has its names without a row, too.
+        // A key column has its names even without rows.
         if (classes.Count < 2 && !HasRows(data.Train.View))
             throw LabelColumn.NoRows();
         return classes.Count > 1
@@ -59,7 +59,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         return cursor.MoveNext();
     }
 
-    /// <exception cref="InvalidOperationException">No row, a class with too few rows, an unusable weight, or an image that cannot be
+    /// <exception cref="InvalidOperationException">There are no rows, a class has too few, a weight is unusable, or an image cannot be
     /// read.</exception>
     public FitImages Read(LabelClasses classes)
     {
@@ -82,7 +82,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         {
             foreach (TrainingRow row in rows.Read())
             {
-                // The split was decided on an earlier pass.
+                // Labels and weights were read in an earlier pass, on which the split is based.
                 if (!labels.TryGetValue(row.Row, out RowLabel before) || before != new RowLabel(row.Class, row.Weight))
                     throw new InvalidOperationException(
                         $"At row {row.Row} the training data gave another label or weight than before. It is read several times: give "
@@ -140,8 +140,9 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         }
     }
 
-    /// <summary>The images of the validation set that was given, or null.</summary>
-    /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or an image that cannot be read.</exception>
+    /// <summary>The images of the given validation set; null if none was given.</summary>
+    /// <exception cref="InvalidOperationException">The validation set has no rows, an unusable weight, or an image that cannot be
+    /// read.</exception>
     public PreparedImages? ReadValidation(LabelClasses classes)
     {
         if (data.Validation is null)
@@ -152,8 +153,9 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         return ToImages(images, classes);
     }
 
-    /// <summary>The rows of the validation set that was given, prepared while they are read; none where none was given.</summary>
-    /// <exception cref="InvalidOperationException">It has no row, an unusable weight, or an image that cannot be read.</exception>
+    /// <summary>The rows of the given validation set, prepared while they are read; empty if none was given.</summary>
+    /// <exception cref="InvalidOperationException">The validation set has no rows, an unusable weight, or an image that cannot be
+    /// read.</exception>
     private IEnumerable<TrainingRow> GivenValidation(LabelClasses classes, Prepared images)
     {
         if (data.Validation is not { } given)
@@ -176,7 +178,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
     }
 
-    /// <summary>Weights of some of the cached images, at their places among all of them.</summary>
+    /// <summary>Puts the weights of some cached images at their positions among all cached images.</summary>
     private float[]? SpreadWeights(RowLabel[] rows, IReadOnlyList<int> places, int all, LabelClasses classes)
     {
         if (Weights(rows, classes) is not { } weights)
@@ -187,7 +189,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         return spread;
     }
 
-    /// <summary>The rows that are kept for validation.</summary>
+    /// <summary>The rows set aside for validation.</summary>
     private HashSet<long> SetAside(Dictionary<long, RowLabel> labels, LabelClasses classes)
     {
         long[] order = [.. labels.Keys.Order()];
@@ -198,7 +200,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         return [.. split.Validation.Select(index => order[index])];
     }
 
-    /// <summary>Row weight times class weight, mean 1; null where all are alike.</summary>
+    /// <summary>Row weight times class weight, scaled to a mean of 1; null if all are equal.</summary>
     private float[]? Weights(IReadOnlyList<RowLabel> rows, LabelClasses classes)
     {
         double[]? ofClasses = settings.ClassWeights switch
@@ -216,9 +218,11 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
     private TrainingRows Rows(LabelledData labelled, LabelClasses classes) =>
         new(labelled.View, labelled.Image, labelled.Label, classes, data.SkipUnreadable, checkAlive, labelled.Weight);
 
-    /// <summary>Row position to class and weight, in one pass over these columns alone. Rows of weight 0 are left out, as if they were not
-    /// there.</summary>
-    /// <exception cref="InvalidOperationException">There is no row that counts, or an unusable weight.</exception>
+    /// <summary>
+    /// Maps row positions to class and weight, in one pass over these columns only. Rows of weight 0 are left out, as if they did not
+    /// exist.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There are no rows with a weight above 0, or a weight is unusable.</exception>
     private Dictionary<long, RowLabel> ReadLabels(LabelClasses classes)
     {
         LabelledData train = data.Train;
@@ -250,7 +254,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         return labels;
     }
 
-    /// <summary>The rows whose images can be read: known before the split, so that both sides of it have images of every class.</summary>
+    /// <summary>The rows whose images can be read, determined before the split, so that both sides have images of every class.</summary>
     /// <exception cref="InvalidOperationException">A class has rows, but no readable image.</exception>
     private Dictionary<long, RowLabel> Readable(TrainingRows rows, Dictionary<long, RowLabel> all, LabelClasses classes)
     {
@@ -284,7 +288,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             log.Warning($"{skipped.Count} {what} images could not be read and were left out. The first: {skipped[0].Message}");
     }
 
-    /// <summary>Validation images as they come in.</summary>
+    /// <summary>Collects validation images while they are read.</summary>
     private sealed class Prepared
     {
         public List<byte[]> Images { get; } = [];

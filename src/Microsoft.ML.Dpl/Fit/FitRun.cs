@@ -10,18 +10,18 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>What a fit found. Owns the prompts unless they were released.</summary>
-/// <param name="Classes">In the order of the scores.</param>
-/// <param name="Description">What a zip says of the model.</param>
-/// <param name="Prompts">What was learnt.</param>
-/// <param name="Image">Holds the image tower in memory until the model has a share of its own, so that a CLIP that is gone by now costs
-/// nothing.</param>
+/// <summary>The result of a fit. Owns the prompts unless they were released.</summary>
+/// <param name="Classes">The classes, in the order of the scores.</param>
+/// <param name="Description">The description of the model that its zip stores.</param>
+/// <param name="Prompts">The learned prompts.</param>
+/// <param name="Image">A lease that keeps the image tower in memory until the model has its own, so that CLIP's files are not needed
+/// again.</param>
 internal sealed record FitResult(LabelClasses Classes, StoredDescription Description, TrainedPrompts Prompts, Lease<ImageWeights> Image)
     : IDisposable
 {
     private bool _released;
 
-    /// <summary>Leaves the prompts to whoever took them over.</summary>
+    /// <summary>Leaves the prompts to a new owner.</summary>
     public void ReleasePrompts() => _released = true;
 
     public void Dispose()
@@ -32,24 +32,24 @@ internal sealed record FitResult(LabelClasses Classes, StoredDescription Descrip
     }
 }
 
-/// <summary>One fit: images in, search unless the lengths are given, training, prompts out.</summary>
+/// <summary>One fit: reads images, searches unless the lengths are given, trains, and returns prompts.</summary>
 /// <param name="backbone">The frozen CLIP.</param>
-/// <param name="settings">What the fit does.</param>
-/// <param name="data">The rows.</param>
-/// <param name="device">Where it computes.</param>
-/// <param name="observer">Receives every step, and may cancel.</param>
-/// <param name="log">Receives counts, advice and the course of both stages.</param>
+/// <param name="settings">Settings of the fit.</param>
+/// <param name="data">The training and validation rows.</param>
+/// <param name="device">The device to compute on.</param>
+/// <param name="observer">Notified after every step; may cancel.</param>
+/// <param name="log">Receives counts, advice and the progress of the stages.</param>
 internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitData data, Device device, IRunObserver observer, HostLog log)
 {
     private readonly LossWatch _watch = new(observer, settings, log);
 
-    /// <returns>The caller owns it.</returns>
-    /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
-    /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
-    /// <exception cref="DivergedException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far
+    /// <returns>The result; owned by the caller.</returns>
+    /// <exception cref="InvalidOperationException">The data cannot be trained on.</exception>
+    /// <exception cref="InvalidDataException">CLIP's weights contain infinite or NaN values.</exception>
+    /// <exception cref="DivergedException">A loss or a gradient became infinite or NaN, and the settings do not ask for the best result so
+    /// far or there is none.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run, and the settings do not ask for the best result so far
     /// or there is none.</exception>
-    /// <exception cref="OperationCanceledException">The observer ended the run, and the settings do not ask for the best so far or there is
-    /// none.</exception>
     public FitResult Fit()
     {
         using PreparedFit fit = PreparedFit.Create(backbone, settings, data, device, observer, log, searchesOnly: false);
@@ -73,7 +73,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
     }
 
-    /// <summary>Compares what was searched to uniform lengths where the settings ask for it, and trains what is best.</summary>
+    /// <summary>Compares the searched configuration to uniform lengths if the settings ask for it, and trains the best one.</summary>
     private TrainingStageResult Train(PreparedFit fit, SearchStageResult? searched)
     {
         IReadOnlyList<Finalist> finalists = [];
@@ -103,8 +103,8 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
                 .Distinct(),
         ];
 
-    /// <summary>The search alone. The settings have one.</summary>
-    /// <returns>What it found, and whether it was cut short.</returns>
+    /// <summary>Runs only the search, which the settings must contain.</summary>
+    /// <returns>The report, and how the search ended.</returns>
     /// <inheritdoc cref="Fit" path="/exception"/>
     public (SearchReport Report, StageEnd End) Search()
     {
@@ -121,7 +121,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
     }
 
-    /// <summary>A cancelled fit can continue later; one that diverged would only diverge again.</summary>
+    /// <summary>Removes the checkpoints unless the fit was cancelled and can be resumed; one that diverged would diverge again.</summary>
     private static void Finish(FitCheckpoints? checkpoints, StageEnd end)
     {
         if (end != StageEnd.Cancelled)
@@ -133,7 +133,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         using var scope = NewDisposeScope();
         PromptSet learned = trained.Prompts;
         PromptRows rows = learned.ToRows();
-        // All in one piece, as WithClasses makes them, so that the same names give the same bits there.
+        // Computed in one piece, as WithClasses does, so that the same names give the same bits there.
         Tensor classFeatures =
             rows.HasPlainText && fit.Clip.PlainFeatures is { } plain
                 ? plain()
@@ -161,7 +161,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         return new FitResult(fit.Classes, description, prompts, backbone.RentImageTower(device));
     }
 
-    /// <summary>The temperature that fits the validation images; that of the training where the fit was cut short.</summary>
+    /// <summary>The temperature fitted to the validation images; that of training if the fit was cut short.</summary>
     private double Calibrated(PreparedFit fit, TrainingStageResult trained)
     {
         if (trained.End != StageEnd.Whole || fit.Validation is not { } validation)
@@ -190,7 +190,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         return calibration.Temperature;
     }
 
-    /// <summary>What the prompts were made with; null: with the plain method.</summary>
+    /// <summary>The design of the prompts; null for the plain method.</summary>
     private static PromptDesign? DesignOf(FitSettings settings)
     {
         ObjectiveSettings beside = settings.Training.Beside;

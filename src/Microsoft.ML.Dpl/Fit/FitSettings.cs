@@ -5,29 +5,30 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>How many training rows of each class are set aside: a number or a fraction of them, never all.</summary>
-/// <param name="RowsPerClass">At least 1; null where a fraction is given.</param>
-/// <param name="Fraction">Between 0 and 1, both excluded; null where a number is given.</param>
+/// <summary>How many training rows of each class are set aside: a number or a fraction, but never all.</summary>
+/// <param name="RowsPerClass">A number, at least 1; null if a fraction is given.</param>
+/// <param name="Fraction">A fraction between 0 and 1, both excluded; null if a number is given.</param>
 internal sealed record ValidationSplit(int? RowsPerClass, double? Fraction);
 
-/// <summary>How much each class's rows count.</summary>
-/// <param name="Named">Weights above 0 by class name, 1 for classes that are not named; null: every class counts alike, however many rows
-/// it has.</param>
+/// <summary>The weights of the classes in the loss.</summary>
+/// <param name="Named">Weights above 0 by class name, 1 for classes not listed; null: all classes count equally, however many rows they
+/// have.</param>
 internal sealed record ClassWeighting(IReadOnlyDictionary<string, double>? Named)
 {
-    /// <summary>Inverse frequencies instead of names.</summary>
+    /// <summary>Whether classes are weighted by inverse frequency instead of by name.</summary>
     public bool IsBalanced => Named is null;
 }
 
-/// <summary>What the searched configuration is compared to before one is trained.</summary>
-/// <param name="UniformLengths">Each of them, in every layer of both towers, is a contender.</param>
-/// <param name="Training">Of each contender.</param>
+/// <summary>The configurations that the searched one is compared to before the best is trained.</summary>
+/// <param name="UniformLengths">Lengths that, used in every layer of both towers, make one contender each.</param>
+/// <param name="Training">Training settings of each contender.</param>
 internal sealed record ComparisonSettings(IReadOnlyList<int> UniformLengths, TrainingSettings Training)
 {
-    /// <summary>The shortest and the longest prompts that a search may choose: lengths between them do about as well
-    /// (docs/EVIDENCE.md).</summary>
+    /// <summary>
+    /// Compares to the shortest and the longest non-zero candidate: lengths in between do about as well (docs/EVIDENCE.md).
+    /// </summary>
     /// <param name="candidates">The lengths that the search chooses from, increasing from 0.</param>
-    /// <param name="training">Of each contender.</param>
+    /// <param name="training">Training settings of each contender.</param>
     public static ComparisonSettings From(IReadOnlyList<int> candidates, TrainingSettings training)
     {
         int[] lengths = [.. candidates.Where(length => length > 0)];
@@ -35,60 +36,60 @@ internal sealed record ComparisonSettings(IReadOnlyList<int> UniformLengths, Tra
     }
 }
 
-/// <summary>How prompts are made, beside their lengths and their loss.</summary>
+/// <summary>How prompts are parameterised, apart from their lengths and their loss.</summary>
 internal sealed record DesignSettings
 {
-    /// <summary>Of the layers.</summary>
+    /// <summary>The prompts of the layers.</summary>
     [JsonIgnore]
     public IPromptDesign Prompts { get; init; } = new IndependentPrompts();
 
-    /// <summary>The same with all its values, for the fingerprint.</summary>
+    /// <summary>The prompt design with all its values, serialised for the fingerprint.</summary>
     [JsonPropertyName("Prompts")]
     public object PromptValues => Prompts;
 
-    /// <summary>In the input of the text tower; null: none.</summary>
+    /// <summary>Learned context in the input of the text tower; null: none.</summary>
     public PromptContext? Context { get; init; }
 
-    /// <summary>Texts of a class that are averaged; null: the template alone.</summary>
+    /// <summary>Templates whose texts of a class are averaged; null: the single template of the fit.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
 
-    /// <summary>α of the residual beside the class features; null: there is none.</summary>
+    /// <summary>α of the residual added to the class features; null: no residual.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? TaskResidual { get; init; }
 
-    /// <summary>Whose probabilities are learned from; null: zero-shot CLIP's.</summary>
+    /// <summary>The CLIP whose probabilities are distilled; null: the zero-shot CLIP of the fit.</summary>
     [JsonIgnore]
     public ClipBackbone? Teacher { get; init; }
 
-    /// <summary>Its weights, for the fingerprint.</summary>
+    /// <summary>Hash of the teacher's weights, for the fingerprint.</summary>
     public string? TeacherSha256 => Teacher?.Sha256;
 }
 
-/// <summary>What a fit does, in the engine's terms.</summary>
+/// <summary>All settings of a fit, as the engine uses them.</summary>
 internal sealed record FitSettings
 {
-    /// <summary>Null: the lengths are given.</summary>
+    /// <summary>Settings of the search; null: the lengths are given.</summary>
     public required SearchSettings? Search { get; init; }
 
-    /// <summary>Given where nothing is searched.</summary>
+    /// <summary>Prompt lengths, given if there is no search.</summary>
     public required IReadOnlyList<int>? TextLengths { get; init; }
 
     /// <inheritdoc cref="TextLengths"/>
     public required IReadOnlyList<int>? ImageLengths { get; init; }
 
-    /// <summary>All lengths that are given; null where they are searched.</summary>
+    /// <summary>All given lengths; null if they are searched.</summary>
     [JsonIgnore]
     public IEnumerable<int>? Lengths => Search is null ? TextLengths!.Concat(ImageLengths!) : null;
 
     public required TrainingSettings Training { get; init; }
 
-    /// <summary>Null: what is searched or given is trained without comparing it to others.</summary>
+    /// <summary>Null: the searched or given configuration is trained without comparing it to others.</summary>
     public ComparisonSettings? Comparison { get; init; }
 
-    /// <summary>The same with the steps of all stages where they follow from the number of classes.</summary>
+    /// <summary>These settings with the steps of all stages filled in where they depend on the number of classes.</summary>
     public FitSettings For(int classes)
     {
-        // An epoch count of 0 stands for a number that nobody gave.
+        // An epoch count of 0 means that the option was not set.
         int? Steps(TrainingSettings training) => training.Steps ?? (training.Epochs > 0 ? null : StepBudget.ForTraining(classes));
         int? training = Steps(Training);
         int steps = training ?? StepBudget.ForTraining(classes);
@@ -109,17 +110,17 @@ internal sealed record FitSettings
         };
     }
 
-    /// <summary>What training begins with; null: fresh prompts.</summary>
+    /// <summary>The prompts that training starts from; null: new prompts.</summary>
     [JsonIgnore]
     public InitialPrompts? Initial { get; init; }
 
-    /// <summary>The same for the fingerprint.</summary>
+    /// <summary>Hash of the initial prompts, for the fingerprint.</summary>
     public string? InitialSha256 => Initial?.Sha256;
 
-    /// <summary>The same without a search and a comparison, from an earlier model's prompts.</summary>
-    /// <param name="initial">Not owned.</param>
-    /// <param name="splits">Whether it was asked for that training rows be set aside.</param>
-    /// <param name="asksForResidual">Whether a model without a task residual shall get one.</param>
+    /// <summary>These settings without search and comparison, starting from an earlier model's prompts.</summary>
+    /// <param name="initial">The earlier model's prompts; not owned.</param>
+    /// <param name="splits">Whether setting training rows aside was requested.</param>
+    /// <param name="asksForResidual">Whether to add a task residual to a model without one.</param>
     public FitSettings GoingOnFrom(InitialPrompts initial, bool splits, bool asksForResidual) =>
         this with
         {
@@ -139,62 +140,66 @@ internal sealed record FitSettings
                     : Design,
         };
 
-    /// <summary>How prompts are made; null: as in the paper.</summary>
+    /// <summary>How prompts are parameterised; null: as in the paper.</summary>
     public DesignSettings? Design { get; init; }
 
     /// <inheritdoc cref="DesignSettings.TaskResidual"/>
     [JsonIgnore]
     public double? ResidualScale => Design?.TaskResidual;
 
-    /// <summary>Whether something is learned where no layer has a prompt.</summary>
+    /// <summary>Whether something is learned even if no layer has a prompt.</summary>
     [JsonIgnore]
     public bool LearnsBesidePrompts => Design is { Context: not null } or { TaskResidual: not null };
 
-    /// <summary>A class's text, with {} for its name.</summary>
+    /// <summary>Template of the class texts, with {} for the class name.</summary>
     public required string Template { get; init; }
 
     public required int BatchSize { get; init; }
 
     public required int PredictionBatchSize { get; init; }
 
-    /// <summary>Training rows set aside for validation where no validation set is given; null: none.</summary>
+    /// <summary>Training rows set aside for validation if no validation set is given; null: none.</summary>
     public required ValidationSplit? Split { get; init; }
 
-    /// <summary>Whether a cancelled fit returns the best it has. Not part of what decides a fit's course.</summary>
+    /// <summary>Whether a cancelled fit returns the best result so far. Does not affect the computation before that.</summary>
     [JsonIgnore]
     public bool ReturnBestWhenCancelled { get; init; }
 
-    /// <summary>Whether a fit whose numbers go wrong returns the best it had. Not part of what decides a fit's course.</summary>
+    /// <summary>Whether a fit that diverges returns the best result so far. Does not affect the computation before that.</summary>
     [JsonIgnore]
     public bool ReturnBestWhenDiverged { get; init; }
 
-    /// <summary>Null: all rows count alike.</summary>
+    /// <summary>Null: all rows have the same weight.</summary>
     public required ClassWeighting? ClassWeights { get; init; }
 
-    /// <summary>Of the steps' matrix products. What is not named in a fingerprint is float32, as in checkpoints from before there was a
-    /// choice.</summary>
+    /// <summary>
+    /// Precision of the matrix products in steps. A fingerprint without this entry means float32, as in checkpoints from before the option
+    /// existed.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     [JsonConverter(typeof(JsonStringEnumConverter<ComputePrecision>))]
     public ComputePrecision Precision { get; init; }
 
-    /// <summary>Whether what validation chose is trained once more, on training and validation rows.</summary>
+    /// <summary>Whether the configuration chosen by validation is trained once more, on training and validation rows.</summary>
     public bool Refits { get; init; }
 
-    /// <summary>Whether the temperature is fitted to the validation images once all is trained. Decides nothing before that, so it is not
-    /// part of the fingerprint.</summary>
+    /// <summary>
+    /// Whether the temperature is fitted to the validation images after training. It affects nothing before that, so it is not part of the
+    /// fingerprint.
+    /// </summary>
     [JsonIgnore]
     public bool Calibrates { get; init; }
 
     public required bool Augment { get; init; }
 
-    /// <summary>The least part of an image's area that a random crop keeps, in (0, 1].</summary>
+    /// <summary>Smallest fraction of an image's area that a random crop keeps, in (0, 1].</summary>
     public double SmallestCrop { get; init; } = 0.08;
 
     public required int Seed { get; init; }
 
     public required long ImageCacheBytes { get; init; }
 
-    /// <summary>Null: no checkpoints. Not part of what decides a fit's course.</summary>
+    /// <summary>Where checkpoints are kept; null: no checkpoints. Does not affect the computation.</summary>
     [JsonIgnore]
     public WorkspaceSettings? Workspace { get; init; }
 }

@@ -4,44 +4,44 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>How a stage came to its end.</summary>
+/// <summary>How a stage ended.</summary>
 internal enum StageEnd
 {
-    /// <summary>By itself.</summary>
+    /// <summary>It was completed.</summary>
     Whole,
 
-    /// <summary>Cut short from outside.</summary>
+    /// <summary>It was cancelled.</summary>
     Cancelled,
 
-    /// <summary>A loss or a gradient was no finite number.</summary>
+    /// <summary>A loss or a gradient became infinite or NaN.</summary>
     Diverged,
 }
 
-/// <summary>The prompts of both towers with their lengths decided, and what is learned beside them. Owns it all.</summary>
+/// <summary>The trained prompts of both towers, and what is learned beside them. Owns all of it.</summary>
 /// <param name="Branches">The prompts of the layers.</param>
-/// <param name="Context">In the input of the text tower; null: none.</param>
-/// <param name="Residual">Beside the class features; null: none.</param>
+/// <param name="Context">Context in the input of the text tower; null: none.</param>
+/// <param name="Residual">Residual of the class features; null: none.</param>
 internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputContext? Context = null, TaskResidual? Residual = null)
     : IDisposable
 {
-    /// <summary>Of fixed lengths.</summary>
+    /// <summary>Prompts of fixed lengths.</summary>
     public PromptSet(BranchPair<IFixedBranch> branches, InputContext? context = null, TaskResidual? residual = null)
         : this(branches.Select<ITrainedBranch>(branch => branch), context, residual) { }
 
-    /// <summary>Of a mixture.</summary>
+    /// <summary>Prompts of a mixture.</summary>
     public PromptSet(BranchPair<MixtureBranch> branches, InputContext? context = null, TaskResidual? residual = null)
         : this(branches.Select<ITrainedBranch>(branch => branch), context, residual) { }
 
-    /// <summary>The branches as the towers take them.</summary>
+    /// <summary>The branches as input of the towers, the text branch with context and residual.</summary>
     public BranchPair<IPromptedBranch> Passes => new(Text: Branches.Text.With(Context, Residual), Image: Branches.Image);
 
     /// <summary>Whether nothing is learned.</summary>
     public bool IsEmpty => Passes is { Text.Parameters.Count: 0, Image.Parameters.Count: 0 };
 
-    /// <summary>Whether the layers keep all candidates.</summary>
+    /// <summary>Whether the layers keep all candidates, mixed with constant weights.</summary>
     public bool IsMixture => Branches.Text is MixtureBranch;
 
-    /// <summary>What a model keeps, copied to the CPU. The caller owns it.</summary>
+    /// <summary>What a model stores, copied to the CPU. The caller owns it.</summary>
     public PromptRows ToRows()
     {
         using var scope = NewDisposeScope();
@@ -53,7 +53,7 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
         return new PromptRows(Rows(Branches.Text), Rows(Branches.Image), Context: context, ClassOffsets: offsets);
     }
 
-    /// <summary>The same prompts again, to train on. The caller owns them.</summary>
+    /// <summary>A copy of a mixture, for training. The caller owns it.</summary>
     public PromptSet CopyMixture(Device device)
     {
         using PromptRows rows = ToRows();
@@ -66,7 +66,7 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
 
     public void Dispose()
     {
-        // Coupled image prompts look at the text's.
+        // Coupled image prompts refer to the text prompts, so they are disposed first.
         Branches.Image.Dispose();
         Branches.Text.Dispose();
         Context?.Dispose();
@@ -74,30 +74,30 @@ internal sealed record PromptSet(BranchPair<ITrainedBranch> Branches, InputConte
     }
 }
 
-/// <summary>What the search leaves to training. Owns the branches.</summary>
-/// <param name="Report">The alphas of every epoch, and with them the choice.</param>
-/// <param name="Prompts">The chosen candidates' prompts as the search left them: the best there is until an epoch of training has
+/// <summary>The result of the search. Owns the prompts.</summary>
+/// <param name="Report">The alphas of every epoch, which determine the choice.</param>
+/// <param name="Prompts">The chosen candidates' prompts in their last state: the best available until an epoch of training has
 /// ended.</param>
-/// <param name="End">Training follows only a search that ended by itself.</param>
-/// <param name="Temperature">What the logits are divided by, above 0.</param>
+/// <param name="End">How the search ended; training follows only if it was completed.</param>
+/// <param name="Temperature">Divisor of the logits, above 0.</param>
 internal sealed record SearchStageResult(SearchReport Report, PromptSet Prompts, StageEnd End, double Temperature = 1) : IDisposable
 {
-    /// <summary>What a comparison to others trains of it.</summary>
+    /// <summary>The contender for this result in a comparison.</summary>
     public Contender AsContender() => new(Report.Configuration, Prompts.IsMixture);
 
-    /// <summary>These prompts in place of trained ones; disposing twice does no harm.</summary>
-    /// <param name="end">Why they are not trained.</param>
+    /// <summary>These prompts in place of trained ones; disposing both objects is safe.</summary>
+    /// <param name="end">Why there are no trained ones.</param>
     public TrainingStageResult AsTrained(StageEnd end) => new(Prompts, ValidationAccuracy: null, end, Temperature);
 
     public void Dispose() => Prompts.Dispose();
 }
 
-/// <summary>What a fit ends with. Owns the branches.</summary>
+/// <summary>The result of training. Owns the prompts.</summary>
 /// <param name="Prompts">The prompts of both branches.</param>
-/// <param name="ValidationAccuracy">Of these prompts, 0 to 1; null where it was not measured.</param>
-/// <param name="End">How the fit came to its end.</param>
-/// <param name="Temperature">What the logits are divided by, above 0.</param>
-/// <param name="Finalists">What was compared before; null or empty where nothing was.</param>
+/// <param name="ValidationAccuracy">Accuracy of these prompts, 0 to 1; null if it was not measured.</param>
+/// <param name="End">How the fit ended.</param>
+/// <param name="Temperature">Divisor of the logits, above 0.</param>
+/// <param name="Finalists">The results of a comparison; null or empty without one.</param>
 internal sealed record TrainingStageResult(
     PromptSet Prompts,
     double? ValidationAccuracy = null,

@@ -7,20 +7,22 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>The frozen CLIPs that regularisers compare to. Each looks at every training image once, as prediction sees it, so that a step
-/// costs no further pass. Owns them.</summary>
-/// <param name="fit">What they look at.</param>
-/// <param name="texts">What they read.</param>
-/// <param name="observer">May end it between batches.</param>
+/// <summary>
+/// The frozen CLIPs that regularisers compare to. Each computes its features once for every training image, prepared as for prediction, so
+/// that a step needs no further forward pass. Owns the teachers.
+/// </summary>
+/// <param name="fit">Provides the images and CLIP.</param>
+/// <param name="texts">Provides the class texts.</param>
+/// <param name="observer">May cancel between batches.</param>
 internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver observer) : IDisposable
 {
     private Teacher? _fromTexts;
     private Teacher? _own;
     private Teacher? _other;
 
-    /// <summary>Who is asked for, made when first asked for; null where nothing is compared.</summary>
-    /// <param name="objective">What a stage does beside its cross-entropy; null: nothing.</param>
-    /// <exception cref="OperationCanceledException">The observer ended it.</exception>
+    /// <summary>The teachers that an objective needs, created on first use; null if it needs none.</summary>
+    /// <param name="objective">The objective of a stage; null: cross-entropy only.</param>
+    /// <exception cref="OperationCanceledException">The observer cancelled the computation.</exception>
     public Teachers? For(ObjectiveSettings? objective)
     {
         if (objective is null or { IsPlain: true })
@@ -39,7 +41,7 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
         _other?.Dispose();
     }
 
-    /// <summary>Class features alone, for what compares no images.</summary>
+    /// <summary>A teacher with class features only, for regularisers that do not compare images.</summary>
     private Teacher FromTexts()
     {
         using var scope = NewDisposeScope();

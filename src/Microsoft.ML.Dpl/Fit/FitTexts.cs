@@ -7,8 +7,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>What CLIP reads of the classes in a fit: the template's texts, or those around a learned context, and the texts without any
-/// prompt that the teacher and zero-shot CLIP go by. Owns the features it computed.</summary>
+/// <summary>
+/// The class texts of a fit: those that are trained with, from the template or around a learned context, and those without learned vectors
+/// for the teacher and zero-shot CLIP. Owns the features it computes.
+/// </summary>
 internal sealed class FitTexts : IDisposable
 {
     private readonly ClipBackbone _backbone;
@@ -16,7 +18,7 @@ internal sealed class FitTexts : IDisposable
     private readonly IReadOnlyList<string> _templates;
     private readonly Action _beforeEach;
     private readonly int[] _words;
-    private readonly int[][][]? _templateTokens; // read at once where there are templates, so that bad names are known at once
+    private readonly int[][][]? _templateTokens; // tokenised at once if there are templates, so that bad names are reported early
     private TextTower? _tower;
     private Tensor? _plain;
 
@@ -37,26 +39,26 @@ internal sealed class FitTexts : IDisposable
         HasOwnPlainTexts = context is not null || settings.Design?.Templates is not null;
     }
 
-    /// <summary>[class][token or context vector], as <see cref="ClassTexts"/> takes them.</summary>
+    /// <summary>[class][token or context vector], in the form that <see cref="ClassTexts"/> takes.</summary>
     public int[][] Tokens { get; }
 
-    /// <summary>The context with its length; null without one.</summary>
+    /// <summary>The context, with its length filled in; null without a context.</summary>
     public PromptContext? Context { get; }
 
-    /// <summary>Where the context stands in a text; null without one.</summary>
+    /// <summary>How the context is placed in a text; null without a context.</summary>
     public ContextLayout? Layout => Context is null ? null : new(Context.Length!.Value, Context.Position, Context.ClassSpecific);
 
-    /// <summary>Whether the texts without prompts are others than <see cref="Tokens"/>.</summary>
+    /// <summary>Whether the texts without learned vectors differ from <see cref="Tokens"/>.</summary>
     public bool HasOwnPlainTexts { get; }
 
-    /// <summary>Reads the classes' names with CLIP's vocabulary.</summary>
+    /// <summary>Tokenises the class names.</summary>
     /// <param name="backbone">The CLIP.</param>
     /// <param name="classes">The classes.</param>
-    /// <param name="settings">Of the fit.</param>
-    /// <param name="warn">Receives warnings of names.</param>
+    /// <param name="settings">Settings of the fit.</param>
+    /// <param name="warn">Receives warnings about names.</param>
     /// <param name="beforeEach">Called before each template's texts are computed; may cancel.</param>
-    /// <exception cref="InvalidOperationException">CLIP reads two names alike or nothing of one, or the context's words and its length
-    /// differ.</exception>
+    /// <exception cref="InvalidOperationException">Two names have the same tokens or a name has none, or the context's words do not match
+    /// its length.</exception>
     public static FitTexts Read(ClipBackbone backbone, LabelClasses classes, FitSettings settings, Action<string> warn, Action beforeEach)
     {
         if (settings.Design?.Context is not { } asked)
@@ -91,10 +93,10 @@ internal sealed class FitTexts : IDisposable
         return new(backbone, classes, settings, ClassTokens.WithContext(classes, layout, backbone, warn), words, context, warn, beforeEach);
     }
 
-    /// <summary>A context as a stage begins with it; null without one. The caller owns it.</summary>
-    /// <param name="shape">What it is made for.</param>
-    /// <param name="initial">Where vectors come from that do not begin with words.</param>
-    /// <param name="purpose">Names the random numbers.</param>
+    /// <summary>The context at the beginning of a stage; null without a context. The caller owns it.</summary>
+    /// <param name="shape">The towers and the seed.</param>
+    /// <param name="initial">Distribution of the initial vectors, if they are not those of words.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     public InputContext? Fresh(PromptShape shape, PromptDistribution initial, string purpose)
     {
         if (Layout is not { } layout)
@@ -108,22 +110,26 @@ internal sealed class FitTexts : IDisposable
         return InputContext.Create(layout, _classes.Count, shape.Clip.Text.Width, words, initial, generator, shape.Device);
     }
 
-    /// <summary>The tower that computes features without prompts, by CLIP's own blocks.</summary>
+    /// <summary>The tower that computes features without prompts, with CLIP's own blocks.</summary>
     public TextTower Tower
     {
         get => _tower ?? throw new InvalidOperationException("The text tower is not known yet.");
         set => _tower = value;
     }
 
-    /// <summary>[classes, embedding] unit rows: zero-shot CLIP's class features, the mean of normalised ones where there are several
-    /// templates. Owned by this object.</summary>
+    /// <summary>
+    /// [classes, embedding] unit rows: zero-shot CLIP's class features, with several templates the mean of normalised features. Owned by
+    /// this object.
+    /// </summary>
     public Tensor PlainFeatures() => _plain ??= Compute(normalizeEach: true).DetachFromDisposeScope();
 
-    /// <summary>[classes, embedding] unit rows: what class features are kept near to. As PromptSRC does, the mean is of features as they
-    /// come. In the caller's dispose scope.</summary>
+    /// <summary>
+    /// [classes, embedding] unit rows: the class features of the teacher. As in PromptSRC, features are averaged over templates without
+    /// normalisation. In the caller's dispose scope.
+    /// </summary>
     public Tensor TeacherFeatures() => Compute(normalizeEach: false);
 
-    /// <summary>The texts of the templates as another CLIP reads them.</summary>
+    /// <summary>The texts of the templates, tokenised for another CLIP.</summary>
     public int[][][] ReadBy(ClipBackbone other) => ClassTokens.FromTemplates(_classes, _templates, other, _ => { });
 
     public void Dispose() => _plain?.Dispose();

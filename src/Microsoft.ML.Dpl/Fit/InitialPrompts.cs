@@ -6,12 +6,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>What an earlier model leaves to a training that goes on from it. Owns the rows.</summary>
+/// <summary>The prompts of an earlier model from which training continues. Owns the rows.</summary>
 internal sealed class InitialPrompts : IDisposable
 {
-    /// <param name="rows">Of fixed lengths; taken over.</param>
-    /// <param name="classes">In the order of the model's scores.</param>
-    /// <param name="temperature">What CLIP's logits are divided by, above 0.</param>
+    /// <param name="rows">Prompts of fixed lengths; ownership is transferred.</param>
+    /// <param name="classes">The classes, in the order of the model's scores.</param>
+    /// <param name="temperature">Divisor of CLIP's logits, above 0.</param>
     public InitialPrompts(PromptRows rows, IReadOnlyList<string> classes, double temperature)
     {
         (Rows, Classes, Temperature) = (rows, classes, temperature);
@@ -29,14 +29,14 @@ internal sealed class InitialPrompts : IDisposable
 
     public double Temperature { get; }
 
-    /// <summary>Of all prompts, for the fingerprint.</summary>
+    /// <summary>Hash of all prompts, for the fingerprint.</summary>
     public string Sha256 { get; }
 
-    /// <summary>Copies to train on. The caller owns them.</summary>
-    /// <param name="device">Where they are trained.</param>
-    /// <param name="residualScale">α of the residual that is trained, which begins with the model's or adds nothing yet; null: none
-    /// is.</param>
-    /// <param name="embeddingWidth">Of CLIP.</param>
+    /// <summary>Copies for training. The caller owns them.</summary>
+    /// <param name="device">The device to train on.</param>
+    /// <param name="residualScale">α of the trained residual, which starts from the model's or, if it has none, from zero; null: no
+    /// residual.</param>
+    /// <param name="embeddingWidth">Width of CLIP's embedding.</param>
     public PromptSet Prompts(Device device, double? residualScale, int embeddingWidth) =>
         new(
             new BranchPair<IFixedBranch>(Text: new FixedBranch(Rows.Text, device), Image: new FixedBranch(Rows.Image, device)),
@@ -46,7 +46,7 @@ internal sealed class InitialPrompts : IDisposable
                 : TaskResidual.Create(Classes.Count, embeddingWidth, scale, device)
         );
 
-    /// <exception cref="InvalidOperationException">The data has other classes, or in another order.</exception>
+    /// <exception cref="InvalidOperationException">The data has other classes, or the same ones in another order.</exception>
     public void Require(LabelClasses classes)
     {
         if (!classes.Names.SequenceEqual(Classes, StringComparer.Ordinal))
@@ -57,7 +57,7 @@ internal sealed class InitialPrompts : IDisposable
             );
     }
 
-    /// <exception cref="InvalidOperationException">The texts have another context.</exception>
+    /// <exception cref="InvalidOperationException">The class texts have another context than the model.</exception>
     public void Require(ContextLayout? context)
     {
         if (context != Rows.Context?.Layout)

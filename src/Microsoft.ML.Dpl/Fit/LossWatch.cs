@@ -5,12 +5,12 @@ using Microsoft.ML.Dpl.Optimization;
 namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>
-/// Warns once a stage where the training loss shows that its steps are too long. The numbers stay finite, so nothing else would tell.
-/// A prompt counts by its direction alone, since the layer normalises it, so short rows (small initial values, few columns) turn far in a
-/// step that long ones barely feel (van Laarhoven 2017, arXiv 1706.05350).
+/// Warns once per stage when the training loss shows that its steps are too large; all numbers stay finite, so no other check would notice.
+/// Only the direction of a prompt matters, since the layer normalises it; short rows (small initial values, few columns) therefore turn far
+/// in a step that hardly changes long ones (van Laarhoven 2017, arXiv 1706.05350).
 /// </summary>
-/// <param name="observer">Receives every step first.</param>
-/// <param name="settings">Of the fit.</param>
+/// <param name="observer">Notified of every step first.</param>
+/// <param name="settings">Settings of the fit.</param>
 /// <param name="log">Receives the warning.</param>
 internal sealed class LossWatch(IRunObserver observer, FitSettings settings, HostLog log) : IRunObserver
 {
@@ -23,7 +23,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         observer.Report(now);
         if (now.EndedEpoch is not { Trouble: not LossTrouble.None } epoch || _warned == now.Stage)
             return;
-        // With a learned temperature a loss that is that of guessing for a while is left again; only an end there is a failure.
+        // With a learned temperature, a loss at chance level usually recovers; only a stage that ends there has failed.
         if (settings.Training.Recipe == TrainingRecipe.Robust && now.Epoch < now.Epochs)
             return;
         _warned = now.Stage;

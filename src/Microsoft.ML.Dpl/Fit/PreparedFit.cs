@@ -13,16 +13,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Batches to train on, and what they own.</summary>
+/// <summary>Training batches, and what they own.</summary>
 internal sealed record TrainFeed(IBatchSource Source, IDisposable? Owned) : IDisposable
 {
     public void Dispose() => Owned?.Dispose();
 }
 
-/// <summary>What the stages of a fit run on: images and texts that were read, CLIP in memory, checkpoints. Owns them.</summary>
+/// <summary>Everything that the stages of a fit need: images and texts, CLIP in memory, and checkpoints. Owns them.</summary>
 internal sealed class PreparedFit : IDisposable
 {
-    // Disposed in the reverse order.
+    // Disposed in reverse order.
     private readonly List<IDisposable> _owned = [];
     private FitTexts _texts = null!;
     private FitTeachers _teachers = null!;
@@ -37,44 +37,44 @@ internal sealed class PreparedFit : IDisposable
     public PromptedClip Clip { get; private set; } = null!;
     public LabelClasses Classes { get; private set; } = null!;
 
-    /// <summary>How the prompts of the layers are made.</summary>
+    /// <summary>How the prompts of the layers are parameterised.</summary>
     public IPromptDesign Design => Settings.Design?.Prompts ?? new IndependentPrompts();
 
-    /// <summary>What prompts are made for.</summary>
+    /// <summary>The towers and the seed that prompts are created for.</summary>
     public PromptShape Shape => new(Backbone.Config, Device, Settings.Seed);
 
-    /// <summary>The context in the texts, with its length; null without one.</summary>
+    /// <summary>The context, with its length filled in; null without a context.</summary>
     public PromptContext? Context => _texts.Context;
 
-    /// <summary>Where it stands; null without one.</summary>
+    /// <summary>How the context is placed in a text; null without a context.</summary>
     public ContextLayout? ContextLayout => _texts.Layout;
 
-    /// <summary>How the model will name its CLIP.</summary>
+    /// <summary>The reference to CLIP that the model will store.</summary>
     public BackboneReference Reference { get; private set; } = null!;
 
-    /// <summary>Null where nothing is trained and no training image is set aside.</summary>
+    /// <summary>The training images; null if nothing is trained and no training rows are set aside for validation.</summary>
     public FitImages? Images { get; private set; }
 
-    /// <summary>Null where nothing is validated.</summary>
+    /// <summary>The validation images; null if there is no validation.</summary>
     public PreparedImages? Validation { get; private set; }
 
-    /// <summary>Null where the fit keeps no state.</summary>
+    /// <summary>The checkpoints; null if the fit keeps none.</summary>
     public FitCheckpoints? Checkpoints { get; private set; }
 
     public DivergenceAnalysis Analysis { get; private set; } = null!;
 
-    /// <summary>Reads everything that a fit needs, so that whatever is wrong with it is known before the first step.</summary>
+    /// <summary>Reads everything that a fit needs, so that any error in it is reported before the first step.</summary>
     /// <param name="backbone">The CLIP.</param>
-    /// <param name="settings">Of the fit.</param>
-    /// <param name="data">The rows.</param>
-    /// <param name="device">Where it computes.</param>
-    /// <param name="observer">May cancel it.</param>
+    /// <param name="settings">Settings of the fit.</param>
+    /// <param name="data">The training and validation rows.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="observer">May cancel.</param>
     /// <param name="log">Receives counts and advice.</param>
-    /// <param name="searchesOnly">Whether nothing is trained.</param>
-    /// <exception cref="InvalidOperationException">The data cannot be learnt from.</exception>
-    /// <exception cref="InvalidDataException">CLIP's weights are not all numbers.</exception>
+    /// <param name="searchesOnly">Whether the fit consists of the search alone.</param>
+    /// <exception cref="InvalidOperationException">The data cannot be trained on.</exception>
+    /// <exception cref="InvalidDataException">CLIP's weights contain infinite or NaN values.</exception>
     /// <exception cref="IOException">The workspace cannot be used.</exception>
-    /// <exception cref="OperationCanceledException">The observer cancelled it.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
     public static PreparedFit Create(
         ClipBackbone backbone,
         FitSettings settings,
@@ -111,17 +111,17 @@ internal sealed class PreparedFit : IDisposable
         Classes = reader.ReadClasses();
         Settings.Initial?.Require(Classes);
         Settings = Settings.For(Classes.Count);
-        // Hashed first: weights that changed on disk are known before the training, not after it.
+        // The weights are hashed first, so that a change on disk is noticed before training, not after it.
         Reference = BackboneReference.To(Backbone);
         _texts = Owned(FitTexts.Read(Backbone, Classes, Settings, Log.Warning, observer.ThrowIfCancelled));
         Settings.Initial?.Require(ContextLayout);
         int[][] texts = _texts.Tokens;
 
-        // Read before the images: weights that cannot be used are known at once.
+        // Loaded before the images, so that unusable weights are reported at once.
         TextWeights text = Owned(Backbone.RentTextTower(Device)).Value;
         ImageWeights image = Owned(Backbone.RentImageTower(Device)).Value;
 
-        // Zero-shot CLIP learns nothing from the training images: only validation images are looked at.
+        // Zero-shot CLIP does not train, so only validation images are needed.
         bool isZeroShot = Settings.Lengths is { } lengths && lengths.All(length => length == 0) && !Settings.LearnsBesidePrompts;
         if (!isZeroShot || reader.Splits)
             Images = Owned(reader.Read(Classes));
@@ -137,7 +137,7 @@ internal sealed class PreparedFit : IDisposable
         if (parts is not null)
         {
             Owned(parts);
-            // The workers have all cores: operations on this thread that wanted them too would wait for them, however short.
+            // The workers use all cores; operations on this thread with several threads would have to wait for them, however short.
             Owned(NativeThreads.LimitCallingThread(1));
         }
         _texts.Tower = new TextTower(text);
@@ -149,30 +149,32 @@ internal sealed class PreparedFit : IDisposable
         Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
     }
 
-    /// <summary>Prompts as training begins with them: fresh ones, unless it goes on from a model. The caller owns them.</summary>
-    /// <param name="configuration">Their lengths.</param>
-    /// <param name="purpose">Names the random numbers.</param>
+    /// <summary>
+    /// The prompts at the beginning of training: new ones, or those of the model that training continues from. The caller owns them.
+    /// </summary>
+    /// <param name="configuration">The prompt lengths.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     public PromptSet FreshPrompts(PromptConfiguration configuration, string purpose) =>
         Settings.Initial?.Prompts(Device, Settings.ResidualScale, Backbone.Config.EmbeddingWidth)
         ?? new PromptSet(Design.CreatePrompts(configuration, Shape, Initial, purpose), FreshContext(purpose), FreshResidual());
 
-    /// <summary>A context as a stage begins with it; null without one. The caller owns it.</summary>
-    /// <param name="purpose">Names the random numbers.</param>
+    /// <summary>The context at the beginning of a stage; null without a context. The caller owns it.</summary>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     public InputContext? FreshContext(string purpose) => _texts.Fresh(Shape, Initial, purpose);
 
-    /// <summary>A residual as a stage begins with it; null without one. The caller owns it.</summary>
+    /// <summary>The residual at the beginning of a stage; null without a residual. The caller owns it.</summary>
     public TaskResidual? FreshResidual() =>
         Settings.ResidualScale is double scale ? TaskResidual.Create(Classes.Count, Backbone.Config.EmbeddingWidth, scale, Device) : null;
 
-    /// <summary>Who a stage's regularisers compare to; null where it has none.</summary>
-    /// <param name="objective">What the stage does beside its cross-entropy; null: nothing.</param>
+    /// <summary>The teachers that a stage's objective needs; null if it needs none.</summary>
+    /// <param name="objective">The objective of the stage; null: cross-entropy only.</param>
     public Teachers? TeachersOf(ObjectiveSettings? objective) => _teachers.For(objective);
 
     private PromptDistribution Initial => PromptDistribution.Normal(Settings.Training.InitialDeviation);
 
     /// <summary>Batches of the training images, reshuffled and augmented in every epoch.</summary>
-    /// <param name="purpose">Names the random numbers.</param>
-    /// <param name="withValidation">Whether the validation rows are trained on, too.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
+    /// <param name="withValidation">Whether to train on the validation rows, too.</param>
     public TrainFeed TrainingFeed(string purpose, bool withValidation = false)
     {
         FitImages images = Images!;
@@ -188,17 +190,18 @@ internal sealed class PreparedFit : IDisposable
             Device,
             withValidation ? images.AllWeights : images.TrainWeights
         );
-        // On the CPU a second computing thread takes more from the step than a batch made ahead gives (100 against 40 ms a step, two
-        // cores).
+        // On the CPU, preparing batches ahead on a second thread costs the steps more than it gains (100 against 40 ms a step, two cores).
         ReadAheadBatches? ahead = Device.type == DeviceType.CUDA ? new ReadAheadBatches(batches) : null;
         return new TrainFeed(ahead ?? (IBatchSource)batches, ahead);
     }
 
-    /// <summary>What a GPU's products may round to while a stage runs; null: nothing is switched.</summary>
+    /// <summary>
+    /// Allows matrix products on a GPU to round to TF32 until the result is disposed; null if the settings do not ask for it.
+    /// </summary>
     public IDisposable? AllowRounding() =>
         Settings.Precision == ComputePrecision.TensorFloat32 && Device.type == DeviceType.CUDA ? TensorFloat32.Allow() : null;
 
-    /// <summary>Says that a stage continues from a checkpoint, where it does.</summary>
+    /// <summary>Logs that a stage resumes from a checkpoint, if it does.</summary>
     public void LogResumption(IStageCheckpoints? checkpoints, FitStage stage, int epochs, int step, string? ended)
     {
         if (checkpoints?.Saved is null)
@@ -224,7 +227,7 @@ internal sealed class PreparedFit : IDisposable
         return disposable;
     }
 
-    /// <summary>Numbers that the larger stage learns.</summary>
+    /// <summary>The number of parameters of the stage that has the most.</summary>
     private static long MostParameters(ClipConfig config, FitSettings settings)
     {
         long rows = settings.Search?.Candidates.Sum() ?? 0;

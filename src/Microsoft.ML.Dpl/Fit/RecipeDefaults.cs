@@ -1,21 +1,21 @@
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>What a recipe does where the options do not say; docs/EVIDENCE.md has the measurements behind the robust one.</summary>
-/// <param name="TrainingLearningRate">Of the prompts.</param>
-/// <param name="SearchLearningRate">Of the search's prompts.</param>
-/// <param name="AlphaLearningRate">Of the alphas.</param>
+/// <summary>The values of a recipe for options that are not set; docs/EVIDENCE.md has the measurements behind the robust recipe.</summary>
+/// <param name="TrainingLearningRate">Learning rate of the prompts in training.</param>
+/// <param name="SearchLearningRate">Learning rate of the prompts in the search.</param>
+/// <param name="AlphaLearningRate">Learning rate of the alphas.</param>
 /// <param name="BatchSize">Images per step.</param>
-/// <param name="CandidateLengths">What the search chooses from.</param>
-/// <param name="SmallestCrop">The least part of an image's area that a random crop keeps.</param>
-/// <param name="TrainingEpochs">Null: they follow from <see cref="StepBudget"/>.</param>
-/// <param name="SearchEpochs">Likewise.</param>
-/// <param name="SinglePath">Whether the search draws single paths, see <see cref="Microsoft.ML.Dpl.Search.SearchSettings"/>.</param>
-/// <param name="FinalSharpness">What the alphas are multiplied with in the end.</param>
-/// <param name="AlphaWarmUp">Share of the search in which the alphas' rate rises.</param>
+/// <param name="CandidateLengths">The lengths that the search chooses from.</param>
+/// <param name="SmallestCrop">Smallest fraction of an image's area that a random crop keeps.</param>
+/// <param name="TrainingEpochs">Number of epochs of training; null: it follows from <see cref="StepBudget"/>.</param>
+/// <param name="SearchEpochs">Number of epochs of the search; null: it follows from <see cref="StepBudget"/>.</param>
+/// <param name="SinglePath">Whether the search samples single paths, see <see cref="Microsoft.ML.Dpl.Search.SearchSettings"/>.</param>
+/// <param name="FinalSharpness">Factor of the alphas at the end of the search.</param>
+/// <param name="AlphaWarmUp">Fraction of the search over which the alphas' learning rate rises.</param>
 /// <param name="Compares">Whether the searched configuration is compared to uniform ones.</param>
-/// <param name="Refits">Whether the winner is trained on the validation rows, too.</param>
-/// <param name="LabelSmoothing">The part of a label that is spread over all classes.</param>
-/// <param name="TaskResidual">α of the residual beside the class features; 0: there is none.</param>
+/// <param name="Refits">Whether the winner is trained again on training and validation rows.</param>
+/// <param name="LabelSmoothing">Share of each label that is spread over all classes.</param>
+/// <param name="TaskResidual">α of the residual added to the class features; 0: no residual.</param>
 internal sealed record RecipeDefaults(
     double TrainingLearningRate,
     double SearchLearningRate,
@@ -73,24 +73,24 @@ internal sealed record RecipeDefaults(
     public static RecipeDefaults For(TrainingRecipe recipe) => recipe == TrainingRecipe.Paper ? Paper : Robust;
 }
 
-/// <summary>How many steps the robust recipe takes where neither steps nor epochs are given.</summary>
+/// <summary>The number of steps of the robust recipe if neither steps nor epochs are set.</summary>
 internal static class StepBudget
 {
-    // Measured with 8 to 15, 40 and 100 classes, see docs/EVIDENCE.md; beyond that it is a guess.
+    // Measured with 8 to 15, 40 and 100 classes, see docs/EVIDENCE.md; extrapolated beyond that.
     private const int Fewest = 800,
         Most = 1600,
         PerClass = 8;
 
-    /// <summary>Of the search, as a share of training's.</summary>
+    /// <summary>Steps of the search as a fraction of those of training.</summary>
     public const double SearchShare = 0.25;
 
-    /// <summary>Of each contender of a comparison, likewise.</summary>
+    /// <summary>Steps of each contender of a comparison as a fraction of those of training.</summary>
     public const double ComparisonShare = 0.25;
 
-    /// <summary>Steps of training.</summary>
+    /// <summary>Number of training steps.</summary>
     /// <param name="classes">The number of classes.</param>
     public static int ForTraining(int classes) => Math.Clamp(PerClass * classes, Fewest, Most);
 
-    /// <summary>A part of training's steps or epochs, at least 1.</summary>
+    /// <summary>A fraction of the steps or epochs of training, at least 1.</summary>
     public static int Share(int steps, double share) => Math.Max(1, (int)Math.Round(steps * share));
 }

@@ -9,15 +9,16 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>The first stage of a fit: the bilevel search of the prompt lengths.</summary>
-/// <param name="fit">What it runs on.</param>
-/// <param name="watch">Receives every step.</param>
+/// <param name="fit">The prepared data, CLIP and settings.</param>
+/// <param name="watch">Notified after every step; may cancel.</param>
 internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
 {
-    /// <summary>Runs it, from the checkpoint where there is one.</summary>
-    /// <returns>The caller owns it.</returns>
-    /// <exception cref="NonFiniteValueException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
-    /// there is none.</exception>
-    /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
+    /// <summary>Runs the search, from a checkpoint if there is one.</summary>
+    /// <returns>The result; owned by the caller.</returns>
+    /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or NaN, and the settings do not ask for the best
+    /// result so far or there is none.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run, and the settings do not ask for the best result so far
+    /// or there is none.</exception>
     public SearchStageResult Run(SearchSettings given, IStageCheckpoints? checkpoints)
     {
         (PromptedClip clip, FitImages images) = (fit.Clip, fit.Images!);

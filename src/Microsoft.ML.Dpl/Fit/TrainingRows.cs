@@ -5,20 +5,20 @@ namespace Microsoft.ML.Dpl.Fit;
 
 /// <summary>One labelled image.</summary>
 /// <param name="Row">Its position in the data, from 0.</param>
-/// <param name="Path">Its file; null where the image came as bytes or as an image without a tag.</param>
-/// <param name="Image">Decoded.</param>
-/// <param name="Class">Index from 0.</param>
-/// <param name="Weight">How much its loss counts, above 0; 1 without a weight column.</param>
+/// <param name="Path">The path of its file; null where the image came as bytes or as an image without a tag.</param>
+/// <param name="Image">The decoded image.</param>
+/// <param name="Class">Index of its class, from 0.</param>
+/// <param name="Weight">Weight of its loss, above 0; 1 without a weight column.</param>
 internal sealed record TrainingRow(long Row, string? Path, RgbImage Image, int Class, float Weight);
 
-/// <summary>Labelled images, decoded one at a time while they are enumerated; each enumeration is one pass over the data.</summary>
-/// <param name="data">Where image and label column were found.</param>
-/// <param name="image">The images' column.</param>
-/// <param name="label">The classes' column.</param>
-/// <param name="classes">What the class indices count in.</param>
-/// <param name="skipUnreadable">Leave out images that cannot be read, instead of failing at the first.</param>
-/// <param name="checkAlive">Called for each row; throws to stop.</param>
-/// <param name="weight">The weights' column; null: all weigh 1. A row of weight 0 is passed over.</param>
+/// <summary>Labelled images, decoded one at a time during enumeration; each enumeration is one pass over the data.</summary>
+/// <param name="data">The data that contains the columns.</param>
+/// <param name="image">The image column.</param>
+/// <param name="label">The label column.</param>
+/// <param name="classes">The classes that the class indices refer to.</param>
+/// <param name="skipUnreadable">Whether to leave out unreadable images instead of failing at the first.</param>
+/// <param name="checkAlive">Called for each row; throws to cancel.</param>
+/// <param name="weight">The weight column; null: all rows have weight 1. Rows of weight 0 are skipped.</param>
 internal sealed class TrainingRows(
     IDataView data,
     ImageColumn image,
@@ -31,11 +31,12 @@ internal sealed class TrainingRows(
 {
     private readonly List<UnreadableImageException> _skipped = [];
 
-    /// <summary>What the latest pass left out, and why.</summary>
+    /// <summary>The images that the latest pass skipped, and why.</summary>
     public IReadOnlyList<UnreadableImageException> Skipped => _skipped;
 
-    /// <exception cref="UnreadableImageException">An image cannot be read, and such images are not skipped.</exception>
-    /// <exception cref="InvalidOperationException">A row has no label, one that is not among the classes, or no usable weight.</exception>
+    /// <exception cref="UnreadableImageException">An image cannot be read, and unreadable images are not skipped.</exception>
+    /// <exception cref="InvalidOperationException">A row has no label, a label that is not among the classes, or no usable
+    /// weight.</exception>
     public IEnumerable<TrainingRow> Read()
     {
         _skipped.Clear();

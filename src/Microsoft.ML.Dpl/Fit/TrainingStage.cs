@@ -9,24 +9,25 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>The second stage of a fit: prompts of the chosen lengths are trained.</summary>
-/// <param name="fit">What it runs on.</param>
-/// <param name="watch">Receives every step.</param>
+/// <summary>The second stage of a fit, which trains prompts of the chosen lengths.</summary>
+/// <param name="fit">The prepared data, CLIP and settings.</param>
+/// <param name="watch">Notified after every step; may cancel.</param>
 internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
 {
-    // A validation accuracy that much below zero-shot CLIP's, or a loss that much above, is no accident of a few images or crops.
+    // A validation accuracy this far below zero-shot CLIP's, or a loss this far above, is more than noise from a few images or crops.
     private const double Tolerated = 0.02;
 
     private readonly FitSettings _settings = fit.Settings;
 
-    /// <summary>Runs it, from the checkpoint where there is one.</summary>
-    /// <param name="searched">What the search found; null where the lengths were given.</param>
-    /// <param name="finalists">What was compared; empty where nothing was.</param>
-    /// <param name="checkpoints">Where its state is kept; null: nowhere.</param>
-    /// <returns>The caller owns it.</returns>
-    /// <exception cref="NonFiniteValueException">A loss or a gradient ceased to be a number, and the settings do not ask for the best so far or
-    /// there is none.</exception>
-    /// <exception cref="OperationCanceledException">The observer ended the run, likewise.</exception>
+    /// <summary>Runs the training, from a checkpoint if there is one.</summary>
+    /// <param name="searched">The result of the search; null if the lengths were given.</param>
+    /// <param name="finalists">The results of the comparison; empty without one.</param>
+    /// <param name="checkpoints">Where the state is saved; null: it is not.</param>
+    /// <returns>The result; owned by the caller.</returns>
+    /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or NaN, and the settings do not ask for the best
+    /// result so far or there is none.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run, and the settings do not ask for the best result so far
+    /// or there is none.</exception>
     public TrainingStageResult Run(SearchStageResult? searched, IReadOnlyList<Finalist> finalists, IStageCheckpoints? checkpoints)
     {
         HostLog log = fit.Log;
@@ -46,7 +47,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         TrainingState state = checkpoints?.Saved is { } saved ? TrainingState.FromJson(saved.State) : new TrainingState();
         fit.LogResumption(checkpoints, FitStage.Training, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         using Temperature? temperature = _settings.Training.Recipe == TrainingRecipe.Robust ? new Temperature(1, fit.Device) : null;
-        // After a refit no image is left to validate on: what the winner came to before it is the estimate.
+        // A refit leaves no images to validate on, so the winner's accuracy in the comparison is the estimate.
         TrainingStageResult Present() =>
             branches with
             {
@@ -61,7 +62,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             if (temperature is not null)
             {
                 state.ZeroShot ??= ZeroShotStart.Measure(fit.Clip, train.Source, validation, watch);
-                // A mixture goes on where the search left it, and a model's prompts where their training did.
+                // A mixture continues at the temperature of the search, and an earlier model's prompts at the temperature of that model.
                 temperature.Set(keepsMixture ? searched!.Temperature : _settings.Initial?.Temperature ?? state.ZeroShot.Temperature);
             }
             new PromptTraining(fit.Clip, training, watch).Run(
@@ -131,7 +132,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             );
     }
 
-    /// <summary>Why the trained prompts are worth less than none; null where they are not, and where the recipe does not ask.</summary>
+    /// <summary>Why the trained prompts are worse than none; null if they are not, or if the recipe does not check it.</summary>
     private string? Failure(TrainingState state)
     {
         if (state.ZeroShot is not { } zeroShot)
@@ -151,7 +152,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         return null;
     }
 
-    /// <summary>No layer has a prompt: there is nothing to train, only to evaluate.</summary>
+    /// <summary>The result if no layer has a prompt: there is nothing to train, only to evaluate.</summary>
     private TrainingStageResult ZeroShot(TrainingStageResult branches)
     {
         fit.Log.Info("Training: no layer has a prompt, so there is nothing to train; the model is zero-shot CLIP.");

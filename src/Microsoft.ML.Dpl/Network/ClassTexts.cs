@@ -6,10 +6,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The texts of all classes, only their live part: attention is causal and only the end-of-text row is read, so everything behind it is
-/// dropped, and the beginning that all texts share is one sequence instead of one per class. Rows are packed: the beginning, then each
-/// class's ending. Endings that begin alike ("great white shark", "great grey owl") have those rows in common: a row depends on what lies
-/// before it and nothing else.
+/// The texts of all classes, reduced to the rows that matter: attention is causal and only the end-of-text row is read, so everything after
+/// it is dropped, and the prefix shared by all texts is one sequence instead of one per class. Rows are packed: the prefix, then the suffix
+/// of each class. Suffixes that begin alike ("great white shark", "great grey owl") share those rows, since a row depends only on the rows
+/// before it.
 /// </summary>
 internal sealed class ClassTexts : IDisposable
 {
@@ -17,19 +17,19 @@ internal sealed class ClassTexts : IDisposable
     private readonly Tensor _tokens; // [rows]
     private readonly Tensor _positions; // [rows]
     private readonly Tensor? _tokenMask; // [rows, 1] 1 for tokens, 0 for context vectors
-    private readonly Tensor? _contextRows; // the packed rows that hold a context vector
-    private readonly Tensor? _contextVectors; // which one each of them holds
+    private readonly Tensor? _contextRows; // indices of the packed rows that hold a context vector
+    private readonly Tensor? _contextVectors; // index of the vector in each of them
     private readonly bool _frozen;
 
-    // [rows or classes, width] by whose plain layers they lie behind
+    // [rows or classes, width] the output of the plain layers, keyed by the list of blocks
     private readonly Dictionary<object, (int Layers, Tensor Rows)> _remembered = new(ReferenceEqualityComparer.Instance);
 
-    /// <param name="texts">Token ids of each class; what lies behind the end-of-text id is ignored. An id of −1 − j stands for vector j of
-    /// the context (<see cref="ContextLayout.Arrange"/>).</param>
+    /// <param name="texts">Token ids of each class; ids after the end-of-text id are ignored. An id of −1 − j stands for vector j of the
+    /// context (<see cref="ContextLayout.Arrange"/>).</param>
     /// <param name="weights">The weights of the text tower that reads them.</param>
-    /// <param name="onOneThread">Whether float32 attention is computed by <see cref="KernelAttention"/>, on the CPU and the calling thread
-    /// alone; other bits than libtorch's operations.</param>
-    /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or holds an unknown id.</exception>
+    /// <param name="onOneThread">Whether <see cref="KernelAttention"/> computes float32 attention, on the CPU and the calling thread only;
+    /// its results differ in the last bits from those of libtorch's operations.</param>
+    /// <exception cref="ArgumentException">A text is longer than the context length, has no end, or contains an unknown id.</exception>
     public ClassTexts(IReadOnlyList<int[]> texts, TextWeights weights, bool onOneThread = false)
     {
         if (texts.Count == 0)
@@ -50,7 +50,7 @@ internal sealed class ClassTexts : IDisposable
         var endRows = new long[Count];
         var repeatedSlots = new List<long>();
         var rowAfter = new Dictionary<(int Before, int Token), int>();
-        // The row of a token behind the row before it (−1: behind nothing), made where no text had it yet.
+        // The row of a token that follows row "before" (−1: none), created if no earlier text has it.
         int Row(int before, int token, int position, int slot)
         {
             if (rowAfter.TryGetValue((before, token), out int row))
@@ -79,7 +79,7 @@ internal sealed class ClassTexts : IDisposable
             endRows[c] = row;
         }
 
-        // Sequence 0 is the shared beginning: it sees itself only. The others see all of it, then themselves, causally.
+        // Sequence 0 is the shared prefix, which attends only to itself. The others attend to all of it, then causally to themselves.
         int keys = shared + endings;
         var body = Masked(sequences * endings * keys);
         var last = Masked(sequences * keys);
@@ -128,31 +128,32 @@ internal sealed class ClassTexts : IDisposable
             Mask = NativeTensor.From(last, [sequences, 1, keys], device).DetachFromDisposeScope(),
             KeyPacking = Keys(),
             Paths = onOneThread ? new RowPaths(rowsBefore, Array.ConvertAll(endRows, row => (int)row)) : null,
-            // The shared beginning asks nothing in the last block; its slot repeats class 0's query and is not gathered.
+            // The shared prefix has no query in the last block; its slot repeats the query of class 0 and is not gathered.
             QueryPacking = new RowPacking([0, .. Enumerable.Range(0, Count)], [.. Enumerable.Range(1, Count)], [], device),
         };
     }
 
-    /// <summary>Classes.</summary>
+    /// <summary>Number of classes.</summary>
     public int Count { get; }
 
-    /// <summary>Packed rows.</summary>
+    /// <summary>Number of packed rows.</summary>
     public int RowCount => (int)_tokens.shape[0];
 
-    /// <summary>Tokens that all texts begin with, computed once.</summary>
+    /// <summary>Length in tokens of the prefix shared by all texts, which is computed once.</summary>
     public int SharedLength { get; }
 
     /// <summary>
-    /// The packed rows behind leading layers without prompts: constant where nothing in the texts' input is learned, and then computed once
-    /// for each list of blocks and owned by this object until they are asked for behind another number of layers of those blocks.
-    /// Otherwise computed again, in the caller's dispose scope.
+    /// The packed rows after the leading layers without prompts. If nothing in the input of the texts is learned, they are constant:
+    /// computed once for each list of blocks and owned by this object, until another number of layers is requested for the same blocks.
+    /// Otherwise they are computed on every call, in the caller's dispose scope.
     /// </summary>
-    /// <param name="blocks">Whose layers they are.</param>
-    /// <param name="layers">How many; 0: the token plus position embeddings.</param>
-    /// <param name="context">[vectors, width] the vectors that texts with a context are about; null for texts without one.</param>
-    /// <param name="through">From the embeddings [rows, width] to what lies behind those layers.</param>
-    /// <returns>[rows, width], or [classes, width] behind the last layer.</returns>
-    /// <exception cref="ArgumentException">The texts have a context and none was given, or the other way round.</exception>
+    /// <param name="blocks">The blocks of the tower.</param>
+    /// <param name="layers">Number of leading layers; 0: only token plus position embeddings.</param>
+    /// <param name="context">[vectors, width] the context vectors that the texts have placeholders for; null for texts without a
+    /// context.</param>
+    /// <param name="through">Runs those layers on the embeddings [rows, width].</param>
+    /// <returns>[rows, width], or [classes, width] after the last layer.</returns>
+    /// <exception cref="ArgumentException">The texts have a context and <paramref name="context"/> is null, or the reverse.</exception>
     public Tensor AfterPlainLayers(IReadOnlyList<BlockWeights> blocks, int layers, Tensor? context, Func<Tensor, Tensor> through)
     {
         if (context is null != _contextRows is null)
@@ -199,7 +200,7 @@ internal sealed class ClassTexts : IDisposable
         return tokens.Plus(_weights.PositionEmbedding.index_select(0, _positions)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Leading tokens equal in all texts; every text keeps at least its end for itself.</summary>
+    /// <summary>Number of leading tokens equal in all texts; every text keeps at least its last token for itself.</summary>
     private static int SharedBeginning(int[][] texts)
     {
         int longest = texts.Min(ids => ids.Length) - 1,

@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// Workers that share the images and the classes of every step, each with towers of its own over the same frozen weights. On a CPU this
-/// beats operations that are shared among threads one by one, since those meet hundreds of times a step.
+/// Workers that divide the images and the classes of every step among themselves, each with its own towers over the same frozen weights.
+/// On a CPU this is faster than dividing each operation among threads, which would have to synchronise hundreds of times a step.
 /// </summary>
 internal sealed class ClipParts : IDisposable
 {
-    // Measured with 1 and 2: the texts' attention on one thread beats libtorch's on both; on many, libtorch's would win.
+    // Measured with 1 and 2 threads: the texts' attention on one thread is faster than libtorch's on both; with many, libtorch's would win.
     private const int MostThreadsForTexts = 2;
 
     private readonly ImageTower[] _images;
@@ -19,9 +19,9 @@ internal sealed class ClipParts : IDisposable
     /// <param name="text">The text tower's weights; not owned.</param>
     /// <param name="image">The image tower's weights; not owned.</param>
     /// <param name="classes">Token ids of every class.</param>
-    /// <param name="workers">At least 1.</param>
-    /// <param name="threadsEach">Threads of each worker's operations.</param>
-    /// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
+    /// <param name="workers">Number of workers, at least 1.</param>
+    /// <param name="threadsEach">Threads for the operations of each worker.</param>
+    /// <param name="steps">bfloat16 copies of the blocks for training steps; not owned. Null: the blocks of the weights.</param>
     public ClipParts(
         TextWeights text,
         ImageWeights image,
@@ -50,8 +50,10 @@ internal sealed class ClipParts : IDisposable
 
     public TextTower Text { get; }
 
-    /// <summary>As many workers as threads or images, whichever are fewer. Null where a single one would have many threads, and where the
-    /// device is no CPU: libtorch's operations do the work alone there.</summary>
+    /// <summary>
+    /// Creates as many workers as threads or images, whichever is fewer. Null where a single worker would have many threads or the device
+    /// is not a CPU: there libtorch's own threading is used.
+    /// </summary>
     /// <inheritdoc cref="ClipParts(TextWeights, ImageWeights, IReadOnlyList{int[]}, int, int, StepBlocks)"/>
     public static ClipParts? Create(
         TextWeights text,
@@ -68,7 +70,7 @@ internal sealed class ClipParts : IDisposable
             : new ClipParts(text, image, classes, workers, threads / workers, steps);
     }
 
-    /// <summary>First and number of <paramref name="all"/> things that are a worker's.</summary>
+    /// <summary>The index of the first item and the number of items, of <paramref name="all"/>, that a worker gets.</summary>
     public static (int First, int Count) Share(int all, int part, int parts) =>
         ((int)((long)all * part / parts), (int)((long)all * (part + 1) / parts) - (int)((long)all * part / parts));
 

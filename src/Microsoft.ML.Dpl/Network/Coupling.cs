@@ -7,7 +7,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// Linear maps from the text prompt of a layer to the image prompt of the same layer, with which MaPLe couples the towers (Khattak,
+/// Linear maps from the text prompt of a layer to the image prompt of the same layer, by which MaPLe couples the towers (Khattak,
 /// Rasheed, Maaz, Khan, Khan, CVPR 2023, arXiv 2210.03117). Owns its parameters.
 /// </summary>
 internal sealed class Coupling : IDisposable
@@ -16,7 +16,7 @@ internal sealed class Coupling : IDisposable
     private readonly Parameter?[] _biases; // [image width]
 
     /// <summary>Takes copies of the given values.</summary>
-    /// <param name="maps">The weight [image width, text width] and the bias [image width] of each layer; null where it has no
+    /// <param name="maps">The weight [image width, text width] and the bias [image width] of each layer; null for a layer without a
     /// prompt.</param>
     /// <param name="device">The device of the prompts.</param>
     public Coupling(IReadOnlyList<(Tensor Weight, Tensor Bias)?> maps, Device device)
@@ -27,18 +27,18 @@ internal sealed class Coupling : IDisposable
         _biases = [.. maps.Select(map => map is { } values ? PromptedBranches.Learned(values.Bias.to(device)) : null)];
     }
 
-    /// <summary>Layers that are coupled, the first ones of both towers.</summary>
+    /// <summary>Number of coupled layers, which are the first ones of both towers.</summary>
     public int Layers => _weights.Length;
 
     /// <summary>The weight and the bias of each layer that has a prompt; owned by this object.</summary>
     public IReadOnlyList<Parameter> Parameters =>
         [.. _weights.Zip(_biases, (weight, bias) => new[] { weight, bias }).SelectMany(map => map).OfType<Parameter>()];
 
-    /// <summary>Fresh maps, uniform in ±1/√(text width). As in MaPLe, layers behind the first begin as copies of one draw.</summary>
-    /// <param name="used">For each coupled layer whether it has a prompt.</param>
-    /// <param name="textWidth">Of the text tower.</param>
-    /// <param name="imageWidth">Of the image tower.</param>
-    /// <param name="generator">On the CPU, so that a seed means the same numbers everywhere.</param>
+    /// <summary>New maps, uniform in ±1/√(text width). As in MaPLe, all layers after the first start as copies of one draw.</summary>
+    /// <param name="used">Whether each coupled layer has a prompt.</param>
+    /// <param name="textWidth">Width of the text tower.</param>
+    /// <param name="imageWidth">Width of the image tower.</param>
+    /// <param name="generator">A CPU generator, so that a seed gives the same numbers on every device.</param>
     /// <param name="device">The device of the prompts.</param>
     public static Coupling Create(IReadOnlyList<bool> used, int textWidth, int imageWidth, Generator generator, Device device)
     {
@@ -54,7 +54,7 @@ internal sealed class Coupling : IDisposable
     /// <summary>The image rows of a layer: text rows · weightᵀ + bias.</summary>
     /// <param name="layer">A coupled layer with a prompt.</param>
     /// <param name="textRows">[rows, text width]</param>
-    /// <param name="stand">The tensor to use for each parameter, equal in value.</param>
+    /// <param name="stand">Returns the tensor to use in place of each parameter, equal in value.</param>
     /// <returns>[rows, image width] in the caller's dispose scope.</returns>
     public Tensor Project(int layer, Tensor textRows, Func<Parameter, Tensor> stand) =>
         F.linear(textRows, stand(_weights[layer]!), stand(_biases[layer]!));
@@ -67,9 +67,9 @@ internal sealed class Coupling : IDisposable
 }
 
 /// <summary>An image branch whose first layers get their prompts from the text branch.</summary>
-/// <param name="text">Where they come from; not owned, and alive as long as this.</param>
-/// <param name="coupling">Their maps; owned.</param>
-/// <param name="rest">The image layers behind the coupled ones, with prompts of their own; owned.</param>
+/// <param name="text">The text branch; not owned, must outlive this branch.</param>
+/// <param name="coupling">The maps from the text prompts; owned.</param>
+/// <param name="rest">The image layers after the coupled ones, with prompts of their own; owned.</param>
 internal sealed class CoupledBranch(FixedBranch text, Coupling coupling, FixedBranch rest) : IFixedBranch
 {
     public IReadOnlyList<int> Lengths => [.. text.Lengths.Take(coupling.Layers), .. rest.Lengths];

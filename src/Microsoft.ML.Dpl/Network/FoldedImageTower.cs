@@ -6,8 +6,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The image tower for prediction: a trained prompt's keys and values are constants of its layer, so each layer is a plain one
-/// with a few constant extra keys and values; a mixture of candidates adds their constant weights. Thread-safe: a forward pass only reads.
+/// The image tower for prediction. The keys and values of a trained prompt are constants, so each layer is a plain one with a few constant
+/// extra keys and values; a mixture of candidates adds their constant weights. Thread-safe: a forward pass only reads.
 /// </summary>
 internal sealed class FoldedImageTower : IDisposable
 {
@@ -46,15 +46,18 @@ internal sealed class FoldedImageTower : IDisposable
     /// owned.</summary>
     public Func<PackedTower>? Packed { get; set; }
 
-    /// <summary>Each layer's constant keys and values, [1, heads, length, headWidth]; null where it has no prompt. They stay this
-    /// object's.</summary>
+    /// <summary>
+    /// Each layer's constant keys and values, [1, heads, length, headWidth]; null for a layer without a prompt. Owned by this object.
+    /// </summary>
     public IReadOnlyList<(Tensor K, Tensor V)?> Folded => _folded;
 
-    /// <summary>Each layer's candidates and their weights; null where it has no prompt or a single one of weight 1. They stay this
-    /// object's.</summary>
+    /// <summary>
+    /// Each layer's candidates and their weights; null for a layer without a prompt or with a single candidate of weight 1. Owned by this
+    /// object.
+    /// </summary>
     public IReadOnlyList<FoldedMixture?> Mixtures => _mixtures;
 
-    /// <summary>Class token and patches of an image.</summary>
+    /// <summary>Number of tokens of an image: the class token and the patches.</summary>
     public long Tokens => 1 + (long)_weights.Config.Grid * _weights.Config.Grid;
 
     /// <param name="images">[batch, 3, size, size] normalised</param>
@@ -65,11 +68,11 @@ internal sealed class FoldedImageTower : IDisposable
         return Run(images, Packed?.Invoke(), null);
     }
 
-    /// <summary>The same features, differentiable by the attention of every layer.</summary>
+    /// <summary>The features of <see cref="Forward"/>, differentiable with respect to the attention of every layer.</summary>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <returns>
-    /// The features, and one [batch, heads, queries, tokens + length] per layer: all tokens ask, in the last layer the class token alone;
-    /// the keys are the tokens, the class token first, then the layer's prompt. All in the caller's dispose scope.
+    /// The features, and one attention [batch, heads, queries, tokens + length] per layer. All tokens are queries, in the last layer only
+    /// the class token; the keys are the tokens, class token first, then the layer's prompt. All in the caller's dispose scope.
     /// </returns>
     public (Tensor Features, IReadOnlyList<Tensor> Attention) ForwardWithAttention(Tensor images)
     {
@@ -128,7 +131,7 @@ internal sealed class FoldedImageTower : IDisposable
             v;
         if (isLast)
         {
-            // Only the class token is read behind the last block.
+            // Only the class token is used after the last block.
             Tensor bias = block.QkvBias.narrow(0, width, 2 * width);
             Tensor keysValues = packed is null
                 ? F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), bias)
@@ -156,7 +159,7 @@ internal sealed class FoldedImageTower : IDisposable
         Tensor attention = _mixtures[layer]?.Attention(scores, tokens) ?? scores.softmax(-1);
         if (record is not null)
         {
-            // The frozen weights ask for no gradient, so the graph begins at the first layer's attention.
+            // The frozen weights require no gradient, so the graph begins at the attention of the first layer.
             if (!attention.requires_grad)
                 attention.requires_grad_();
             record.Add(attention.MoveToOuterDisposeScope());

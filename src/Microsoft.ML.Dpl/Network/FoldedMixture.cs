@@ -3,12 +3,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>The constant weights of a layer's candidates. Owns its tensors.</summary>
+/// <summary>The constant mixture weights of a layer's candidates. Owns its tensors.</summary>
 internal sealed class FoldedMixture : IDisposable
 {
     /// <summary>
-    /// The largest score of a prompt row above the log-sum of the tokens' that is told from a larger one: exponentials of all rows of a
-    /// layer still add up in float32, and the tokens' share is below 10⁻³⁴ there.
+    /// Upper bound to which s_j − log Z, the lead of a prompt row's score over the log-sum-exp of the tokens', is clamped: the exponentials
+    /// of all rows of a layer still add up in float32, and the share of the tokens is then below 10⁻³⁴.
     /// </summary>
     public const float LargestLead = 80;
 
@@ -17,10 +17,10 @@ internal sealed class FoldedMixture : IDisposable
     /// <summary>[] the weight of the block without prompts.</summary>
     public Tensor Plain { get; }
 
-    /// <summary>[candidates] the weights of the others.</summary>
+    /// <summary>[candidates] the weights of the other candidates.</summary>
     public Tensor Weights { get; }
 
-    /// <summary>[rows, candidates], 1 where a row is a candidate's and 0 elsewhere.</summary>
+    /// <summary>[rows, candidates], 1 where a row belongs to a candidate and 0 elsewhere.</summary>
     public Tensor Members { get; }
 
     /// <returns>Null for a single candidate of weight 1, whose attention is an ordinary softmax.</returns>
@@ -47,8 +47,8 @@ internal sealed class FoldedMixture : IDisposable
 
     /// <summary>Σ_c a_c · softmax over the tokens and the rows of candidate c (see <see cref="Attention.MixedAttention"/>).</summary>
     /// <param name="scores">[batch, heads, queries, tokens + rows]</param>
-    /// <param name="tokens">How many of the keys are tokens.</param>
-    /// <returns>The same shape, sums to 1; in the caller's dispose scope.</returns>
+    /// <param name="tokens">How many of the keys are tokens; the prompt rows follow them.</param>
+    /// <returns>[batch, heads, queries, tokens + rows], summing to 1 over the keys; in the caller's dispose scope.</returns>
     public Tensor Attention(Tensor scores, long tokens)
     {
         using var scope = NewDisposeScope();

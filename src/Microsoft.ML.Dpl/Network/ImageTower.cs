@@ -7,11 +7,11 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>CLIP's image tower with layer-local prompts. Keeps one attention layout per batch size seen; not thread-safe.</summary>
+/// <summary>CLIP's image tower with layer-local prompts. Caches one attention layout per batch size; not thread-safe.</summary>
 /// <param name="weights">The frozen weights; not owned.</param>
-/// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
-/// <param name="onOneThread">Whether float32 attention is computed by <see cref="HeadKernel"/>, on the CPU and the calling thread alone,
-/// where it can be; other bits than libtorch's operations.</param>
+/// <param name="steps">bfloat16 copies of the blocks for training steps; not owned. Null: the blocks of <paramref name="weights"/>.</param>
+/// <param name="onOneThread">Whether <see cref="HeadKernel"/> computes float32 attention where it can, on the CPU and the calling thread
+/// only; its results differ in the last bits from those of libtorch's operations.</param>
 internal sealed class ImageTower(ImageWeights weights, StepBlocks? steps = null, bool onOneThread = false) : IDisposable
 {
     private readonly IReadOnlyList<BlockWeights> _blocks = steps?.Image ?? weights.Blocks;
@@ -23,7 +23,7 @@ internal sealed class ImageTower(ImageWeights weights, StepBlocks? steps = null,
 
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="prompts">One entry per layer; null entries are plain blocks.</param>
-    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <param name="backward">Owns custom gradients until the step ends.</param>
     /// <returns>[batch, embedding], not normalised, in the caller's dispose scope.</returns>
     public Tensor Forward(Tensor images, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward)
     {
@@ -46,7 +46,9 @@ internal sealed class ImageTower(ImageWeights weights, StepBlocks? steps = null,
         return Project(weights, rows).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Patches, class token, positions and the first LayerNorm: [batch, 3, size, size] to [batch · (1 + grid²), width].</summary>
+    /// <summary>
+    /// Patch embedding, class token, position embeddings and the first LayerNorm: [batch, 3, size, size] to [batch · (1 + grid²), width].
+    /// </summary>
     public static Tensor Embed(ImageWeights weights, Tensor images)
     {
         ClipConfig config = weights.Config;
@@ -60,7 +62,7 @@ internal sealed class ImageTower(ImageWeights weights, StepBlocks? steps = null,
                 nameof(images)
             );
 
-        // Patches as rows make the strided convolution one matrix product.
+        // With patches as rows, the strided convolution is a single matrix product.
         Tensor patches = images
             .narrow(2, 0, grid * patch)
             .narrow(3, 0, grid * patch)
@@ -76,8 +78,10 @@ internal sealed class ImageTower(ImageWeights weights, StepBlocks? steps = null,
     public static Tensor Project(ImageWeights weights, Tensor classRows) =>
         PromptedBlock.Norm(classRows, weights.PostNormWeight, weights.PostNormBias, weights.Config.Image).matmul(weights.Projection);
 
-    /// <summary>How so many images' rows attend in all blocks but the last, how in that one, and which rows [batch] it computes. Owned by
-    /// this object.</summary>
+    /// <summary>
+    /// The attention layout of all blocks but the last, that of the last block, and the rows [batch] that the last block computes, for a
+    /// batch size. Owned by this object.
+    /// </summary>
     public (AttentionLayout Body, AttentionLayout Last, Tensor ClassRows) LayoutsFor(long batch)
     {
         if (_layouts.TryGetValue(batch, out var layouts))

@@ -4,16 +4,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>How the learned vectors of a context lie in the texts of the classes.</summary>
-/// <param name="Length">Vectors in each text, at least 1.</param>
-/// <param name="Position">Where they stand.</param>
-/// <param name="ClassSpecific">Whether each class has vectors of its own.</param>
+/// <summary>How the learned context vectors are placed in the texts of the classes.</summary>
+/// <param name="Length">Number of vectors in each text, at least 1.</param>
+/// <param name="Position">Their position relative to the class name.</param>
+/// <param name="ClassSpecific">Whether each class has its own vectors.</param>
 internal sealed record ContextLayout(int Length, ContextPosition Position, bool ClassSpecific)
 {
-    /// <summary>The longest context that leaves room for a start, a token of a name, the full stop and an end.</summary>
+    /// <summary>The longest context that leaves room for the start token, one token of a name, the full stop and the end token.</summary>
     public static int LongestOf(ClipConfig config) => config.ContextLength - 4;
 
-    /// <summary>All vectors of so many classes.</summary>
+    /// <summary>Number of vectors for this number of classes.</summary>
     public int VectorCount(int classes) => ClassSpecific ? Length * classes : Length;
 
     /// <summary>A class's text with the context in it: a value of at least 0 is a token id, −1 − j stands for context vector j.</summary>
@@ -41,8 +41,8 @@ internal sealed record ContextLayout(int Length, ContextPosition Position, bool 
 internal sealed class InputContext : IDisposable
 {
     /// <summary>Takes a copy of the given values.</summary>
-    /// <param name="layout">Where they stand in a text.</param>
-    /// <param name="vectors">[vectors, width]; class-specific ones class by class.</param>
+    /// <param name="layout">Their place in a text.</param>
+    /// <param name="vectors">[vectors, width]; class-specific vectors are ordered by class.</param>
     /// <param name="device">The device of the text tower.</param>
     public InputContext(ContextLayout layout, Tensor vectors, Device device)
     {
@@ -56,13 +56,13 @@ internal sealed class InputContext : IDisposable
     /// <summary>[vectors, width], before position embeddings.</summary>
     public Parameter Vectors { get; }
 
-    /// <summary>Vectors as training begins with them: those of words, or drawn.</summary>
-    /// <param name="layout">Where they stand in a text.</param>
+    /// <summary>The initial vectors: embeddings of words, or random.</summary>
+    /// <param name="layout">Their place in a text.</param>
     /// <param name="classes">The number of classes.</param>
-    /// <param name="width">Of the text tower.</param>
-    /// <param name="words">[length, width] token embeddings to begin with; null: they are drawn.</param>
-    /// <param name="distribution">Where drawn ones come from.</param>
-    /// <param name="generator">Of the drawn ones.</param>
+    /// <param name="width">Width of the text tower.</param>
+    /// <param name="words">[length, width] token embeddings to start from; null: random values.</param>
+    /// <param name="distribution">Distribution of random values.</param>
+    /// <param name="generator">Generator of random values.</param>
     /// <param name="device">The device of the text tower.</param>
     public static InputContext Create(
         ContextLayout layout,
@@ -85,7 +85,7 @@ internal sealed class InputContext : IDisposable
 
 /// <summary>A text branch with a learned context in its input.</summary>
 /// <param name="branch">The prompts of the layers; not owned.</param>
-/// <param name="context">Not owned.</param>
+/// <param name="context">The context; not owned.</param>
 internal sealed class ContextBranch(IPromptedBranch branch, InputContext context) : IPromptedBranch
 {
     public IReadOnlyList<Parameter> Parameters => [.. branch.Parameters, context.Vectors];

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// One branch whose layers mix the same candidates with constant weights, each layer with its own: what a supernet computes once its alphas
-/// no longer change. Only the prompts are trained.
+/// One branch whose layers mix the same candidates with constant weights that differ between layers: what a supernet computes once its
+/// alphas no longer change. Only the prompts are trained.
 /// </summary>
 internal sealed class MixtureBranch : ITrainedBranch
 {
@@ -33,7 +33,7 @@ internal sealed class MixtureBranch : ITrainedBranch
     /// <summary>[layer][candidate], the plain block first.</summary>
     public IReadOnlyList<IReadOnlyList<float>> Weights { get; }
 
-    /// <summary>One [Σ candidates, width] per layer: the prompts of candidates 1, 2, … one after the other; owned by this object.</summary>
+    /// <summary>One [Σ candidates, width] per layer: the concatenated prompts of candidates 1, 2, …; owned by this object.</summary>
     public IReadOnlyList<Parameter> Rows => _rows;
 
     public IReadOnlyList<Parameter> Parameters => _rows;
@@ -41,10 +41,10 @@ internal sealed class MixtureBranch : ITrainedBranch
     /// <summary>Takes copies of the given values.</summary>
     /// <param name="candidates">Candidate prompt lengths, the first 0, the others at least 1.</param>
     /// <param name="rows">One [Σ candidates, width] per layer.</param>
-    /// <param name="weights">[layers, candidates], the plain block first; each layer's are at least 0 and sum to 1.</param>
-    /// <param name="device">The device that the branch computes on.</param>
-    /// <exception cref="ArgumentException">The shapes do not fit each other, a layer would have more than
-    /// <see cref="LayerPrompt.MaximumLength"/> rows, or the weights are no mixture.</exception>
+    /// <param name="weights">[layers, candidates], the plain block first; those of a layer are at least 0 and sum to 1.</param>
+    /// <param name="device">The device of the branch.</param>
+    /// <exception cref="ArgumentException">The shapes do not match, a layer would have more than <see cref="LayerPrompt.MaximumLength"/>
+    /// rows, or the weights do not form a mixture.</exception>
     public static MixtureBranch From(IReadOnlyList<int> candidates, IReadOnlyList<Tensor> rows, Tensor weights, Device device)
     {
         CheckRowCount(candidates);
@@ -63,8 +63,9 @@ internal sealed class MixtureBranch : ITrainedBranch
         return new MixtureBranch(candidates, rows, values, device);
     }
 
-    /// <summary>Whether the candidates of a layer are within its bounds.</summary>
-    /// <exception cref="ArgumentException">The first is not 0, or they have no rows or too many.</exception>
+    /// <summary>Checks the candidates and their total number of rows.</summary>
+    /// <exception cref="ArgumentException">There are fewer than two candidates, the first is not 0, or the others have no rows or more than
+    /// <see cref="LayerPrompt.MaximumLength"/> together.</exception>
     public static void CheckRowCount(IReadOnlyList<int> candidates)
     {
         long rows = candidates.Sum(length => (long)length);
@@ -76,8 +77,8 @@ internal sealed class MixtureBranch : ITrainedBranch
             );
     }
 
-    /// <summary>Whether these are the weights of a mixture.</summary>
-    /// <exception cref="ArgumentException">One is not finite or below 0, or their sum is further than 1e-4 from 1.</exception>
+    /// <summary>Checks that the weights form a mixture.</summary>
+    /// <exception cref="ArgumentException">A weight is negative or not finite, or their sum differs from 1 by more than 1e-4.</exception>
     public static void CheckWeights(IReadOnlyList<float> weights)
     {
         foreach (float weight in weights)

@@ -6,17 +6,18 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>One pre-norm transformer block with prompts in its keys and values: <c>x + MHA(LN1 x)</c>, then <c>x + MLP(LN2
-/// x)</c>.</summary>
+/// <summary>
+/// One pre-norm transformer block with prompts in its keys and values: <c>x + MHA(LN1 x)</c>, then <c>x + MLP(LN2 x)</c>.
+/// </summary>
 internal static class PromptedBlock
 {
-    /// <param name="block">The frozen tensors; its matrices' type is that of all products.</param>
-    /// <param name="config">The branch's shape.</param>
-    /// <param name="rows">[rows, width]</param>
+    /// <param name="block">The frozen tensors; products are computed in the type of its matrices.</param>
+    /// <param name="config">The shape of the tower.</param>
+    /// <param name="rows">[rows, width] the input tokens.</param>
     /// <param name="prompt">The prompts of this layer; null: the plain block.</param>
     /// <param name="layout">The rows that each row attends to.</param>
-    /// <param name="read">[read rows] the only rows whose output is used (the last block); null: all.</param>
-    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <param name="read">[read rows] indices of the only rows whose output is used (in the last block); null: all.</param>
+    /// <param name="backward">Owns custom gradients until the step ends.</param>
     /// <returns>[rows or read rows, width] in the caller's dispose scope.</returns>
     public static Tensor Forward(
         BlockWeights block,
@@ -49,7 +50,7 @@ internal static class PromptedBlock
         return Finish(block, config, rows, attended).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[n, width] prompt rows to [n, 2 · width]: their keys and values in this layer.</summary>
+    /// <summary>[n, width] prompt rows to [n, 2 · width], their keys and values in this layer.</summary>
     public static Tensor KeysValues(BlockWeights block, ClipTransformerConfig config, Tensor promptRows)
     {
         long width = config.Width;
@@ -60,17 +61,17 @@ internal static class PromptedBlock
         );
     }
 
-    /// <summary>Output projection, residual and MLP: everything behind the attention.</summary>
+    /// <summary>Everything after the attention: output projection, residuals and MLP.</summary>
     public static Tensor Finish(BlockWeights block, ClipTransformerConfig config, Tensor rows, Tensor attended)
     {
         rows = Added(rows, attended, block.OutWeight, block.OutBias);
         Tensor hidden = F.linear(Factor(Norm(rows, block.Norm2Weight, block.Norm2Bias, config), block), block.UpWeight, block.UpBias);
-        // The 1.702 of quick GELU is folded into the weights around it: silu is all that is left.
+        // The factor 1.702 of QuickGELU is folded into the weights around it, which leaves SiLU.
         hidden = config.Activation == ClipActivation.QuickGelu ? F.silu(hidden) : F.gelu(hidden);
         return Added(rows, hidden, block.DownWeight, block.DownBias);
     }
 
-    /// <summary>The same with packed matrices.</summary>
+    /// <summary><see cref="Finish(BlockWeights, ClipTransformerConfig, Tensor, Tensor)"/> with packed matrices.</summary>
     public static Tensor Finish(BlockWeights block, PackedBlock.Finish packed, ClipTransformerConfig config, Tensor rows, Tensor attended)
     {
         rows = OneDnn.Add(attended, packed.Out, block.OutBias, rows);
@@ -82,12 +83,14 @@ internal static class PromptedBlock
         return OneDnn.Add(hidden, packed.Down, block.DownBias, rows);
     }
 
-    /// <summary>In the type of the block's matrices, which may be coarser than that of the rows.</summary>
+    /// <summary>Converts rows to the type of the block's matrices, which may have lower precision.</summary>
     private static Tensor Factor(Tensor rows, BlockWeights block) =>
         rows.dtype == block.QkvWeight.dtype ? rows : rows.to(block.QkvWeight.dtype);
 
-    /// <summary>Rows plus a projection of what a layer computed from them, in the rows' type. A product of that type is added where it is
-    /// made, which saves a pass over memory.</summary>
+    /// <summary>
+    /// Rows plus a projection of what a layer computed from them, in the type of the rows. Where the weight has that type, a fused
+    /// multiply-add saves a pass over memory.
+    /// </summary>
     private static Tensor Added(Tensor rows, Tensor computed, Tensor weight, Tensor bias) =>
         weight.dtype == rows.dtype ? rows.Plus(bias).addmm_(computed, weight.t()) : rows.Plus(F.linear(computed, weight, bias));
 

@@ -6,74 +6,77 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// What enters the keys and values of one layer: the rows of all its non-zero candidates and the weight of each candidate.
-/// A layer of fixed length is the case of one candidate with weight 1.
+/// The prompts of one layer, which enter its keys and values: the rows of all non-zero candidates and the weight of each candidate.
+/// A layer of fixed length has one candidate, of weight 1.
 /// </summary>
 /// <param name="Rows">[Σ lengths, width], before LayerNorm</param>
 /// <param name="Weights">[1 + candidates]: softmax of the layer's alphas, the plain block first; sums to 1</param>
 /// <param name="Groups">The rows of each candidate.</param>
 internal sealed record LayerPrompt(Tensor Rows, Tensor Weights, PromptGroups Groups)
 {
-    /// <summary>The most prompt rows that a layer can have.</summary>
+    /// <summary>The largest number of prompt rows of a layer.</summary>
     public const int MaximumLength = 1024;
 
-    /// <summary>Whether there is one candidate, whose weight is 1.</summary>
+    /// <summary>Whether there is a single candidate, of weight 1.</summary>
     public bool IsFixed { get; init; }
 }
 
-/// <summary>The prompts of one branch, searched or fixed.</summary>
+/// <summary>The prompts of one tower, searched or fixed.</summary>
 internal interface IPromptedBranch
 {
-    /// <summary>Everything that a step may change; owned by the branch.</summary>
+    /// <summary>All parameters that a step may change; owned by the branch.</summary>
     IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>One entry per layer, null for a plain block; new for every forward pass, in the caller's dispose scope.</summary>
-    /// <param name="stand">The tensor to use for each of <see cref="Parameters"/> in this pass, equal in value.</param>
+    /// <summary>One entry per layer, null for a plain block; created for every forward pass, in the caller's dispose scope.</summary>
+    /// <param name="stand">Returns the tensor to use in this pass in place of each of <see cref="Parameters"/>, equal in value.</param>
     IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand);
 
-    /// <summary>[vectors, width] the context in the input of the text tower; null without one.</summary>
+    /// <summary>[vectors, width] the context vectors in the input of the text tower; null without a context.</summary>
     /// <inheritdoc cref="Layers"/>
     Tensor? Context(Func<Parameter, Tensor> stand) => null;
 
-    /// <summary>[classes, embedding] what is added to the unit features of the classes, in the caller's dispose scope; null:
-    /// nothing.</summary>
+    /// <summary>
+    /// [classes, embedding] offsets added to the unit features of the classes, in the caller's dispose scope; null: none.
+    /// </summary>
     Tensor? ClassOffsets() => null;
 
-    /// <summary>Whether the tower is CLIP's own.</summary>
+    /// <summary>Whether the tower is CLIP's own, without prompts.</summary>
     bool IsPlain => Parameters.Count == 0;
 }
 
-/// <summary>Prompts with all but their rows decided: what training steps and prediction keeps.</summary>
+/// <summary>Prompts in which everything but the rows is fixed: what training updates and prediction uses.</summary>
 internal interface ITrainedBranch : IPromptedBranch, IDisposable
 {
-    /// <summary>Chooses whether the rows get gradients.</summary>
+    /// <summary>Sets whether the rows require gradients.</summary>
     void RequireGradients(bool required);
 }
 
-/// <summary>Prompts whose lengths are decided: what the second stage trains.</summary>
+/// <summary>Prompts of fixed lengths, which the second stage trains.</summary>
 internal interface IFixedBranch : ITrainedBranch
 {
     /// <summary>The prompt length of each layer.</summary>
     IReadOnlyList<int> Lengths { get; }
 
-    /// <summary>One [length, width] per layer, null where the length is 0: what prediction keeps. In the caller's dispose scope where it
-    /// is not the branch's own.</summary>
+    /// <summary>
+    /// One [length, width] per layer, null where the length is 0, as prediction uses them. In the caller's dispose scope unless the branch
+    /// owns them.
+    /// </summary>
     IReadOnlyList<Tensor?> ConstantRows();
 }
 
-/// <summary>What all branches share.</summary>
+/// <summary>Helpers for all branches.</summary>
 internal static class PromptedBranches
 {
-    /// <summary>The layers with the parameters standing for themselves.</summary>
+    /// <summary>The layers computed with the parameters themselves.</summary>
     public static IReadOnlyList<LayerPrompt?> Layers(this IPromptedBranch branch) => branch.Layers(parameter => parameter);
 
-    /// <summary>The context with the parameters standing for themselves.</summary>
+    /// <summary>The context computed with the parameters themselves.</summary>
     public static Tensor? Context(this IPromptedBranch branch) => branch.Context(parameter => parameter);
 
-    /// <summary>The text branch with what is learned beside the prompts of its layers; owns nothing.</summary>
+    /// <summary>The text branch together with what is learned beside the prompts of its layers; owns nothing.</summary>
     /// <param name="branch">The prompts of the layers.</param>
-    /// <param name="context">In the tower's input; null: none.</param>
-    /// <param name="residual">Beside the class features; null: none.</param>
+    /// <param name="context">Context in the tower's input; null: none.</param>
+    /// <param name="residual">Residual of the class features; null: none.</param>
     public static IPromptedBranch With(this IPromptedBranch branch, InputContext? context, TaskResidual? residual)
     {
         if (context is not null)
@@ -81,7 +84,7 @@ internal static class PromptedBranches
         return residual is null ? branch : new ResidualBranch(branch, residual);
     }
 
-    /// <summary>A parameter with a copy of the values, which no dispose scope owns; gradients are asked for later.</summary>
+    /// <summary>A parameter with a copy of the values, detached from dispose scopes; it does not require gradients yet.</summary>
     public static Parameter Learned(Tensor values)
     {
         var parameter = new Parameter(values.clone(), requires_grad: false);
@@ -100,8 +103,9 @@ internal sealed class PlainBranch(int layers) : IPromptedBranch
     public IReadOnlyList<LayerPrompt?> Layers(Func<Parameter, Tensor> stand) => _layers;
 }
 
-/// <summary>One branch with a chosen prompt length per layer: what the second stage trains. A layer of length 0 has no
-/// parameters.</summary>
+/// <summary>
+/// One branch with a fixed prompt length per layer, which the second stage trains. A layer of length 0 has no parameters.
+/// </summary>
 internal sealed class FixedBranch : IFixedBranch
 {
     private readonly Parameter?[] _rows;
@@ -110,7 +114,7 @@ internal sealed class FixedBranch : IFixedBranch
 
     /// <summary>Takes copies of the given values.</summary>
     /// <param name="rows">One [length, width] per layer; null where the length is 0.</param>
-    /// <param name="device">The device that this branch computes on.</param>
+    /// <param name="device">The device of the branch.</param>
     public FixedBranch(IReadOnlyList<Tensor?> rows, Device device)
     {
         using var noGrad = no_grad();
@@ -128,10 +132,10 @@ internal sealed class FixedBranch : IFixedBranch
 
     public IReadOnlyList<Tensor?> ConstantRows() => _rows;
 
-    /// <summary>What is trained.</summary>
+    /// <summary>The prompt rows of all layers that have a prompt.</summary>
     public IReadOnlyList<Parameter> Parameters => [.. _rows.OfType<Parameter>()];
 
-    /// <summary>Fresh prompts of the given lengths.</summary>
+    /// <summary>New prompts of the given lengths.</summary>
     public static FixedBranch Create(
         IReadOnlyList<int> lengths,
         int width,
@@ -167,14 +171,14 @@ internal sealed class FixedBranch : IFixedBranch
     }
 }
 
-/// <summary>Where initial prompt values come from: a normal distribution, or a uniform one on [0, 1).</summary>
+/// <summary>The distribution of initial prompt values: normal, or uniform on [0, 1).</summary>
 internal sealed class PromptDistribution
 {
     private readonly double? _standardDeviation;
 
     private PromptDistribution(double? standardDeviation) => _standardDeviation = standardDeviation;
 
-    /// <summary>U(0, 1): the text prompts of the authors' search.</summary>
+    /// <summary>U(0, 1), as for the text prompts in the search of the paper's authors.</summary>
     public static PromptDistribution Uniform { get; } = new(null);
 
     /// <summary>N(0, σ²).</summary>

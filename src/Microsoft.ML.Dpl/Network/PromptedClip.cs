@@ -4,17 +4,17 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>What CLIP makes of a batch and the classes.</summary>
+/// <summary>The features and logits that CLIP computes for a batch and the classes.</summary>
 /// <param name="Text">[classes, embedding] class features as unit rows</param>
 /// <param name="Image">[batch, embedding] image features as unit rows</param>
 /// <param name="Logits">[batch, classes] logit scale · cosine similarity</param>
 internal sealed record ClipOutputs(Tensor Text, Tensor Image, Tensor Logits);
 
-/// <summary>Both branches and the cosine classifier over them: the model that is searched and trained. Not thread-safe.</summary>
+/// <summary>Both towers and the cosine classifier over them: the model that is searched and trained. Not thread-safe.</summary>
 /// <param name="text">The text tower.</param>
 /// <param name="image">The image tower.</param>
-/// <param name="texts">The classes.</param>
-/// <param name="parts">Workers that share a step; null: the calling thread and libtorch's threads do it.</param>
+/// <param name="texts">The texts of the classes.</param>
+/// <param name="parts">Workers that share a step; null: the step runs on the calling thread and libtorch's threads.</param>
 internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts texts, ClipParts? parts = null)
 {
     public TextTower Text => text;
@@ -23,14 +23,16 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
 
     public ClassTexts Texts => texts;
 
-    /// <summary>[classes, embedding] unit rows, not owned: the class features of texts without any prompt where they are not those of
-    /// <see cref="Texts"/>, since these are laid out for a context or templates are averaged. Null: they are.</summary>
+    /// <summary>
+    /// Returns the class features of CLIP without prompts, [classes, embedding] unit rows, not owned, where they differ from those of
+    /// <see cref="Texts"/> because the latter contain a context or because templates are averaged. Null: they do not differ.
+    /// </summary>
     public Func<Tensor>? PlainFeatures { get; init; }
 
     /// <summary>exp(logit scale) · cos(image, class text).</summary>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="prompts">The prompts of both branches.</param>
-    /// <param name="backward">Owner of custom gradients until the step ends.</param>
+    /// <param name="backward">Owns custom gradients until the step ends.</param>
     /// <returns>[batch, classes] in the caller's dispose scope.</returns>
     public Tensor Logits<TBranch>(Tensor images, BranchPair<TBranch> prompts, BackwardTensors backward)
         where TBranch : IPromptedBranch
@@ -39,9 +41,9 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
         return Outputs(images, prompts, backward).Logits.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same with the features that the logits are made of.</summary>
+    /// <summary>The logits together with the features they are computed from.</summary>
     /// <inheritdoc cref="Logits{TBranch}"/>
-    /// <returns>In the caller's dispose scope.</returns>
+    /// <returns>Features and logits in the caller's dispose scope.</returns>
     public ClipOutputs Outputs<TBranch>(Tensor images, BranchPair<TBranch> prompts, BackwardTensors backward)
         where TBranch : IPromptedBranch
     {
@@ -62,7 +64,7 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
             imageFeatures = UnitRows(image.Forward(images, prompts.Image.Layers(), backward));
             textFeatures = plain ?? UnitRows(text.Forward(texts, prompts.Text.Layers(), backward, prompts.Text.Context()));
         }
-        // What is not this step's stays its owner's.
+        // Plain features belong to their owner: move an alias out of the scope, not the tensor itself.
         textFeatures = plain is null ? textFeatures : textFeatures.alias();
         textFeatures = TaskResidual.Add(textFeatures, prompts.Text.ClassOffsets());
         Tensor logits = imageFeatures.matmul(textFeatures.t()).TimesInPlace(text.Weights.LogitScale);
@@ -73,7 +75,7 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
         );
     }
 
-    /// <summary>The image tower with these prompts folded into it. The caller owns it.</summary>
+    /// <summary>The image tower with these prompts folded in; owned by the caller.</summary>
     public FoldedImageTower FoldedImage(IPromptedBranch imagePrompts)
     {
         using var noGrad = no_grad();
@@ -81,9 +83,10 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
         return new FoldedImageTower(image.Weights, imagePrompts.Layers());
     }
 
-    /// <summary>[batch, embedding] features of images without gradients, by the workers where there are any; in the caller's dispose
-    /// scope.</summary>
-    /// <param name="tower">With trained or without any prompts.</param>
+    /// <summary>
+    /// [batch, embedding] features of images without gradients, computed by the workers if there are any; in the caller's dispose scope.
+    /// </summary>
+    /// <param name="tower">The image tower, with trained prompts or without prompts.</param>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     public Tensor ImageFeatures(FoldedImageTower tower, Tensor images)
     {
@@ -96,11 +99,11 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
         });
     }
 
-    /// <summary>[batch, embedding] features against [classes, embedding] unit rows: [batch, classes].</summary>
+    /// <summary>[batch, classes] logits of [batch, embedding] features against [classes, embedding] unit rows.</summary>
     public static Tensor Logits(Tensor imageFeatures, Tensor unitClassFeatures, double logitScale) =>
         UnitRows(imageFeatures).matmul(unitClassFeatures.t()).TimesInPlace(logitScale);
 
-    /// <summary>The class features [classes, embedding], unit length, without gradients. The caller owns them.</summary>
+    /// <summary>The class features [classes, embedding] as unit rows, without gradients; owned by the caller.</summary>
     public Tensor ClassFeatures(IPromptedBranch textPrompts)
     {
         using var noGrad = no_grad();
@@ -119,11 +122,11 @@ internal sealed class PromptedClip(TextTower text, ImageTower image, ClassTexts 
     /// <summary>Divides every row by its length.</summary>
     public static Tensor UnitRows(Tensor features) => features / features.norm(-1, keepdim: true, p: 2.0f);
 
-    /// <summary>What the workers make, one below the other; in the caller's dispose scope.</summary>
+    /// <summary>Concatenates what the workers compute; in the caller's dispose scope.</summary>
     private static Tensor FromWorkers(ClipParts parts, Func<int, Tensor?> make)
     {
         using var noGrad = no_grad();
-        // Made on other threads, whose dispose scopes are not this one's.
+        // The tensors are created on other threads, which have dispose scopes of their own.
         var made = new Tensor?[parts.Team.Count];
         try
         {

@@ -6,20 +6,20 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The features of a batch and of the classes, computed and differentiated by <see cref="ClipParts"/>: to the outside one function of the
-/// prompts and alphas. Inside, every worker has a graph of its own over leaves that share the parameters' memory; their gradients are
-/// added in the workers' order, so equal work gives equal bits.
+/// The features of a batch and of the classes, computed and differentiated by the workers of <see cref="ClipParts"/>. To autograd this is
+/// one function of the prompts and alphas; inside, every worker has its own graph over leaves that share the parameters' memory. Gradients
+/// are added in worker order, so equal input gives equal bits.
 /// </summary>
 internal sealed class SplitFeatures : autograd.SingleTensorFunction<SplitFeatures>
 {
     public override string Name => nameof(SplitFeatures);
 
-    /// <param name="parts">The workers.</param>
+    /// <param name="parts">The workers and their towers.</param>
     /// <param name="images">[batch, 3, size, size] normalised</param>
     /// <param name="prompts">The prompts of both branches.</param>
-    /// <param name="withTexts">Whether the classes' features are asked for.</param>
-    /// <param name="backward">Owner of custom gradients until the step ends.</param>
-    /// <returns>[classes + batch, embedding] unit rows, the classes' first where they are asked for; in the caller's dispose
+    /// <param name="withTexts">Whether the class features are computed too.</param>
+    /// <param name="backward">Owns custom gradients until the step ends.</param>
+    /// <returns>[classes + batch, embedding] unit rows, the class features first if they are computed; in the caller's dispose
     /// scope.</returns>
     public static Tensor Create(
         ClipParts parts,
@@ -55,7 +55,7 @@ internal sealed class SplitFeatures : autograd.SingleTensorFunction<SplitFeature
     }
 }
 
-/// <summary>One forward and backward pass in parts. Owns what lies between the two.</summary>
+/// <summary>One forward and backward pass divided among the workers. Owns what the forward pass keeps for the backward pass.</summary>
 internal sealed class SplitPass : IDisposable
 {
     private readonly ClipParts _parts;
@@ -89,8 +89,8 @@ internal sealed class SplitPass : IDisposable
         return (_texts is null ? _images.Unit.clone() : cat([_texts.Unit, _images.Unit], 0)).MoveToOuterDisposeScope();
     }
 
-    /// <param name="gradient">[classes + batch, embedding] by the features.</param>
-    /// <returns>One for each of <see cref="Parameters"/>, null where none is asked for; in the caller's dispose scope.</returns>
+    /// <param name="gradient">[classes + batch, embedding] the gradient with respect to the features.</param>
+    /// <returns>One gradient for each of <see cref="Parameters"/>, null where none is needed; in the caller's dispose scope.</returns>
     public Tensor?[] Backward(Tensor gradient)
     {
         using var noGrad = no_grad();
@@ -122,7 +122,7 @@ internal sealed class SplitPass : IDisposable
         return sum.MoveToOuterDisposeScope();
     }
 
-    /// <summary>A worker's share of the work: some images, some classes, and leaves that stand for the parameters.</summary>
+    /// <summary>A worker's share of the work: some images, some classes, and leaf tensors in place of the parameters.</summary>
     private sealed class Part(Tensor images, (int First, int Count) share, IReadOnlyList<Parameter> parameters) : IDisposable
     {
         private readonly BackwardTensors _backward = new();
@@ -139,7 +139,7 @@ internal sealed class SplitPass : IDisposable
             using var grad = enable_grad();
             using var scope = NewDisposeScope();
             _leaves = [.. parameters.Select(p => p.detach().requires_grad_(p.requires_grad).DetachFromDisposeScope())];
-            // By handle: two wrappers of one parameter must find the same leaf.
+            // Keyed by handle, since two wrappers of one parameter must map to the same leaf.
             var leafOf = new Dictionary<IntPtr, Tensor>();
             for (int i = 0; i < _leaves.Length; i++)
                 leafOf.Add(parameters[i].Handle, _leaves[i]);
@@ -157,7 +157,8 @@ internal sealed class SplitPass : IDisposable
                     .DetachFromDisposeScope();
         }
 
-        /// <param name="gradients">The gradients by <see cref="Text"/> and <see cref="Image"/>; null for those that are null.</param>
+        /// <param name="gradients">The gradients with respect to <see cref="Text"/> and <see cref="Image"/>; null where the property is
+        /// null.</param>
         public void Backward(BranchPair<Tensor?> gradients)
         {
             using var scope = NewDisposeScope();
@@ -180,7 +181,7 @@ internal sealed class SplitPass : IDisposable
         }
     }
 
-    /// <summary>The parts' features one below the other, as unit rows.</summary>
+    /// <summary>The workers' features, concatenated and as unit rows.</summary>
     private sealed class Features : IDisposable
     {
         private readonly Tensor _lengths; // [rows, 1]
@@ -199,7 +200,9 @@ internal sealed class SplitPass : IDisposable
         /// <summary>[rows, embedding]</summary>
         public Tensor Unit { get; }
 
-        /// <summary>From the gradient by <see cref="Unit"/> to each part's by its features; in the caller's dispose scope.</summary>
+        /// <summary>
+        /// Maps the gradient with respect to <see cref="Unit"/> to that of each worker's features; in the caller's dispose scope.
+        /// </summary>
         public Tensor?[] Backward(Tensor gradient)
         {
             using var scope = NewDisposeScope();

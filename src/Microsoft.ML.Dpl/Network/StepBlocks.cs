@@ -4,20 +4,20 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// The frozen blocks as the steps of search and training multiply with them: copies whose matrices and biases are bfloat16, half the size
-/// of CLIP's own. LayerNorms stay float32. Made once and shared by all towers; evaluation uses CLIP's own.
+/// Copies of the frozen blocks for the steps of search and training, with matrices and biases in bfloat16, half the size of CLIP's own;
+/// LayerNorms stay float32. Created once and shared by all towers; evaluation uses CLIP's own blocks.
 /// </summary>
 internal sealed class StepBlocks : IDisposable
 {
-    /// <param name="text">The text tower's weights; not owned, must live as long as this.</param>
-    /// <param name="image">The image tower's weights; not owned, must live as long as this.</param>
+    /// <param name="text">The text tower's weights; not owned, must outlive this object.</param>
+    /// <param name="image">The image tower's weights; not owned, must outlive this object.</param>
     public StepBlocks(TextWeights text, ImageWeights image) =>
         (Text, Image) = ([.. text.Blocks.Select(Rounded)], [.. image.Blocks.Select(Rounded)]);
 
-    /// <summary>One per text layer.</summary>
+    /// <summary>One block per text layer.</summary>
     public IReadOnlyList<BlockWeights> Text { get; }
 
-    /// <summary>One per image layer.</summary>
+    /// <summary>One block per image layer.</summary>
     public IReadOnlyList<BlockWeights> Image { get; }
 
     public void Dispose()

@@ -5,18 +5,18 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Network;
 
 /// <summary>
-/// A learned vector beside the text feature of each class (TaskRes, Yu, Lu, Jin, Chen, Wang, CVPR 2023, arXiv 2211.10277): what the images
-/// show of a class and no text says. A class feature is unit(t + α · r / √embedding), t being the unit feature of its text and r its row
-/// of the values. Owns its parameter.
+/// A learned vector added to the text feature of each class (TaskRes, Yu, Lu, Jin, Chen, Wang, CVPR 2023, arXiv 2211.10277), for visual
+/// traits of a class that no text expresses. A class feature is unit(t + α · r / √embedding), where t is the unit feature of its text and
+/// r its row of the values. Owns its parameter.
 /// </summary>
-/// <remarks>The paper has t + α · r. The numbers of a unit vector are about 1/√embedding, so that with the root one α, and one learning
-/// rate, mean the same in CLIPs of any width.</remarks>
+/// <remarks>The paper has t + α · r. The elements of a unit vector are about 1/√embedding, so with the root, α and the learning rate
+/// mean the same for CLIPs of any width.</remarks>
 internal sealed class TaskResidual : IDisposable
 {
     /// <summary>Takes a copy of the given values.</summary>
     /// <param name="values">[classes, embedding]: r</param>
     /// <param name="scale">α, above 0.</param>
-    /// <param name="device">Where it is computed with.</param>
+    /// <param name="device">The device of the values.</param>
     public TaskResidual(Tensor values, double scale, Device device)
     {
         using var noGrad = no_grad();
@@ -30,21 +30,21 @@ internal sealed class TaskResidual : IDisposable
     /// <summary>α, above 0.</summary>
     public double Scale { get; }
 
-    /// <summary>As training begins with it: nothing is added.</summary>
+    /// <summary>The initial residual, which adds nothing.</summary>
     /// <param name="classes">The number of classes.</param>
-    /// <param name="width">Of the embedding.</param>
+    /// <param name="width">Width of the embedding.</param>
     /// <param name="scale">α, above 0.</param>
-    /// <param name="device">Where it is computed with.</param>
+    /// <param name="device">The device of the values.</param>
     public static TaskResidual Create(int classes, int width, double scale, Device device)
     {
         using var scope = NewDisposeScope();
         return new TaskResidual(zeros(classes, width, ScalarType.Float32), scale, device);
     }
 
-    /// <summary>One that adds these offsets.</summary>
-    /// <param name="offsets">[classes, embedding] what is added to unit features; copied.</param>
+    /// <summary>A residual that adds the given offsets.</summary>
+    /// <param name="offsets">[classes, embedding] offsets added to unit features; copied.</param>
     /// <param name="scale">α, above 0.</param>
-    /// <param name="device">Where it is computed with.</param>
+    /// <param name="device">The device of the values.</param>
     public static TaskResidual From(Tensor offsets, double scale, Device device)
     {
         using var noGrad = no_grad();
@@ -52,12 +52,12 @@ internal sealed class TaskResidual : IDisposable
         return new TaskResidual(offsets.Times(Math.Sqrt(offsets.shape[1]) / scale), scale, device);
     }
 
-    /// <summary>[classes, embedding] what is added to unit features; in the caller's dispose scope.</summary>
+    /// <summary>[classes, embedding] offsets added to unit features; in the caller's dispose scope.</summary>
     public Tensor Offsets() => Values.Times(Scale / Math.Sqrt(Values.shape[1]));
 
-    /// <summary>Class features with offsets, as unit rows again.</summary>
-    /// <param name="unitFeatures">[classes, embedding] of the texts.</param>
-    /// <param name="offsets">[classes, embedding]; null: the features are returned as they are.</param>
+    /// <summary>Adds offsets to class features and normalises the rows again.</summary>
+    /// <param name="unitFeatures">[classes, embedding] unit features of the texts.</param>
+    /// <param name="offsets">[classes, embedding]; null: the features are returned unchanged.</param>
     public static Tensor Add(Tensor unitFeatures, Tensor? offsets) =>
         offsets is null ? unitFeatures : PromptedClip.UnitRows(unitFeatures.Plus(offsets));
 
@@ -66,7 +66,7 @@ internal sealed class TaskResidual : IDisposable
 
 /// <summary>A text branch whose class features get a residual.</summary>
 /// <param name="branch">The prompts and the context of the tower; not owned.</param>
-/// <param name="residual">Not owned.</param>
+/// <param name="residual">The residual; not owned.</param>
 internal sealed class ResidualBranch(IPromptedBranch branch, TaskResidual residual) : IPromptedBranch
 {
     public IReadOnlyList<Parameter> Parameters => [.. branch.Parameters, residual.Values];

@@ -3,20 +3,25 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>The class features of several templates, averaged. One template's texts are computed at a time, so that 80 templates take no
-/// more memory than one.</summary>
+/// <summary>
+/// The class features of several templates, averaged. Templates are computed one at a time, so that 80 templates take no more memory than
+/// one.
+/// </summary>
 internal static class TextEnsemble
 {
-    /// <summary>The features of all classes, averaged over the templates, by CLIP's own blocks and without gradients. One template alone
-    /// gives the bits of <see cref="TextTower.UnitFeatures"/>.</summary>
-    /// <param name="tower">CLIP's text tower; no prompt enters it.</param>
-    /// <param name="texts">[template][class] token ids, the classes in one order; what lies behind the end-of-text id is ignored.</param>
-    /// <param name="normalizeEach">Whether every text's features are brought to length 1 before the mean, as CLIP's zero-shot ensembles do;
-    /// otherwise they are averaged as they come, as PromptSRC does.</param>
-    /// <param name="beforeEach">Called before each template; may throw to end the work.</param>
+    /// <summary>
+    /// The features of all classes, averaged over the templates, computed with CLIP's own blocks and without gradients. For a single
+    /// template the result is bit-identical to <see cref="TextTower.UnitFeatures"/>.
+    /// </summary>
+    /// <param name="tower">CLIP's text tower, used without prompts.</param>
+    /// <param name="texts">[template][class] token ids, with the classes in the same order; ids after the end-of-text id are
+    /// ignored.</param>
+    /// <param name="normalizeEach">Whether the features of every text are normalised to length 1 before averaging, as in CLIP's zero-shot
+    /// ensembles; otherwise they are averaged unnormalised, as in PromptSRC.</param>
+    /// <param name="beforeEach">Called before each template; may throw to cancel.</param>
     /// <returns>[classes, embedding], rows of length 1, in the caller's dispose scope.</returns>
-    /// <exception cref="ArgumentException">There is no template, templates have different numbers of classes, or a text is none that this
-    /// CLIP can read.</exception>
+    /// <exception cref="ArgumentException">There is no template, templates have different numbers of classes, or a text is not valid for
+    /// this CLIP.</exception>
     public static Tensor UnitFeatures(
         TextTower tower,
         IReadOnlyList<IReadOnlyList<int[]>> texts,
@@ -42,7 +47,7 @@ internal static class TextEnsemble
             beforeEach?.Invoke();
             using var each = NewDisposeScope();
             using var classTexts = new ClassTexts(classes, tower.Weights);
-            // A mean of one needs no unit rows, which would be brought to length 1 twice.
+            // With a single template the mean is normalised below; doing it here too would change the bits.
             Tensor features = normalizeEach && texts.Count > 1 ? tower.UnitFeatures(classTexts, plain) : tower.Features(classTexts, plain);
             if (sum is null)
                 sum = features.MoveToOuterDisposeScope();

@@ -4,17 +4,17 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>CLIP's text tower with layer-local prompts, over the texts of all classes at once.</summary>
+/// <summary>CLIP's text tower with layer-local prompts, computing the texts of all classes at once.</summary>
 /// <param name="weights">The frozen weights; not owned.</param>
-/// <param name="steps">The blocks that steps compute with, rounded copies of the weights'; not owned. Null: the weights' own.</param>
+/// <param name="steps">bfloat16 copies of the blocks for training steps; not owned. Null: the blocks of <paramref name="weights"/>.</param>
 internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
 {
     public TextWeights Weights => weights;
 
-    /// <param name="texts">The classes.</param>
+    /// <param name="texts">The texts of the classes.</param>
     /// <param name="prompts">One entry per layer; null entries are plain blocks.</param>
-    /// <param name="backward">Owner of custom gradients until the step ends.</param>
-    /// <param name="context">[vectors, width] the context that the texts are laid out for; null without one.</param>
+    /// <param name="backward">Owns custom gradients until the step ends.</param>
+    /// <param name="context">[vectors, width] the context vectors that the texts have placeholders for; null without a context.</param>
     /// <returns>[classes, embedding], not normalised, in the caller's dispose scope.</returns>
     public Tensor Forward(ClassTexts texts, IReadOnlyList<LayerPrompt?> prompts, BackwardTensors backward, Tensor? context = null) =>
         Forward(texts, prompts, context, steps?.Text ?? weights.Blocks, backward);
@@ -29,7 +29,7 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
     {
         using var scope = NewDisposeScope();
         int plain = prompts.TakeWhile(prompt => prompt is null).Count();
-        // What no prompt has reached yet is the same in every step.
+        // The output of the layers before the first prompt is the same in every step.
         Tensor rows = texts.AfterPlainLayers(blocks, plain, context, rows => Through(texts, rows, prompts, blocks, 0, plain, backward));
         rows = Through(texts, rows, prompts, blocks, plain, blocks.Count, backward);
         return PromptedBlock
@@ -38,8 +38,9 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
             .MoveToOuterDisposeScope();
     }
 
-    /// <summary>The rows behind layers <paramref name="from"/> to <paramref name="to"/> − 1; behind the last layer only the end-of-text
-    /// rows.</summary>
+    /// <summary>
+    /// Runs layers <paramref name="from"/> to <paramref name="to"/> − 1; after the last layer only the end-of-text rows are returned.
+    /// </summary>
     private Tensor Through(
         ClassTexts texts,
         Tensor rows,
@@ -66,8 +67,10 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
         return rows;
     }
 
-    /// <summary>The features of all classes as unit rows, by CLIP's own blocks and without gradients: [classes, embedding] in the caller's
-    /// dispose scope.</summary>
+    /// <summary>
+    /// The features of all classes as unit rows, computed with CLIP's own blocks and without gradients: [classes, embedding] in the
+    /// caller's dispose scope.
+    /// </summary>
     public Tensor UnitFeatures(ClassTexts texts, IPromptedBranch prompts)
     {
         using var noGrad = no_grad();
@@ -75,7 +78,7 @@ internal sealed class TextTower(TextWeights weights, StepBlocks? steps = null)
         return PromptedClip.UnitRows(Features(texts, prompts)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same before they are normalised.</summary>
+    /// <summary>The features of <see cref="UnitFeatures"/> before normalisation.</summary>
     public Tensor Features(ClassTexts texts, IPromptedBranch prompts)
     {
         using var noGrad = no_grad();

@@ -4,20 +4,20 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>The keys and values of a layer's prompts, which are constants in prediction.</summary>
+/// <summary>The keys and values of a layer's prompts, which are constant during prediction.</summary>
 /// <param name="Keys">[1, heads, rows, headWidth]</param>
 /// <param name="Values">[1, heads, rows, headWidth]</param>
-/// <param name="Mixture">The candidates that the rows belong to; null: a single one of weight 1.</param>
+/// <param name="Mixture">The candidates that the rows belong to; null: a single candidate of weight 1.</param>
 internal sealed record PromptArrays(FloatArray Keys, FloatArray Values, MixtureArrays? Mixture);
 
 /// <summary><see cref="FoldedMixture"/> as arrays.</summary>
 /// <param name="Plain">[] the weight of the block without prompts</param>
-/// <param name="Weights">[candidates] the weights of the others</param>
-/// <param name="Members">[rows, candidates], 1 where a row is a candidate's and 0 elsewhere</param>
+/// <param name="Weights">[candidates] the weights of the other candidates</param>
+/// <param name="Members">[rows, candidates], 1 where a row belongs to a candidate and 0 elsewhere</param>
 internal sealed record MixtureArrays(FloatArray Plain, FloatArray Weights, FloatArray Members)
 {
-    /// <param name="candidates">Prompt lengths, the first 0.</param>
-    /// <param name="weights">One for each.</param>
+    /// <param name="candidates">Prompt lengths of the candidates, the first 0.</param>
+    /// <param name="weights">The mixture weight of each candidate.</param>
     public static MixtureArrays From(IReadOnlyList<int> candidates, IReadOnlyList<float> weights)
     {
         int count = candidates.Count - 1;
@@ -35,17 +35,19 @@ internal sealed record MixtureArrays(FloatArray Plain, FloatArray Weights, Float
     }
 }
 
-/// <summary><see cref="FoldedImageTower"/> as arrays: what a graph for another runtime is written from, with libtorch or without.</summary>
+/// <summary>
+/// <see cref="FoldedImageTower"/> as arrays, from which a graph for another runtime is written, with or without libtorch.
+/// </summary>
 /// <param name="Config">The whole model's shape.</param>
-/// <param name="Weight">An array by the name that <see cref="ClipLayout.Image"/> gives it, with the constants of
-/// <see cref="BlockWeights"/> folded in; the patch convolution is a matrix. Of a tower in libtorch's memory a new copy each time.</param>
-/// <param name="Prompts">One entry per layer; null: it has no prompt.</param>
+/// <param name="Weight">Returns an array by its name in <see cref="ClipLayout.Image"/>, with the constants of <see cref="BlockWeights"/>
+/// folded in; the patch convolution is a matrix. For a tower in libtorch's memory, each call returns a new copy.</param>
+/// <param name="Prompts">One entry per layer; null for a layer without a prompt.</param>
 internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> Weight, IReadOnlyList<PromptArrays?> Prompts)
 {
-    /// <summary>Class token and patches of an image.</summary>
+    /// <summary>Number of tokens of an image: the class token and the patches.</summary>
     public long Tokens => 1 + (long)Config.Grid * Config.Grid;
 
-    /// <summary>Reads from a tower, which must not be disposed while this is used.</summary>
+    /// <summary>Reads from a tower, which must not be disposed while the result is in use.</summary>
     public static TowerArrays From(FoldedImageTower tower)
     {
         var tensors = FoldedWeights.Named(tower.Weights).ToDictionary(StringComparer.Ordinal);
@@ -74,9 +76,10 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
 
     /// <summary>Folds prompts into a tower as <see cref="FoldedImageTower"/> does, without libtorch.</summary>
     /// <param name="config">The whole model's shape.</param>
-    /// <param name="weights">By name, as <see cref="FoldedWeights.ReadImageTowerArrays"/> gives them.</param>
-    /// <param name="prompts">One [rows, width] per layer; null: it has no prompt.</param>
-    /// <param name="mixtures">The candidates that a layer's rows belong to; null: all layers have a single one of weight 1.</param>
+    /// <param name="weights">Arrays by name, as <see cref="FoldedWeights.ReadImageTowerArrays"/> returns them.</param>
+    /// <param name="prompts">One [rows, width] per layer; null for a layer without a prompt.</param>
+    /// <param name="mixtures">The candidates that each layer's rows belong to; null: every layer has a single candidate of weight
+    /// 1.</param>
     public static TowerArrays Fold(
         ClipConfig config,
         IReadOnlyDictionary<string, FloatArray> weights,
@@ -145,9 +148,9 @@ internal sealed record TowerArrays(ClipConfig Config, Func<string, FloatArray> W
 }
 
 /// <summary><see cref="FoldedClassifier"/> as arrays.</summary>
-/// <param name="Tower">Images to features.</param>
+/// <param name="Tower">The image tower.</param>
 /// <param name="ClassFeatures">[classes, embedding], unit rows</param>
-/// <param name="LogitScale">The factor on cosine similarities.</param>
+/// <param name="LogitScale">The factor by which cosine similarities are multiplied.</param>
 internal sealed record ClassifierArrays(TowerArrays Tower, FloatArray ClassFeatures, double LogitScale)
 {
     /// <inheritdoc cref="TowerArrays.From"/>
@@ -155,13 +158,13 @@ internal sealed record ClassifierArrays(TowerArrays Tower, FloatArray ClassFeatu
         new(TowerArrays.From(classifier.Tower), FloatArray.CopyOf(classifier.ClassFeatures), classifier.LogitScale);
 }
 
-/// <summary>The plain text tower as arrays: what a graph for another runtime is written from, with libtorch or without.</summary>
+/// <summary>The plain text tower as arrays, from which a graph for another runtime is written, with or without libtorch.</summary>
 /// <param name="Config">The whole model's shape.</param>
-/// <param name="Weight">An array by the name that <see cref="ClipLayout.Text"/> gives it, with the constants of
-/// <see cref="BlockWeights"/> folded in; the logit scale is not among them. Of a tower in libtorch's memory a new copy each time.</param>
+/// <param name="Weight">Returns an array by its name in <see cref="ClipLayout.Text"/>, with the constants of <see cref="BlockWeights"/>
+/// folded in; the logit scale is not included. For a tower in libtorch's memory, each call returns a new copy.</param>
 internal sealed record TextTowerArrays(ClipConfig Config, Func<string, FloatArray> Weight)
 {
-    /// <summary>Reads from a tower, which must not be disposed while this is used.</summary>
+    /// <summary>Reads from a tower, which must not be disposed while the result is in use.</summary>
     public static TextTowerArrays From(TextWeights weights)
     {
         var tensors = FoldedWeights.Named(weights).ToDictionary(StringComparer.Ordinal);

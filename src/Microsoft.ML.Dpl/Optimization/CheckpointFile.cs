@@ -7,10 +7,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>The content of one checkpoint: texts and tensors by name.</summary>
-/// <param name="Texts">Texts by name, for instance the stage's name and state.</param>
-/// <param name="Tensors">Owned by whoever made them; <see cref="CheckpointFile.Read"/> gives new ones on the CPU that no dispose scope
-/// owns.</param>
+/// <summary>The content of a checkpoint: named texts and tensors.</summary>
+/// <param name="Texts">Texts by name, for example the name and the state of the stage.</param>
+/// <param name="Tensors">Tensors by name, which this object disposes; <see cref="CheckpointFile.Read"/> creates them on the CPU, detached
+/// from dispose scopes.</param>
 internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IReadOnlyDictionary<string, Tensor> Tensors) : IDisposable
 {
     public void Dispose()
@@ -20,12 +20,12 @@ internal sealed record Checkpoint(IReadOnlyDictionary<string, string> Texts, IRe
     }
 }
 
-/// <summary>A checkpoint as a safetensors file: texts are its metadata, and a SHA-256 over everything finds any damage.</summary>
+/// <summary>A checkpoint as a safetensors file, with the texts as metadata and a SHA-256 over everything to detect damage.</summary>
 internal static class CheckpointFile
 {
     private const string DigestName = "sha256";
 
-    /// <summary>For the texts: a loss may have become a number that JSON does not know.</summary>
+    /// <summary>Options for the texts: a loss may be infinite or NaN, which standard JSON cannot represent.</summary>
     public static JsonSerializerOptions Json { get; } = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     public static void Write(Stream stream, Checkpoint checkpoint)
@@ -36,11 +36,11 @@ internal static class CheckpointFile
         SafetensorsWriter.Write(stream, tensors, texts);
     }
 
-    /// <summary>Reads and checks a whole file. The caller owns the result.</summary>
-    /// <exception cref="InvalidDataException">The file is cut short, changed or no checkpoint.</exception>
+    /// <summary>Reads and verifies a whole file. The caller owns the result.</summary>
+    /// <exception cref="InvalidDataException">The file is truncated, modified or not a checkpoint.</exception>
     public static Checkpoint Read(string path)
     {
-        // In memory, so that the file can be replaced while its content is in use.
+        // Read into memory, so that the file can be replaced while its content is in use.
         using SafetensorsFile file = SafetensorsFile.FromBytes(File.ReadAllBytes(path), path);
         var tensors = new Dictionary<string, Tensor>();
         try

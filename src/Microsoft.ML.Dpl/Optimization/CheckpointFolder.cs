@@ -5,9 +5,9 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>
-/// A folder with the two latest checkpoints of one run: checkpoint-1.safetensors, checkpoint-2.safetensors and so on. Each is written under
-/// another name, flushed to the disk, renamed, and the folder flushed, so that a process killed at any moment, or a machine without power,
-/// leaves a whole one. The folder belongs to one run at a time.
+/// A folder with the two latest checkpoints of a run, numbered checkpoint-1.safetensors, checkpoint-2.safetensors and so on. Each is
+/// written under a temporary name, flushed to disk and renamed, and the folder is flushed too, so that an intact checkpoint remains
+/// whenever the process is killed or the power fails. Only one run at a time can use the folder.
 /// </summary>
 internal sealed partial class CheckpointFolder : IDisposable
 {
@@ -20,11 +20,13 @@ internal sealed partial class CheckpointFolder : IDisposable
 
     private CheckpointFolder(string folder, FileStream taken) => (FullPath, _lock) = (folder, taken);
 
-    /// <summary>Where the checkpoints lie.</summary>
+    /// <summary>The folder of the checkpoints.</summary>
     public string FullPath { get; private set; }
 
-    /// <summary>Makes the folder where it is missing, takes it for this run and tries whether it holds that many bytes.</summary>
-    /// <exception cref="IOException">It cannot be written, has too little space, or another run has taken it.</exception>
+    /// <summary>
+    /// Creates the folder if it is missing, locks it for this run and checks that it has room for the given number of bytes.
+    /// </summary>
+    /// <exception cref="IOException">The folder cannot be written, has too little space, or is locked by another run.</exception>
     public static CheckpointFolder Open(string folder, long bytes)
     {
         string full = Path.GetFullPath(folder);
@@ -32,8 +34,8 @@ internal sealed partial class CheckpointFolder : IDisposable
         try
         {
             Make(full);
-            // The lock file stays: one that were deleted could be taken by a second process that had opened it before, while a third takes
-            // a new one.
+            // The lock file is never deleted: otherwise one process could lock a deleted file that it had opened before, while another
+            // locks a new one.
             taken = new FileStream(
                 Path.Combine(full, LockName),
                 FileMode.OpenOrCreate,
@@ -63,9 +65,9 @@ internal sealed partial class CheckpointFolder : IDisposable
         }
     }
 
-    /// <summary>From now on the checkpoints lie in a sub-folder, which is made where it is missing.</summary>
-    /// <exception cref="IOException">It cannot be made.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    /// <summary>Switches to a sub-folder for all further checkpoints, creating it if it is missing.</summary>
+    /// <exception cref="IOException">The sub-folder cannot be created.</exception>
+    /// <exception cref="UnauthorizedAccessException">The sub-folder cannot be created.</exception>
     public void Enter(string name)
     {
         string folder = Path.Combine(FullPath, name);
@@ -73,9 +75,9 @@ internal sealed partial class CheckpointFolder : IDisposable
         FullPath = folder;
     }
 
-    /// <summary>The latest checkpoint that is whole, or null where there is none at all. The caller owns it.</summary>
-    /// <param name="warn">The receiver of a warning about every damaged checkpoint for which an earlier one is used.</param>
-    /// <exception cref="InvalidDataException">There are checkpoints, and none can be read. They stay as they are.</exception>
+    /// <summary>The latest intact checkpoint, or null if there are no checkpoints at all. The caller owns it.</summary>
+    /// <param name="warn">Receives a warning for every unreadable checkpoint that is skipped in favour of an earlier one.</param>
+    /// <exception cref="InvalidDataException">There are checkpoints, but none can be read. They are left unchanged.</exception>
     public Checkpoint? ReadLatest(Action<string> warn)
     {
         var failures = new List<(string Path, Exception Reason)>();
@@ -89,7 +91,7 @@ internal sealed partial class CheckpointFolder : IDisposable
             }
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
-                // What cannot be read at the moment may be whole.
+                // A file that merely cannot be read now may still be intact.
                 if (e is InvalidDataException)
                     _damaged.Add(number);
                 failures.Add((PathOf(number), e));
@@ -110,12 +112,12 @@ internal sealed partial class CheckpointFolder : IDisposable
         return whole;
     }
 
-    /// <summary>Adds a checkpoint and removes all but the whole one before it.</summary>
-    /// <exception cref="IOException">It cannot be written; the earlier ones are as before.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    /// <summary>Adds a checkpoint and removes all earlier ones but the latest intact one.</summary>
+    /// <exception cref="IOException">The checkpoint cannot be written; the earlier ones are unchanged.</exception>
+    /// <exception cref="UnauthorizedAccessException">The checkpoint cannot be written; the earlier ones are unchanged.</exception>
     public void Write(Checkpoint checkpoint) => Write(stream => CheckpointFile.Write(stream, checkpoint));
 
-    /// <param name="content">Writes the file's bytes.</param>
+    /// <param name="content">Writes the content of the file.</param>
     /// <inheritdoc cref="Write(Checkpoint)"/>
     internal void Write(Action<Stream> content)
     {
@@ -130,11 +132,11 @@ internal sealed partial class CheckpointFolder : IDisposable
     }
 
     /// <summary>Removes all checkpoints.</summary>
-    /// <exception cref="IOException">One cannot be removed.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    /// <exception cref="IOException">A checkpoint cannot be removed.</exception>
+    /// <exception cref="UnauthorizedAccessException">A checkpoint cannot be removed.</exception>
     public void Clear()
     {
-        // The latest last: a process killed in between leaves the state that is furthest on.
+        // The latest is deleted last, so that a process killed in between leaves the most advanced state.
         foreach (long number in Numbers().Order().ToArray())
             File.Delete(PathOf(number));
         File.Delete(Path.Combine(FullPath, PartialName));
@@ -151,7 +153,7 @@ internal sealed partial class CheckpointFolder : IDisposable
             FolderEntries.Flush(parent);
     }
 
-    /// <summary>Writes a file to the disk itself, or none: a full disk is left no fuller.</summary>
+    /// <summary>Writes a file and flushes it to disk; on failure the file is deleted, so that a full disk does not become fuller.</summary>
     private static void WriteWhole(string path, Action<Stream> write)
     {
         try
@@ -163,7 +165,7 @@ internal sealed partial class CheckpointFolder : IDisposable
         catch (Exception e)
         {
             File.Delete(path);
-            // What .NET makes of the system's EFBIG.
+            // .NET reports the error EFBIG as this exception.
             if (e is ArgumentOutOfRangeException)
                 throw new IOException($"The file '{path}' became larger than the file system, or a limit on the size of files, allows.", e);
             throw;

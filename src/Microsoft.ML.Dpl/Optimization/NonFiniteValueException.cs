@@ -1,29 +1,29 @@
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>What is looked at in every step.</summary>
+/// <summary>The values checked in every step.</summary>
 internal enum Watched
 {
-    /// <summary>Of a training batch, or of a validation batch in the search's upper level.</summary>
+    /// <summary>The loss of a training batch, or of a validation batch in the upper level of the search.</summary>
     Loss,
 
-    /// <summary>The gradients of what is learnt.</summary>
+    /// <summary>The gradients of the learned parameters.</summary>
     Gradient,
 
-    /// <summary>Of the validation images after an epoch of training.</summary>
+    /// <summary>The loss of the validation images after an epoch of training.</summary>
     ValidationLoss,
 
-    /// <summary>Of the last training batch with the prompts that training ended with, where there are no validation images.</summary>
+    /// <summary>The loss of the last training batch with the final prompts, if there are no validation images.</summary>
     FinalLoss,
 }
 
-/// <summary>A number that steers a run became infinite or not a number. Nothing was stepped with it.</summary>
+/// <summary>A loss or a gradient became infinite or NaN. No step was taken with it.</summary>
 /// <param name="stage">Search or training.</param>
 /// <param name="epoch">The epoch, from 0.</param>
 /// <param name="step">The step within the epoch, from 0.</param>
-/// <param name="watched">The number that was looked at.</param>
+/// <param name="watched">The value that was checked.</param>
 /// <param name="value">Its value: infinite or NaN.</param>
-/// <param name="images">The batch: positions in the source that gave it; empty where that is not known.</param>
-/// <param name="isInValidation">Whether that source has the validation images.</param>
+/// <param name="images">The batch, as row indices in its source; empty if they are not known.</param>
+/// <param name="isInValidation">Whether the source is that of the validation images.</param>
 internal sealed class NonFiniteValueException(
     FitStage stage,
     int epoch,
@@ -48,9 +48,9 @@ internal sealed class NonFiniteValueException(
 
     public bool IsInValidation { get; } = isInValidation;
 
-    /// <summary>Mean training loss of the steps before; null where no step of the stage had been taken. Told by the stage.</summary>
+    /// <summary>Mean training loss of the preceding steps; null if this was the first step of the stage. Set by the stage.</summary>
     public double? LossBefore { get; set; }
 
-    /// <summary>Whether the stage had good values, which its parameters now have again. Told by the stage.</summary>
+    /// <summary>Whether the stage had good values, to which its parameters have been restored. Set by the stage.</summary>
     public bool HasGoodValues { get; set; }
 }

@@ -5,28 +5,28 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>What a step computes.</summary>
-/// <param name="Minimised">[] what is differentiated.</param>
-/// <param name="Reported">[] what losses of other models are compared to: the cross-entropy without what was added to it.</param>
+/// <summary>The losses that a step computes.</summary>
+/// <param name="Minimised">[] the loss that is differentiated.</param>
+/// <param name="Reported">[] the loss that is comparable between models: the cross-entropy alone.</param>
 internal readonly record struct StepLoss(Tensor Minimised, Tensor Reported)
 {
     public static implicit operator StepLoss(Tensor loss) => new(loss, loss);
 }
 
-/// <summary>One forward, backward and step. Nothing it makes outlives it.</summary>
+/// <summary>One forward pass, backward pass and optimizer step. All tensors that it creates are disposed at its end.</summary>
 internal static class OptimizerStep
 {
     /// <param name="optimizer">The optimizer of the parameters that require gradients.</param>
-    /// <param name="loss">The forward pass, given the owner of its custom gradients.</param>
-    /// <param name="stage">The stage, for the exception; the epoch, the step and the batch are for it too.</param>
+    /// <param name="loss">The forward pass, given the owner of custom gradients.</param>
+    /// <param name="stage">The stage, reported in exceptions, as are epoch, step and batch.</param>
     /// <param name="epoch">The epoch, from 0.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
-    /// <param name="batch">The images that the loss is computed from; null where they are not known.</param>
-    /// <param name="isInValidation">Whether the batch has validation images.</param>
-    /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
-    /// <param name="proGradient">Changes the gradients before they are bounded; null: they stay as they are.</param>
+    /// <param name="batch">The images of the loss; null if they are not known.</param>
+    /// <param name="isInValidation">Whether the batch consists of validation images.</param>
+    /// <param name="maxGradientNorm">Largest norm of the gradient of all updated parameters together, above 0; null: unlimited.</param>
+    /// <param name="proGradient">Changes the gradients before they are clipped; null: they are not changed.</param>
     /// <returns>The reported loss before the step.</returns>
-    /// <exception cref="NonFiniteValueException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
+    /// <exception cref="NonFiniteValueException">The loss or a gradient is infinite or NaN; no parameter was changed.</exception>
     public static double Take(
         optim.Optimizer optimizer,
         Func<BackwardTensors, StepLoss> loss,
@@ -61,8 +61,10 @@ internal static class OptimizerStep
         return reported;
     }
 
-    /// <summary>Both losses and the largest magnitude among the gradients, which is NaN where one of them is: read together, so that the
-    /// host waits for the device once a step.</summary>
+    /// <summary>
+    /// Both losses and the largest magnitude of a gradient, which is NaN if any gradient is; read in one transfer, so that the host waits
+    /// for the device once per step.
+    /// </summary>
     private static (double Minimised, double Reported, double LargestGradient) Read(StepLoss loss, IEnumerable<Tensor> parameters)
     {
         using var noGrad = no_grad();
@@ -70,20 +72,23 @@ internal static class OptimizerStep
         Tensor[] gradients = [.. parameters.Select(p => p.grad).OfType<Tensor>().Select(gradient => gradient.abs().max())];
         float[] read = stack([loss.Minimised.detach(), loss.Reported.detach(), .. gradients]).cpu().data<float>().ToArray();
         double largest = 0;
-        // Math.Max passes NaN on.
+        // Math.Max propagates NaN.
         foreach (float gradient in read.Skip(2))
             largest = Math.Max(largest, gradient);
         return (read[0], read[1], largest);
     }
 }
 
-/// <summary>The gradient of several parameters as one long vector, kept from growing (Pascanu, Mikolov, Bengio, ICML 2013, arXiv 1211.5063,
-/// algorithm 1).</summary>
+/// <summary>
+/// Clips the norm of the gradient of several parameters together (Pascanu, Mikolov, Bengio, ICML 2013, arXiv 1211.5063, algorithm 1).
+/// </summary>
 internal static class GradientNorm
 {
-    /// <summary>Shortens the gradients in place, all by one factor, where their norm is above the bound. Nothing is read back from the
-    /// device, and the sum has a fixed order.</summary>
-    /// <param name="parameters">Those without a gradient are passed over.</param>
+    /// <summary>
+    /// If the norm is above the bound, scales all gradients in place by one factor. Nothing is read back from the device, and the order of
+    /// summation is fixed.
+    /// </summary>
+    /// <param name="parameters">The parameters; those without a gradient are ignored.</param>
     /// <param name="bound">The largest norm allowed, above 0.</param>
     public static void Bound(IEnumerable<Tensor> parameters, double bound)
     {
@@ -93,13 +98,13 @@ internal static class GradientNorm
         if (gradients.Length == 0)
             return;
         Tensor norm = Norm(gradients); // []
-        // A norm of 0 makes this infinite, and the smaller of it and 1 is 1: nothing changes.
+        // For a norm of 0 the quotient is infinite and the factor 1, so nothing changes.
         Tensor factor = norm.reciprocal().Times(bound).AtMost(1);
         foreach (Tensor gradient in gradients)
             gradient.mul_(factor.to_type(gradient.dtype));
     }
 
-    /// <summary>[] in double precision, on the gradients' device, in the caller's dispose scope.</summary>
+    /// <summary>[] the common norm in double precision, on the gradients' device, in the caller's dispose scope.</summary>
     public static Tensor Norm(IReadOnlyList<Tensor> gradients) =>
         stack(gradients.Select(gradient => gradient.to_type(ScalarType.Float64).square().sum())).sum().sqrt();
 }

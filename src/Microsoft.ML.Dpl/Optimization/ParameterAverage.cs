@@ -5,24 +5,26 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>How much the prompts of each epoch count in their weighted mean, which then is the result of training.</summary>
+/// <summary>The weights of the epochs in the average of their prompts, which is the result of training.</summary>
 internal abstract record EpochWeights
 {
-    /// <summary>The weight of one epoch before all are divided by their sum, at least 0.</summary>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="epochs">The number of epochs of a whole run.</param>
+    /// <summary>The unnormalised weight of an epoch, at least 0.</summary>
+    /// <param name="epoch">The epoch, from 1.</param>
+    /// <param name="epochs">Number of epochs of a complete run.</param>
     public abstract double At(int epoch, int epochs);
 
-    /// <summary>What people know it by.</summary>
+    /// <summary>The name shown to users.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Name and numbers, for people.</summary>
+    /// <summary>Returns the name and the numbers as readable text.</summary>
     public abstract override string ToString();
 
-    /// <summary>exp(−½ ((k − μ) / σ)²), as PromptSRC aggregates prompts (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023, arXiv
-    /// 2307.06948).</summary>
-    /// <param name="Mean">μ as a share of the epochs, above 0.</param>
-    /// <param name="Deviation">σ as a share of the epochs, above 0.</param>
+    /// <summary>
+    /// exp(−½ ((k − μ) / σ)²) for epoch k, the aggregation of prompts in PromptSRC (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023,
+    /// arXiv 2307.06948).
+    /// </summary>
+    /// <param name="Mean">μ as a fraction of the epochs, above 0.</param>
+    /// <param name="Deviation">σ as a fraction of the epochs, above 0.</param>
     public sealed record Gaussian(double Mean, double Deviation) : EpochWeights
     {
         public override string Name => "gaussian";
@@ -36,7 +38,7 @@ internal abstract record EpochWeights
         }
     }
 
-    /// <summary>decay^(E − k): an exponential moving average.</summary>
+    /// <summary>decay^(E − k) for epoch k of E: an exponential moving average.</summary>
     /// <param name="Decay">Above 0 and below 1.</param>
     public sealed record Exponential(double Decay) : EpochWeights
     {
@@ -47,9 +49,11 @@ internal abstract record EpochWeights
         public override double At(int epoch, int epochs) => Math.Pow(Decay, epochs - epoch);
     }
 
-    /// <summary>1 for the last part of the epochs, 0 before: stochastic weight averaging (Izmailov, Podoprikhin, Garipov, Vetrov, Wilson,
-    /// UAI 2018, arXiv 1803.05407) over what is left of the schedule.</summary>
-    /// <param name="Share">That part, above 0, at most 1; it is rounded up to whole epochs.</param>
+    /// <summary>
+    /// 1 for the last part of the epochs, 0 before: stochastic weight averaging (Izmailov, Podoprikhin, Garipov, Vetrov, Wilson, UAI 2018,
+    /// arXiv 1803.05407) over the rest of the learning-rate schedule.
+    /// </summary>
+    /// <param name="Share">That part as a fraction of the epochs, above 0 and at most 1; rounded up to whole epochs.</param>
     public sealed record Last(double Share) : EpochWeights
     {
         public override string Name => "last";
@@ -60,26 +64,26 @@ internal abstract record EpochWeights
     }
 }
 
-/// <summary>The weighted mean of the values that parameters had at the ends of their epochs.</summary>
-/// <param name="parameters">Not owned.</param>
-/// <param name="weights">Of the epochs.</param>
-/// <param name="epochs">The number of epochs of a whole run.</param>
+/// <summary>The weighted mean of the values that parameters had at the ends of the epochs.</summary>
+/// <param name="parameters">The parameters; not owned.</param>
+/// <param name="weights">The weights of the epochs.</param>
+/// <param name="epochs">Number of epochs of a complete run.</param>
 internal sealed class ParameterAverage(IReadOnlyList<Parameter> parameters, EpochWeights weights, int epochs) : IDisposable
 {
     private Tensor[] _mean = [];
     private double _sum;
 
-    /// <summary>The mean so far, one for each parameter, owned by this object; empty before the first epoch.</summary>
+    /// <summary>The mean so far, one tensor per parameter, owned by this object; empty before the first epoch.</summary>
     public IReadOnlyList<Tensor> Values => _mean;
 
-    /// <summary>Takes in the present values.</summary>
-    /// <param name="epoch">The epoch that they stand at the end of, from 0.</param>
+    /// <summary>Adds the current values to the mean.</summary>
+    /// <param name="epoch">The epoch that has just ended, from 0.</param>
     public void Add(int epoch)
     {
         using var noGrad = no_grad();
         double weight = weights.At(epoch + 1, epochs),
             sum = _sum + weight;
-        // While nothing counts yet, the latest values stand for the mean.
+        // As long as all weights are 0, the latest values take the place of the mean.
         double share = sum > 0 ? weight / sum : 1;
         _sum = sum;
         if (_mean.Length == 0)
@@ -102,7 +106,7 @@ internal sealed class ParameterAverage(IReadOnlyList<Parameter> parameters, Epoc
             parameters[i].copy_(_mean[i]);
     }
 
-    /// <summary>Does something while the parameters have the mean's values.</summary>
+    /// <summary>Runs work while the parameters have the values of the mean.</summary>
     public T With<T>(Func<T> work)
     {
         using var present = new BestValues(parameters);
@@ -118,15 +122,15 @@ internal sealed class ParameterAverage(IReadOnlyList<Parameter> parameters, Epoc
         }
     }
 
-    /// <summary>Continues with the mean of an earlier run.</summary>
-    /// <param name="taken">The epochs that were taken in, at least 1.</param>
-    /// <param name="mean">One for each parameter; copied.</param>
+    /// <summary>Continues from the mean of an earlier run.</summary>
+    /// <param name="taken">Number of epochs in the mean, at least 1.</param>
+    /// <param name="mean">One tensor per parameter; copied.</param>
     public void Resume(int taken, IReadOnlyList<Tensor> mean)
     {
         Dispose();
         using var noGrad = no_grad();
         _sum = 0;
-        // Added one by one, so that it has the same bits.
+        // Summed one by one, so that the result is bit-identical.
         for (int epoch = 1; epoch <= taken; epoch++)
             _sum += weights.At(epoch, epochs);
         _mean = [.. mean.Select((value, i) => value.to(parameters[i].device, copy: true).DetachFromDisposeScope())];

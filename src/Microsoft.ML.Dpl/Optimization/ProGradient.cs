@@ -6,18 +6,20 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Optimization;
 
 /// <summary>
-/// Takes out of a loss's gradient a what goes against the gradient b of what is known already: where a · b is below 0, a becomes
-/// a − λ (a · b̂) b̂ with b̂ = b / ‖b‖ (ProGrad, Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865, equation 4), parameter by
+/// Removes from a loss's gradient a the part that conflicts with the gradient b of what the model already knows: where a · b is below 0, a
+/// becomes a − λ (a · b̂) b̂ with b̂ = b / ‖b‖ (ProGrad, Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865, equation 4), parameter by
 /// parameter as in the authors' code.
 /// </summary>
 /// <param name="weight">λ, above 0.</param>
-/// <param name="parameters">Those whose gradients change; not owned.</param>
-/// <param name="known">The loss whose gradient is b: a forward pass of its own, given the owner of its custom gradients.</param>
+/// <param name="parameters">The parameters whose gradients are changed; not owned.</param>
+/// <param name="known">Computes the loss whose gradient is b in its own forward pass, given the owner of custom gradients.</param>
 internal sealed class ProGradient(double weight, IReadOnlyList<Parameter> parameters, Func<BackwardTensors, Tensor> known)
 {
-    /// <summary>b, one for each parameter, null where the loss does not depend on it; in the caller's dispose scope. The optimizer's own
-    /// gradients are overwritten.</summary>
-    /// <param name="optimizer">Of the parameters.</param>
+    /// <summary>
+    /// Computes b, one tensor per parameter, null where the loss does not depend on it; in the caller's dispose scope. The optimizer's
+    /// current gradients are overwritten.
+    /// </summary>
+    /// <param name="optimizer">The optimizer of the parameters.</param>
     public IReadOnlyList<Tensor?> Known(optim.Optimizer optimizer)
     {
         using var backward = new BackwardTensors();
@@ -29,8 +31,8 @@ internal sealed class ProGradient(double weight, IReadOnlyList<Parameter> parame
         return [.. parameters.Select(parameter => parameter.grad?.clone())];
     }
 
-    /// <summary>Changes the parameters' present gradients.</summary>
-    /// <param name="knownGradients">What <see cref="Known"/> gave.</param>
+    /// <summary>Changes the current gradients of the parameters.</summary>
+    /// <param name="knownGradients">The result of <see cref="Known"/>.</param>
     public void Project(IReadOnlyList<Tensor?> knownGradients)
     {
         using var noGrad = no_grad();
@@ -40,8 +42,10 @@ internal sealed class ProGradient(double weight, IReadOnlyList<Parameter> parame
                 gradient.sub_(Conflict(gradient, direction).Times(weight));
     }
 
-    /// <summary>The part of a gradient that goes against a direction; zeros where it does not, and where the direction is zero. Nothing is
-    /// read back from the device.</summary>
+    /// <summary>
+    /// The component of a gradient along a direction if it opposes that direction; zeros if it does not or if the direction is zero.
+    /// Nothing is read back from the device.
+    /// </summary>
     public static Tensor Conflict(Tensor gradient, Tensor direction)
     {
         using var scope = NewDisposeScope();

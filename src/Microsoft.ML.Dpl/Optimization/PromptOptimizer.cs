@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>How a stage steps its prompts; the defaults are the paper's.</summary>
+/// <summary>Optimizer settings of a stage; the defaults are the paper's.</summary>
 internal abstract record PromptOptimizerSettings
 {
     public TrainingRecipe Recipe { get; init; } = TrainingRecipe.Paper;
@@ -12,28 +12,28 @@ internal abstract record PromptOptimizerSettings
     /// <summary>The number of epochs, at least 1.</summary>
     public int Epochs { get; init; }
 
-    /// <summary>Steps that the epochs are to amount to; null: the epochs are given.</summary>
+    /// <summary>Number of steps from which the number of epochs is computed; null: <see cref="Epochs"/> applies.</summary>
     public int? Steps { get; init; }
 
-    /// <summary>The highest learning rate of the prompts.</summary>
+    /// <summary>Peak learning rate of the prompts.</summary>
     public double LearningRate { get; init; } = 0.0035;
 
-    /// <summary>The highest learning rate of the temperature's logarithm.</summary>
+    /// <summary>Peak learning rate of the temperature's logarithm.</summary>
     public double TemperatureLearningRate { get; init; } = 0.02;
 
-    /// <summary>Of SGD; AdamW has its own averages.</summary>
+    /// <summary>Momentum of SGD; AdamW does not use it.</summary>
     public double Momentum { get; init; } = 0.9;
 
     public double WeightDecay { get; init; } = 5e-4;
 
-    /// <summary>Longest gradient of all prompts together, above 0; null: gradients are taken as they are.</summary>
+    /// <summary>Largest norm of the gradient of all prompts together, above 0; null: gradients are not clipped.</summary>
     public double? MaxGradientNorm { get; init; }
 
-    /// <summary>The epochs of a run over so many batches each: as many as make up the steps, or those that are given.</summary>
+    /// <summary>Number of epochs of this many batches: enough for <see cref="Steps"/>, or <see cref="Epochs"/> if that is null.</summary>
     protected int EpochsOf(int batches) => Steps is int steps ? Math.Max(1, (int)Math.Ceiling((double)steps / batches)) : Epochs;
 }
 
-/// <summary>Steps the prompts of one stage, and the temperature beside them, as the recipe says.</summary>
+/// <summary>The optimizer of a stage's prompts and temperature, as the recipe defines it.</summary>
 internal sealed class PromptOptimizer : IDisposable
 {
     private const double Beta1 = 0.9,
@@ -42,8 +42,8 @@ internal sealed class PromptOptimizer : IDisposable
     private readonly PromptOptimizerSettings _settings;
 
     /// <param name="prompts">The parameters; not owned.</param>
-    /// <param name="temperature">Stepped with them; null where the recipe has none.</param>
-    /// <param name="settings">Of the stage.</param>
+    /// <param name="temperature">Trained with the prompts; null if the recipe has none.</param>
+    /// <param name="settings">Settings of the stage.</param>
     public PromptOptimizer(IEnumerable<Parameter> prompts, Temperature? temperature, PromptOptimizerSettings settings)
     {
         _settings = settings;
@@ -59,18 +59,18 @@ internal sealed class PromptOptimizer : IDisposable
                 ]);
     }
 
-    /// <summary>What is stepped, without the temperature.</summary>
+    /// <summary>The parameters of the optimizer, without the temperature.</summary>
     public IReadOnlyList<Parameter> Prompts { get; }
 
-    /// <summary>For steps and checkpoints; stays this object's.</summary>
+    /// <summary>The underlying optimizer, for steps and checkpoints; owned by this object.</summary>
     public OptimizerHelper Optimizer { get; }
 
-    /// <summary>Sets the rates for one step.</summary>
+    /// <summary>Sets the learning rates for one step.</summary>
     /// <param name="epoch">The epoch, from 0.</param>
-    /// <param name="epochs">The number of epochs of a whole run.</param>
+    /// <param name="epochs">Number of epochs of a complete run.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
-    /// <param name="steps">The number of steps in an epoch.</param>
-    /// <returns>The prompts' rate.</returns>
+    /// <param name="steps">Number of steps per epoch.</param>
+    /// <returns>The prompts' learning rate.</returns>
     public double SetRate(int epoch, int epochs, int step, int steps)
     {
         double share = LearningRateSchedule.ShareAt((long)epoch * steps + step, (long)epochs * steps);

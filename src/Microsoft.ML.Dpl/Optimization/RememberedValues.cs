@@ -3,17 +3,18 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>Remembers the parameters' values at the best score seen.</summary>
+/// <summary>Remembers the values that the parameters had at the best score so far.</summary>
 internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposable
 {
     private Tensor[] _values = [];
     private double? _score;
 
-    /// <summary>Keeps the present values if <paramref name="score"/> is at least the best so far: of equals, the one trained
-    /// longer.</summary>
+    /// <summary>
+    /// Remembers the current values if <paramref name="score"/> is at least the best so far; of equal scores, the latest counts.
+    /// </summary>
     public void Offer(double score) => Offer(score, parameters);
 
-    /// <summary>Keeps other values by the same rule.</summary>
+    /// <summary>Remembers other values under the same condition.</summary>
     /// <param name="score">The score of these values.</param>
     /// <param name="values">One per parameter; copied.</param>
     public void Offer(double score, IReadOnlyList<Tensor> values)
@@ -26,7 +27,7 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
         _values = [.. values.Select(value => value.clone().DetachFromDisposeScope())];
     }
 
-    /// <summary>Puts the best values back; does nothing where none was offered.</summary>
+    /// <summary>Restores the best values; does nothing if none were offered.</summary>
     public void Restore()
     {
         using var noGrad = no_grad();
@@ -34,11 +35,11 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
             parameters[i].copy_(_values[i]);
     }
 
-    /// <summary>The values remembered; empty where no score was offered. They stay this object's.</summary>
+    /// <summary>The remembered values; empty if no score was offered. Owned by this object.</summary>
     public IReadOnlyList<Tensor> Values => _values;
 
-    /// <summary>Remembers values that an earlier run had at a score.</summary>
-    /// <param name="score">The best score that was seen.</param>
+    /// <summary>Remembers values and their score from an earlier run.</summary>
+    /// <param name="score">The best score so far.</param>
     /// <param name="values">One per parameter; copied.</param>
     public void Resume(double score, IReadOnlyList<Tensor> values)
     {
@@ -56,8 +57,8 @@ internal sealed class BestValues(IReadOnlyList<Parameter> parameters) : IDisposa
 }
 
 /// <summary>
-/// Remembers the parameters' values at the end of the latest epoch that a finite loss was computed with, so that a run whose numbers go
-/// wrong has something to fall back on. One copy an epoch, and nothing is read back from the device.
+/// Remembers the parameters' values at the end of the latest epoch after which a loss and its gradients were finite, for a run that
+/// diverges to fall back on. Takes one copy per epoch; nothing is read back from the device.
 /// </summary>
 internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposable
 {
@@ -65,14 +66,16 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
         _candidates = [];
     private int _candidateEpochs;
 
-    /// <summary>Epochs after which the remembered values stood; 0: there are none.</summary>
+    /// <summary>Number of epochs after which the remembered values were reached; 0: there are none.</summary>
     public int Epochs { get; private set; }
 
-    /// <summary>The values remembered; empty where there are none. They stay this object's.</summary>
+    /// <summary>The remembered values; empty if there are none. Owned by this object.</summary>
     public IReadOnlyList<Tensor> Values => _values;
 
-    /// <summary>Takes the present values into consideration: those that so many epochs ended with, before the next step. Initial values are
-    /// no result and are passed over.</summary>
+    /// <summary>
+    /// Copies the current values, reached after this many epochs, as candidates before the next step. Initial values are not a result and
+    /// are ignored.
+    /// </summary>
     public void Consider(int epochs)
     {
         if (epochs == 0)
@@ -82,7 +85,7 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
         (_candidates, _candidateEpochs) = ([.. parameters.Select(p => p.clone().DetachFromDisposeScope())], epochs);
     }
 
-    /// <summary>The loss and the gradients of the values considered were finite.</summary>
+    /// <summary>Remembers the candidates, because their loss and gradients were finite.</summary>
     public void Confirm()
     {
         if (_candidates.Length == 0)
@@ -91,7 +94,7 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
         (_values, _candidates, Epochs) = (_candidates, [], _candidateEpochs);
     }
 
-    /// <summary>Puts the remembered values back; does nothing where there are none.</summary>
+    /// <summary>Restores the remembered values; does nothing if there are none.</summary>
     public void Restore()
     {
         using var noGrad = no_grad();
@@ -100,7 +103,7 @@ internal sealed class GoodValues(IReadOnlyList<Parameter> parameters) : IDisposa
     }
 
     /// <summary>Remembers values of an earlier run.</summary>
-    /// <param name="epochs">After which they stood, at least 1.</param>
+    /// <param name="epochs">Number of epochs after which they were reached, at least 1.</param>
     /// <param name="values">One per parameter; copied.</param>
     public void Resume(int epochs, IReadOnlyList<Tensor> values)
     {

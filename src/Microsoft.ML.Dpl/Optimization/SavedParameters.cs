@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>Parameters and optimizers as tensors of a checkpoint, and back.</summary>
+/// <summary>Converts parameters and optimizers to tensors of a checkpoint and back.</summary>
 internal static class SavedParameters
 {
     /// <summary>An optimizer's state as bytes, in the caller's dispose scope.</summary>
@@ -15,14 +15,14 @@ internal static class SavedParameters
         return tensor(bytes.ToArray(), ScalarType.Byte);
     }
 
-    /// <summary>Restores what <see cref="From"/> gave.</summary>
+    /// <summary>Restores an optimizer's state from the result of <see cref="From"/>.</summary>
     public static void Restore(OptimizerHelper optimizer, Tensor saved)
     {
         using var reader = new BinaryReader(new MemoryStream(saved.bytes.ToArray()));
         optimizer.load_state_dict(reader);
     }
 
-    /// <summary>Adds each as <paramref name="prefix"/> and its position.</summary>
+    /// <summary>Adds each tensor under the name <paramref name="prefix"/> plus its index.</summary>
     public static void Add(Dictionary<string, Tensor> tensors, string prefix, IReadOnlyList<Tensor?> values)
     {
         for (int i = 0; i < values.Count; i++)
@@ -30,8 +30,8 @@ internal static class SavedParameters
                 tensors.Add($"{prefix}.{i}", value);
     }
 
-    /// <summary>So many tensors of <paramref name="prefix"/> and their positions; they stay the checkpoint's.</summary>
-    /// <exception cref="InvalidDataException">One is missing.</exception>
+    /// <summary>The tensors named <paramref name="prefix"/> plus an index from 0; owned by the checkpoint.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing.</exception>
     public static Tensor[] Read(int count, IReadOnlyDictionary<string, Tensor> tensors, string prefix) =>
         [
             .. Enumerable
@@ -45,8 +45,8 @@ internal static class SavedParameters
                 ),
         ];
 
-    /// <summary>Copies each of <paramref name="prefix"/> and its position into the parameter there.</summary>
-    /// <exception cref="InvalidDataException">A value is missing or of another shape.</exception>
+    /// <summary>Copies each tensor named <paramref name="prefix"/> plus an index to the parameter with that index.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
     public static void Restore(IReadOnlyList<Tensor> parameters, IReadOnlyDictionary<string, Tensor> tensors, string prefix)
     {
         using var noGrad = no_grad();

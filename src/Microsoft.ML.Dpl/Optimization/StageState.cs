@@ -2,26 +2,26 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>How far a stage has come, besides its tensors: the epochs that ended, and the sums of the one under way.</summary>
-/// <typeparam name="TEpoch">What is kept of an epoch.</typeparam>
+/// <summary>The progress of a stage, apart from its tensors: the finished epochs and the sums of the current one.</summary>
+/// <typeparam name="TEpoch">The record of a finished epoch.</typeparam>
 internal abstract class StageState<TEpoch>
 {
-    /// <summary>The epochs that ended, the first epoch first.</summary>
+    /// <summary>The finished epochs in order.</summary>
     public List<TEpoch> Epochs { get; init; } = [];
 
-    /// <summary>Steps taken in the epoch under way; 0 between epochs.</summary>
+    /// <summary>Steps taken in the current epoch; 0 between epochs.</summary>
     public int Step { get; set; }
 
-    /// <summary>Sum of the training losses of these steps.</summary>
+    /// <summary>Sum of the training losses of the steps taken in the current epoch.</summary>
     public double TrainLoss { get; set; }
 
-    /// <summary>Epochs after which the values stood that <see cref="GoodValues"/> remembers; 0: it has none.</summary>
+    /// <summary>Number of epochs after which the values in <see cref="GoodValues"/> were reached; 0: it has none.</summary>
     public int GoodEpochs { get; set; }
 
-    /// <summary>Mean training loss of each epoch that ended.</summary>
+    /// <summary>Mean training loss of each finished epoch.</summary>
     public IEnumerable<double> TrainLosses() => Epochs.Select(TrainLossOf);
 
-    /// <summary>Mean training loss of the epoch under way, or else of the one before; null before the first step.</summary>
+    /// <summary>Mean training loss of the current epoch, or between epochs that of the last one; null before the first step.</summary>
     public double? RecentLoss() =>
         Step > 0 ? TrainLoss / Step
         : Epochs.Count > 0 ? TrainLossOf(Epochs[^1])
@@ -31,7 +31,7 @@ internal abstract class StageState<TEpoch>
     /// <param name="classes">The number of classes, at least 2.</param>
     public LossTrouble Trouble(int classes) => LossTroubles.Find([.. TrainLosses()], classes);
 
-    /// <summary>The state as text; every number comes back as it was, to the last bit.</summary>
+    /// <summary>The state as JSON; every number is restored exactly.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, GetType(), CheckpointFile.Json);
 
     /// <exception cref="JsonException">The text is not what <see cref="ToJson"/> writes.</exception>
@@ -40,7 +40,7 @@ internal abstract class StageState<TEpoch>
 
     protected abstract double TrainLossOf(TEpoch epoch);
 
-    /// <summary>Turns the steps taken into an epoch.</summary>
+    /// <summary>Adds a finished epoch and resets the sums of the current one.</summary>
     protected TEpoch EndEpoch(TEpoch epoch)
     {
         Epochs.Add(epoch);
@@ -48,10 +48,10 @@ internal abstract class StageState<TEpoch>
         return epoch;
     }
 
-    /// <summary>Why the stage is over, for the log; null while it is not. A stage ends between two epochs only.</summary>
-    /// <param name="epochs">The number of epochs after which it ends at the latest.</param>
+    /// <summary>Why the stage is over, for the log; null while it is not. A stage ends only between two epochs.</summary>
+    /// <param name="epochs">The largest number of epochs.</param>
     /// <param name="patience">The number of epochs without progress after which it may end; null: all epochs are run.</param>
-    /// <param name="stop">The reason to stop early with that patience, or null.</param>
+    /// <param name="stop">Returns the reason to stop early for that patience, or null.</param>
     protected string? ReasonToEnd(int epochs, int? patience, Func<int, string?> stop) =>
         Step > 0 ? null
         : Epochs.Count >= epochs ? $"all {epochs} epochs were run"
@@ -64,25 +64,27 @@ internal enum LossTrouble
 {
     None,
 
-    /// <summary>The latest epoch's mean lies far above the first one's, in which the prompts hardly moved.</summary>
+    /// <summary>The mean of the latest epoch is far above that of the first, in which the prompts hardly changed.</summary>
     Risen,
 
-    /// <summary>The latest two epochs' means are those of guessing: the prompts drown images or class names, all classes get the same
-    /// probability, and no gradient leads back.</summary>
+    /// <summary>
+    /// The means of the latest two epochs are at chance level: the prompts dominate images or class names, all classes get the same
+    /// probability, and no gradient leads back.
+    /// </summary>
     Chance,
 }
 
-/// <summary>Finds trouble in the mean training losses of a stage's epochs.</summary>
+/// <summary>Detects trouble in the mean training losses of a stage's epochs.</summary>
 internal static class LossTroubles
 {
-    // Beyond the noise of batches and crops: by half as much again, and by this much where the first loss is small.
+    // Well beyond the noise of batches and crops: half as much again, and at least this much where the first loss is small.
     private const double LargeFactor = 1.5,
         LargeRise = 0.5;
 
-    // A loss of drowned prompts is ln(classes) up to rounding; others only pass it.
+    // Once prompts dominate, the loss is ln(classes) up to rounding; other runs only pass through this value.
     private const double NearChance = 2e-3;
 
-    /// <param name="losses">The mean training loss of each epoch in nats, the first epoch first.</param>
+    /// <param name="losses">The mean training losses of the epochs in order, in nats.</param>
     /// <param name="classes">The number of classes, at least 2.</param>
     public static LossTrouble Find(IReadOnlyList<double> losses, int classes)
     {
@@ -95,6 +97,6 @@ internal static class LossTroubles
         return now > LargeFactor * first && now > first + LargeRise ? LossTrouble.Risen : LossTrouble.None;
     }
 
-    /// <summary>Whether a mean loss is that of guessing among so many classes.</summary>
+    /// <summary>Whether a mean loss is at chance level for this number of classes.</summary>
     public static bool IsChance(double loss, int classes) => Math.Abs(loss - Math.Log(classes)) <= NearChance * Math.Log(classes);
 }

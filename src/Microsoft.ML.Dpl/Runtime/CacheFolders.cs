@@ -2,20 +2,23 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>The place for files that can be made again: a folder of this library in the user's cache, or one for the user in the temporary
-/// folder where the cache cannot be written. Others can neither write there nor have made it: libraries are loaded from it.</summary>
+/// <summary>
+/// The folder for files that can be recreated: one of this library in the user's cache, or a per-user one in the temporary folder if the
+/// cache cannot be written. Since libraries are loaded from it, other users must neither be able to write to it nor have created it.
+/// </summary>
 internal static class CacheFolders
 {
     private const string Name = "Microsoft.ML.Dpl";
 
-    /// <summary>Makes a file or folder in the first folder that can be used.</summary>
-    /// <param name="make">The maker of the file or folder, given an existing folder; it throws <see cref="IOException"/> or
-    /// <see cref="UnauthorizedAccessException"/> where that is not writable.</param>
-    /// <exception cref="IOException">No folder can be used; the message says why.</exception>
+    /// <summary>Creates a file or folder in the first usable cache folder.</summary>
+    /// <param name="make">Creates the file or folder inside an existing folder; throws <see cref="IOException"/> or
+    /// <see cref="UnauthorizedAccessException"/> if that is not writable.</param>
+    /// <exception cref="IOException">No cache folder can be used; the message says why.</exception>
     public static T InFirstWritable<T>(Func<string, T> make) => InFirstWritable(Candidates(), make);
 
-    /// <param name="candidates">Full paths of folders, the best first.</param>
-    /// <param name="make">As above.</param>
+    /// <param name="candidates">Full paths of folders, in order of preference.</param>
+    /// <param name="make">Creates the file or folder inside an existing folder; throws <see cref="IOException"/> or
+    /// <see cref="UnauthorizedAccessException"/> if that is not writable.</param>
     /// <inheritdoc cref="InFirstWritable{T}(Func{string, T})"/>
     internal static T InFirstWritable<T>(IEnumerable<string> candidates, Func<string, T> make)
     {
@@ -29,7 +32,7 @@ internal static class CacheFolders
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                refusals.Add(e); // a read-only home is common in containers: the next place is tried
+                refusals.Add(e); // a read-only home is common in containers: try the next folder
             }
         }
         throw new IOException(
@@ -47,7 +50,7 @@ internal static class CacheFolders
             yield return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), Name);
         else if (Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home)
             yield return Path.Combine(home, ".cache", Name);
-        // One for each user, so that a process with a read-only home leaves no new one at every start.
+        // One per user, so that a process with a read-only home does not leave a new folder at every start.
         yield return Path.Combine(Path.GetTempPath(), OperatingSystem.IsWindows() ? Name : $"{Name}-{FileOwner.Self()}");
     }
 
@@ -64,24 +67,24 @@ internal static class CacheFolders
             throw new IOException($"'{folder}' is a link, which someone else may have made.");
         if (FileOwner.Get(folder) is { } owner && owner != FileOwner.Self())
             throw new IOException($"'{folder}' belongs to another user ({owner}).");
-        // One that was there may be open to others. Only its owner may do this.
+        // A folder that existed before may be open to others. Only its owner can change the mode.
         if (File.GetUnixFileMode(folder) != mine)
             File.SetUnixFileMode(folder, mine);
     }
 }
 
-/// <summary>To whom files belong.</summary>
+/// <summary>Determines the owners of files.</summary>
 internal static class FileOwner
 {
     private const int AtWorkingFolder = -100,
         NoFollow = 0x100;
     private const uint AskForOwner = 0x8; // AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_UID
-    private const int OwnerOffset = 20; // of stx_uid
+    private const int OwnerOffset = 20; // offset of stx_uid
 
-    /// <summary>The number of this process's user, which is not Windows'.</summary>
+    /// <summary>The user id of this process; not available on Windows.</summary>
     public static uint Self() => GetEffectiveUser();
 
-    /// <summary>The number of a file's owner, of a link's own; null where the system has no such question.</summary>
+    /// <summary>The user id of a file's owner, for a link that of the link itself; null where the system cannot tell.</summary>
     public static uint? Get(string path)
     {
         if (!OperatingSystem.IsLinux())

@@ -4,11 +4,13 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>Text in Unicode's composed form (NFC), by which names are compared: file systems and editors write the same letters in other
-/// forms. It brings its own tables, since .NET's globalization-invariant mode has none.</summary>
+/// <summary>
+/// Unicode's composed form (NFC) of a text, used to compare names, since file systems and editors encode the same letters differently. It
+/// has its own tables, because .NET has none in globalization-invariant mode.
+/// </summary>
 internal static class ComposedText
 {
-    // Everything below is composed already.
+    // All characters below are already composed.
     private const char FirstThatMayChange = '\u0300';
 
     private const int HangulBase = 0xAC00,
@@ -22,8 +24,8 @@ internal static class ComposedText
 
     private static readonly Lazy<Tables> Known = new(Tables.Read);
 
-    /// <param name="text">Any text; lone surrogates become U+FFFD where it has a character that may change.</param>
-    /// <returns>The same letters, composed.</returns>
+    /// <param name="text">Any text; if it contains a character that may change, lone surrogates become U+FFFD.</param>
+    /// <returns>The same text, composed.</returns>
     public static string Compose(string text)
     {
         if (text.AsSpan().IndexOfAnyInRange(FirstThatMayChange, char.MaxValue) < 0)
@@ -56,7 +58,7 @@ internal static class ComposedText
         }
     }
 
-    /// <summary>Puts marks behind a letter into the order of their classes; equal ones stay as they are.</summary>
+    /// <summary>Sorts the marks after a letter by combining class; the order of equal ones is kept.</summary>
     private static void Order(List<int> points)
     {
         for (int i = 1; i < points.Count; i++)
@@ -73,8 +75,8 @@ internal static class ComposedText
     private static string Compose(List<int> points)
     {
         var composed = new List<int>(points.Count);
-        int letter = -1, // its index; −1: none yet
-            before = 0; // the class of the last mark that stayed behind it
+        int letter = -1, // index of the current base letter; −1: none yet
+            before = 0; // combining class of the last mark kept after it
         foreach (int point in points)
         {
             int mark = Class(point);
@@ -104,9 +106,9 @@ internal static class ComposedText
 
     private static int Class(int point) => Known.Value.Classes.GetValueOrDefault(point);
 
-    /// <summary>What the Unicode Character Database says of composition.</summary>
-    /// <param name="Parts">One or two code points that a code point means.</param>
-    /// <param name="Pairs">What two code points compose to.</param>
+    /// <summary>The data of the Unicode Character Database about composition.</summary>
+    /// <param name="Parts">The one or two code points that a code point decomposes to.</param>
+    /// <param name="Pairs">The code point that two code points compose to.</param>
     /// <param name="Classes">Canonical combining classes above 0.</param>
     private sealed record Tables(Dictionary<int, int[]> Parts, Dictionary<(int, int), int> Pairs, Dictionary<int, int> Classes)
     {

@@ -4,17 +4,17 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>Chooses the device that tensors live on: <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</summary>
+/// <summary>Chooses the device of tensors: <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</summary>
 internal static class ComputeDevice
 {
-    /// <param name="requested"><c>null</c> or empty: the GPU that the <c>MLContext</c> names, else the CPU. Otherwise <c>cpu</c>,
-    /// <c>cuda</c> or <c>cuda:n</c>.</param>
+    /// <param name="requested"><c>null</c> or empty: the GPU set on the <c>MLContext</c>, otherwise the CPU. Or one of <c>cpu</c>,
+    /// <c>cuda</c> and <c>cuda:n</c>.</param>
     /// <param name="gpuDeviceId">The ordinal set on the <c>MLContext</c>, if any.</param>
-    /// <param name="fallbackToCpu">Whether the CPU is taken where the GPU asked for is missing.</param>
-    /// <param name="log">The receiver of the choice, as one sentence.</param>
-    /// <param name="warn">The receiver instead where the device is not the one asked for.</param>
-    /// <param name="parameter">What the caller calls <paramref name="requested"/>.</param>
-    /// <exception cref="ArgumentException"><paramref name="requested"/> is none of the names above.</exception>
+    /// <param name="fallbackToCpu">Whether to use the CPU if the requested GPU is missing.</param>
+    /// <param name="log">Receives the choice, as one sentence.</param>
+    /// <param name="warn">Receives it instead if the device is not the requested one.</param>
+    /// <param name="parameter">The caller's name for <paramref name="requested"/>.</param>
+    /// <exception cref="ArgumentException"><paramref name="requested"/> is not one of these names.</exception>
     /// <exception cref="InvalidOperationException">The GPU is missing and <paramref name="fallbackToCpu"/> is false.</exception>
     public static Device Choose(
         string? requested,
@@ -50,12 +50,12 @@ internal static class ComputeDevice
         return CPU;
     }
 
-    /// <summary>What equal devices share, however they are spelled: <c>cuda</c> and <c>cuda:0</c> are one, and so is every CPU.</summary>
+    /// <summary>A key that is the same for equal devices: <c>cuda</c> and <c>cuda:0</c> are equal, and so are all CPU devices.</summary>
     /// <returns>The type, and the ordinal from 0; 0 for the CPU.</returns>
     public static (DeviceType Type, int Ordinal) KeyOf(Device device) =>
         (device.type, device.type == DeviceType.CPU ? 0 : Math.Max(0, device.index));
 
-    /// <summary>Refuses what is no name of a device, without asking for the device.</summary>
+    /// <summary>Checks the name of a device, without checking whether the device exists.</summary>
     /// <exception cref="ArgumentException"><paramref name="requested"/> is neither empty nor <c>cpu</c>, <c>cuda</c> or
     /// <c>cuda:n</c>.</exception>
     public static void Check(string? requested, [CallerArgumentExpression(nameof(requested))] string parameter = "") =>

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// A rename changes a folder, and flushing the file does not flush that: after a power cut the file may be there under its old name, or not
-/// at all. On Linux the folder is flushed too: fsync(2). Windows keeps such changes in the file system's journal and has no call for one
-/// folder; elsewhere this does nothing.
+/// Flushes the entries of a folder. A rename changes the folder, which flushing the file does not write to disk: after a power failure the
+/// file may still have its old name or be missing. On Linux, fsync(2) is called on the folder. Windows records such changes in the file
+/// system's journal and has no such call for a single folder; there and elsewhere this does nothing.
 /// </summary>
 internal static class FolderEntries
 {
@@ -14,8 +14,8 @@ internal static class FolderEntries
     private const int PermissionDenied = 13,
         InvalidArgument = 22; // EACCES, EINVAL
 
-    /// <summary>Returns once the names in the folder are on the disk.</summary>
-    /// <exception cref="IOException">The disk refuses.</exception>
+    /// <summary>Returns once the names in the folder are on disk.</summary>
+    /// <exception cref="IOException">The folder cannot be opened or flushed.</exception>
     public static void Flush(string folder)
     {
         if (!OperatingSystem.IsLinux())
@@ -23,14 +23,14 @@ internal static class FolderEntries
         int descriptor = Open(folder, ReadOnly | CloseOnExecute);
         if (descriptor < 0)
         {
-            // A folder may be writable and not readable; then this process cannot flush its entries.
+            // A folder may be writable but not readable; then its entries cannot be flushed.
             if (Marshal.GetLastPInvokeError() == PermissionDenied)
                 return;
             throw Failure("opened", folder);
         }
         try
         {
-            // Some network file systems know no fsync of folders and keep entries at once.
+            // Some network file systems do not support fsync on folders and write entries immediately.
             if (Synchronize(descriptor) != 0 && Marshal.GetLastPInvokeError() != InvalidArgument)
                 throw Failure("flushed to the disk", folder);
         }

@@ -4,13 +4,14 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Tensors with numbers, and sums of tensors, whose second term has the factor 1. TorchSharp's operators make a <see cref="Scalar"/> for
-/// the number that nothing keeps alive while libtorch reads it: a garbage collection in that moment frees it, and the process fails or
-/// computes with what lies there now. These keep it until libtorch is done. The results are those of the operators to the bit.
+/// Arithmetic on tensors and numbers, and sums of tensors, whose second term has the scalar factor 1, with scalars that are kept alive.
+/// For each number, TorchSharp's operators create a <see cref="Scalar"/> that nothing references while libtorch reads it; if the garbage
+/// collector frees it at that moment, the process crashes or computes with garbage. The results are bit-identical to those of the
+/// operators.
 /// </summary>
 internal static class HeldScalar
 {
-    /// <summary>Lives as long as the process. First asked for beside a tensor, so libtorch is loaded by then.</summary>
+    /// <summary>The number 1, for the lifetime of the process. Always used together with a tensor, so libtorch is loaded by then.</summary>
     public static Scalar One { get; } = 1;
 
     /// <summary>a + b.</summary>

@@ -6,29 +6,32 @@ using TorchSharp;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Loads the native libraries once, before the first tensor. On Linux with an older libstdc++ (Debian 12, Ubuntu 22.04, RHEL 9)
-/// TorchSharp's shim asks for a symbol version that no relocation uses; a copy with that requirement marked weak is then loaded instead.
+/// Loads the native libraries once, before the first tensor. On Linux with an older libstdc++ (Debian 12, Ubuntu 22.04, RHEL 9),
+/// TorchSharp's shim requires a symbol version that none of its relocations uses; in that case a copy with this requirement marked as weak
+/// is loaded instead.
 /// </summary>
 internal static class LibTorch
 {
-    /// <summary>Environment variable that names the folder of another libtorch, such as <c>torch/lib</c> of an installed PyTorch
-    /// (Linux).</summary>
+    /// <summary>
+    /// Environment variable with the folder of another libtorch, such as <c>torch/lib</c> of an installed PyTorch (Linux).
+    /// </summary>
     public const string FolderVariable = "DPL_LIBTORCH";
 
     private const string Shim = "libLibTorchSharp.so";
 
-    /// <summary>The libtorch that the TorchSharp referenced here was built against.</summary>
+    /// <summary>The libtorch version that the referenced TorchSharp was built against.</summary>
     private const string BuiltFor = "2.10";
 
     private static readonly Lazy<string> Loaded = new(Load);
 
-    /// <summary>Loads libtorch and its shim on the first call; later calls cost nothing.</summary>
+    /// <summary>Loads libtorch and its shim on the first call; later calls return at once.</summary>
     /// <returns>One sentence for the log: what was loaded and from where.</returns>
-    /// <exception cref="DllNotFoundException">No libtorch package is referenced by the application; the message names the one to
-    /// add.</exception>
+    /// <exception cref="DllNotFoundException">The application references no libtorch package; the message names the one to add.</exception>
     public static string EnsureLoaded() => Loaded.Value;
 
-    /// <summary>Whether libtorch lies where an application has it, or another one is named; nothing is loaded to tell.</summary>
+    /// <summary>
+    /// Whether libtorch is where applications have it, or the environment variable is set; determined without loading anything.
+    /// </summary>
     public static bool IsAtHand =>
         Loaded.IsValueCreated
         || !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(FolderVariable))
@@ -39,7 +42,7 @@ internal static class LibTorch
         : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib"
         : "libtorch_cpu.so";
 
-    /// <summary>Handle of the library with the CPU's operations; null where it was not loaded by path.</summary>
+    /// <summary>Handle of the library with the CPU operations; null if it was not loaded by path.</summary>
     public static nint? CpuLibrary { get; private set; }
 
     private static string Load()
@@ -79,7 +82,7 @@ internal static class LibTorch
                     + "such as torch/lib of an installed PyTorch, or not be set."
             );
         string? own = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
-        // TorchSharp loads the application's own by path, and two in one process crash it.
+        // TorchSharp loads the application's own libtorch by path, and two in one process crash it.
         if (!string.IsNullOrWhiteSpace(asked) && own is not null)
             throw new DllNotFoundException(
                 $"{FolderVariable} is set, but the application brings a libtorch of its own in {own}. Build it without one (no "
@@ -90,7 +93,7 @@ internal static class LibTorch
         if (folder is null || shimFolder is null)
             throw new DllNotFoundException(MissingMessage());
 
-        // Loaded by absolute path first, so that the shim's dependencies resolve by SONAME wherever it lies.
+        // Loaded by absolute path first, so that the shim's dependencies resolve by SONAME wherever the shim is.
         bool cuda = File.Exists(Path.Combine(folder, "libtorch_cuda.so"));
         string[] libraries = cuda
             ? ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"]
@@ -111,8 +114,9 @@ internal static class LibTorch
             + $"{Shim} without that requirement was loaded from {copy}";
     }
 
-    /// <summary>Folders the host probes for native libraries: the application's, its runtimes/ sub-folder, and those of NuGet
-    /// packages.</summary>
+    /// <summary>
+    /// The folders that the host probes for native libraries: the application's, its runtimes/ sub-folder, and those of NuGet packages.
+    /// </summary>
     private static IEnumerable<string> NativeFolders()
     {
         string bundled = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string) ?? "";
@@ -130,20 +134,20 @@ internal static class LibTorch
         byte[] bytes = File.ReadAllBytes(shim);
         string hash = Sha256.Compute(bytes)[..16];
         if (ElfVersionNeeds.Weaken(bytes, "GLIBCXX_3.4.", firstWeak: 31) == 0)
-            NativeLibrary.Load(shim); // the cause is another one, which the loader's exception names
+            NativeLibrary.Load(shim); // the cause is a different one, which the loader's exception names
 
         return CacheFolders.InFirstWritable(root => KeepCopy(Path.Combine(root, hash), bytes));
     }
 
     /// <summary>
-    /// The shim's copy in a folder of the cache. An earlier copy is used only where it has exactly these bytes, since it is loaded into the
-    /// process.
+    /// Writes the copy of the shim to a folder of the cache. An existing copy is used only if it has exactly these bytes, since it is
+    /// loaded into the process.
     /// </summary>
-    /// <param name="folder">The folder, made where it is missing.</param>
-    /// <param name="shim">The bytes of the library.</param>
-    /// <returns>The copy's path.</returns>
+    /// <param name="folder">The folder, created if it is missing.</param>
+    /// <param name="shim">The content of the library.</param>
+    /// <returns>The path of the copy.</returns>
     /// <exception cref="IOException">The folder cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be written.</exception>
     internal static string KeepCopy(string folder, byte[] shim)
     {
         string copy = Path.Combine(folder, Shim);
@@ -169,8 +173,8 @@ internal static class LibTorch
 }
 
 /// <summary>
-/// Marks symbol-version requirements of a 64-bit little-endian ELF library as weak, so that the dynamic loader accepts an older provider.
-/// Layout: System V ABI (program headers, dynamic section) and the Linux Standard Base's symbol versioning (<c>Elf64_Verneed</c>,
+/// Marks symbol-version requirements of a 64-bit little-endian ELF library as weak, so that the dynamic loader accepts an older library.
+/// Layout: System V ABI (program headers, dynamic section) and the symbol versioning of the Linux Standard Base (<c>Elf64_Verneed</c>,
 /// <c>Elf64_Vernaux</c>).
 /// </summary>
 internal static class ElfVersionNeeds
@@ -182,8 +186,8 @@ internal static class ElfVersionNeeds
         VersionNeededCount = 0x6fffffff;
     private const ushort WeakFlag = 2;
 
-    /// <summary>Sets VER_FLG_WEAK on every needed version <c>prefix + n</c> with n ≥ <paramref name="firstWeak"/>.</summary>
-    /// <returns>How many entries were marked.</returns>
+    /// <summary>Sets VER_FLG_WEAK on every required version <c>prefix + n</c> with n ≥ <paramref name="firstWeak"/>.</summary>
+    /// <returns>Number of entries marked.</returns>
     /// <exception cref="InvalidDataException">The bytes are not an ELF64 library or a table points outside it.</exception>
     public static int Weaken(Span<byte> library, string prefix, int firstWeak)
     {

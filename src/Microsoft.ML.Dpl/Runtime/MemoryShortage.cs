@@ -4,34 +4,37 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>Recognises that memory ran out, of .NET's or of libtorch's, and says what wanted it and what to lower.</summary>
+/// <summary>
+/// Recognises out-of-memory errors of .NET and libtorch, and turns them into messages that say what needed the memory and which setting to
+/// lower.
+/// </summary>
 internal static partial class MemoryShortage
 {
-    /// <summary>Whether memory ran out and nobody has said yet what for.</summary>
+    /// <summary>Whether this is an out-of-memory error without such a message yet.</summary>
     public static bool IsUntold(Exception exception) =>
         exception switch
         {
             InsufficientMemoryException => false,
             OutOfMemoryException => true,
-            // TorchSharp has this one type for all that libtorch throws.
+            // TorchSharp throws this one type for all errors of libtorch.
             ExternalException => Native().IsMatch(exception.Message),
             AggregateException several => several.InnerExceptions.Any(IsUntold),
             _ => false,
         };
 
     /// <summary>The exception to throw instead.</summary>
-    /// <param name="cause">One that <see cref="IsUntold"/>.</param>
-    /// <param name="what">What there was not enough memory for.</param>
-    /// <param name="advice">What to lower, as a sentence.</param>
+    /// <param name="cause">An exception for which <see cref="IsUntold"/> is true.</param>
+    /// <param name="what">What the memory was needed for.</param>
+    /// <param name="advice">Which setting to lower, as a sentence.</param>
     public static InsufficientMemoryException For(Exception cause, string what, string advice) =>
         new($"There is not enough memory for {what}{Wanted(cause)}. {advice}", cause);
 
-    /// <summary>Does something with many items at once, and where memory runs out with fewer at a time.</summary>
-    /// <param name="items">At least one.</param>
-    /// <param name="work">Gives a result for each of those that it is given.</param>
-    /// <param name="one">What work on a single item is.</param>
-    /// <param name="advice">What to do where there is not enough memory for a single one.</param>
-    /// <exception cref="InsufficientMemoryException">There is not.</exception>
+    /// <summary>Processes many items at once, and if memory runs out, in smaller parts.</summary>
+    /// <param name="items">The items, at least one.</param>
+    /// <param name="work">Returns one result for each item that it is passed.</param>
+    /// <param name="one">What the work on a single item is, for the message.</param>
+    /// <param name="advice">What to do if there is not enough memory for a single item, as a sentence.</param>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for a single item.</exception>
     public static TResult[] InParts<T, TResult>(IReadOnlyList<T> items, Func<IReadOnlyList<T>, TResult[]> work, string one, string advice)
     {
         try
@@ -43,12 +46,12 @@ internal static partial class MemoryShortage
             if (items.Count == 1)
                 throw For(e, one, advice);
         }
-        // Outside the handler: the exception may keep alive what it failed with.
+        // Outside the handler, since the exception may keep the memory of the failed attempt alive.
         int half = items.Count / 2;
         return [.. InParts([.. items.Take(half)], work, one, advice), .. InParts([.. items.Skip(half)], work, one, advice)];
     }
 
-    /// <summary>How much the allocation that failed asked for, in parentheses; empty where that is not known.</summary>
+    /// <summary>The size of the failed allocation, in parentheses; empty if it is not known.</summary>
     private static string Wanted(Exception cause)
     {
         if (cause is AggregateException several)

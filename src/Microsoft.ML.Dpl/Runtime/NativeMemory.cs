@@ -6,20 +6,20 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Float tensors in memory that libtorch allocates, which begins on a multiple of <see cref="Alignment"/> bytes. <c>torch.tensor</c> pins
-/// the array that it is given and uses it where the garbage collector put it; on some processors MKL adds the same numbers in another order
-/// at another alignment, so that equal input would not give equal bits.
+/// Creates float tensors in memory that libtorch allocates, aligned to <see cref="Alignment"/> bytes. <c>torch.tensor</c> instead pins the
+/// array it is given, wherever the garbage collector put it, and on some processors MKL's order of summation depends on the alignment, so
+/// that equal input would not give equal bits.
 /// </summary>
 internal static class NativeTensor
 {
-    /// <summary>Bytes: what libtorch's CPU allocator aligns to.</summary>
+    /// <summary>Alignment of libtorch's CPU allocator in bytes.</summary>
     public const int Alignment = 64;
 
-    /// <summary>A copy of the values.</summary>
-    /// <param name="values">The values, row by row.</param>
-    /// <param name="shape">Sizes whose product is the number of values; empty for a vector of all of them.</param>
+    /// <summary>Copies values to a tensor.</summary>
+    /// <param name="values">The values in row-major order.</param>
+    /// <param name="shape">Sizes whose product is the number of values; empty: a vector of all values.</param>
     /// <param name="device">The device of the tensor; null: the CPU.</param>
-    /// <exception cref="ArgumentException">The shape does not hold so many values.</exception>
+    /// <exception cref="ArgumentException">The shape does not match the number of values.</exception>
     public static Tensor From(ReadOnlySpan<float> values, ReadOnlySpan<long> shape = default, Device? device = null)
     {
         long[] sizes = shape.IsEmpty ? [values.Length] : shape.ToArray();
@@ -46,8 +46,8 @@ internal static class NativeTensor
 }
 
 /// <summary>
-/// Keeps glibc's allocator from handing the large temporaries of every operation back to the system and taking them again, page by page:
-/// mallopt(3). Does nothing on other systems and C libraries; calling it again changes nothing.
+/// Stops glibc's allocator from returning the large temporaries of every operation to the system and requesting them again page by page:
+/// mallopt(3). Does nothing on other systems and C libraries; repeated calls have no further effect.
 /// </summary>
 internal static class NativeAllocator
 {
@@ -57,19 +57,22 @@ internal static class NativeAllocator
     private const int Most = int.MaxValue,
         LargestOnceAllowed = 32 << 20;
 
-    /// <summary>More than two of the 64 MiB heaps that threads other than the first allocate in: heaps that become free are kept only
-    /// then.</summary>
+    /// <summary>
+    /// More than two of the 64 MiB heaps from which threads other than the main thread allocate; with less padding, empty heaps are
+    /// returned to the system.
+    /// </summary>
     private const int Padding = 192 << 20;
 
     private static readonly Lazy<bool> Kept = new(Keep);
 
-    /// <summary>Blocks that are freed stay with the process from now on, until <see cref="ReturnFreeMemory"/>.</summary>
-    /// <returns>Whether that could be arranged.</returns>
+    /// <summary>From now on freed blocks stay with the process, until <see cref="ReturnFreeMemory"/>.</summary>
+    /// <returns>Whether the allocator supports it.</returns>
     public static bool KeepFreedMemory() => Kept.Value;
 
-    /// <summary>For the time of a fit: freed memory may stay with the process while it runs and goes back when the result is
-    /// disposed.</summary>
-    /// <param name="keep">Whether it stays; otherwise only what an earlier fit kept goes back.</param>
+    /// <summary>
+    /// For the duration of a fit: optionally keeps freed memory while it runs, and returns it to the system when the result is disposed.
+    /// </summary>
+    /// <param name="keep">Whether freed memory is kept; otherwise only what an earlier fit kept is returned.</param>
     public static IDisposable ForFit(bool keep)
     {
         if (keep)
@@ -77,7 +80,7 @@ internal static class NativeAllocator
         return new FreeMemory();
     }
 
-    /// <summary>Hands free memory back to the system, where <see cref="KeepFreedMemory"/> kept it.</summary>
+    /// <summary>Returns free memory to the system if <see cref="KeepFreedMemory"/> kept it.</summary>
     public static void ReturnFreeMemory()
     {
         if (Kept is { IsValueCreated: true, Value: true })
@@ -90,14 +93,14 @@ internal static class NativeAllocator
             return false;
         try
         {
-            // Older versions take no more than half of a thread's heap.
+            // Older versions of glibc accept at most half of a thread's heap.
             return (Set(MmapThreshold, Most) != 0 || Set(MmapThreshold, LargestOnceAllowed) != 0)
                 && Set(TrimThreshold, Most) != 0
                 && Set(TopPadding, Padding) != 0;
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
-            return false; // another C library, for instance musl
+            return false; // another C library, such as musl
         }
     }
 

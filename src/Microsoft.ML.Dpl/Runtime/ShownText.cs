@@ -3,23 +3,25 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>Text from outside as messages show it: on one line and of bounded length, so that a name cannot forge a line of a
-/// log.</summary>
+/// <summary>Escapes untrusted text for messages: on one line and of bounded length, so that a name cannot forge a line of a log.</summary>
 internal static class ShownText
 {
     private const int Longest = 1000;
 
-    /// <summary>The text with control characters, line separators, marks that turn the direction of reading, and lone surrogates as
-    /// escapes; what lies beyond 1,000 characters is cut.</summary>
+    /// <summary>
+    /// Escapes control characters, line separators, bidirectional formatting characters and lone surrogates, and truncates after 1,000
+    /// characters.
+    /// </summary>
     public static string Escape(string text) => Escape(text, Longest);
 
-    /// <summary>All of a text, line by line: control characters, marks that turn the direction of what follows, and lone surrogates as
-    /// escapes.</summary>
+    /// <summary>
+    /// Escapes control characters, bidirectional formatting characters and lone surrogates in every line of a text, without truncation.
+    /// </summary>
     public static string EscapeLines(string text) =>
         string.Join('\n', text.ReplaceLineEndings("\n").Split('\n').Select(line => Escape(line, int.MaxValue)));
 
     /// <param name="text">Any text.</param>
-    /// <param name="longest">Characters that are shown; what lies beyond is cut.</param>
+    /// <param name="longest">Number of characters after which the text is truncated.</param>
     public static string Escape(string text, int longest)
     {
         int length = Math.Min(text.Length, longest);
@@ -38,7 +40,7 @@ internal static class ShownText
         return text.Length > longest ? shown.Append('…').ToString() : shown.ToString();
     }
 
-    // A name that turns the direction of reading shows other letters than it has.
+    // Bidirectional formatting characters can make a name look like a different one.
     private static bool IsPlain(char c) =>
         c is not ((>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069') or '\u200E' or '\u200F' or '\u061C')
         && char.GetUnicodeCategory(c)

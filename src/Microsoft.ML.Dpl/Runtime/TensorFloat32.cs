@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// libtorch's switch for <see cref="ComputePrecision.TensorFloat32"/>, which is one for the whole process: on while anybody holds a
-/// permission, then as it was.
+/// Sets libtorch's process-wide switch for <see cref="ComputePrecision.TensorFloat32"/>: on while at least one permission is held, then
+/// back to its previous value.
 /// </summary>
 internal static class TensorFloat32
 {
@@ -13,7 +13,7 @@ internal static class TensorFloat32
     private static int _holders;
     private static bool _before;
 
-    /// <summary>Lets products on a GPU round to TF32 until the result is disposed.</summary>
+    /// <summary>Allows matrix products on a GPU to round to TF32 until the result is disposed.</summary>
     public static IDisposable Allow()
     {
         lock (Gate)
@@ -45,7 +45,7 @@ internal static class TensorFloat32
     }
 }
 
-/// <summary>What this machine's processor has instructions for.</summary>
+/// <summary>Instruction sets of the processor.</summary>
 internal static class ProcessorFeatures
 {
     // Intel's manual, CPUID: leaf 7, sub-leaf 0, EDX bit 22 (AMX-BF16) and sub-leaf 1, EAX bit 5 (AVX512_BF16).
@@ -53,7 +53,9 @@ internal static class ProcessorFeatures
         AmxBFloat16Bit = 22,
         Avx512BFloat16Bit = 5;
 
-    /// <summary>Whether it multiplies bfloat16 faster than float32; null: not known, as on ARM.</summary>
+    /// <summary>
+    /// Whether it multiplies bfloat16 faster than float32, by AMX-BF16 or AVX512-BF16; null: not known, as on ARM.
+    /// </summary>
     public static bool? HasBFloat16Products { get; } = Find();
 
     private static bool? Find()

@@ -1,18 +1,18 @@
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>A file that is written whole or not at all: beside its place, to the disk itself, then renamed.</summary>
+/// <summary>Writes a file completely or not at all: under a temporary name beside the destination, flushed to disk, then renamed.</summary>
 internal static class WholeFile
 {
-    /// <param name="path">The destination; a file there is replaced once the new one is complete, and a missing folder is made. Several
-    /// writers may write the same file at once; the content of the last one stays.</param>
-    /// <param name="write">The writer of the content, given the open file.</param>
-    /// <exception cref="IOException">The place cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    /// <param name="path">The destination; an existing file is replaced once the new one is complete, and a missing folder is created.
+    /// Several writers may write the same file at once; the last one to finish wins.</param>
+    /// <param name="write">Writes the content to the open file.</param>
+    /// <exception cref="IOException">The destination cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The destination cannot be written.</exception>
     public static void Write(string path, Action<Stream> write) => Write(path, write, File.Create);
 
     /// <param name="path">The destination.</param>
-    /// <param name="write">The writer of the content, given the open file.</param>
-    /// <param name="create">The maker of the unfinished file, given its path.</param>
+    /// <param name="write">Writes the content to the open file.</param>
+    /// <param name="create">Creates the unfinished file, given its path.</param>
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
     internal static void Write(string path, Action<Stream> write, Func<string, FileStream> create)
     {
@@ -39,13 +39,13 @@ internal static class WholeFile
     }
 }
 
-/// <summary>A folder of files that is filled whole or not at all: under another name, then renamed.</summary>
+/// <summary>Fills a folder with files completely or not at all: under a temporary name, then renamed.</summary>
 internal static class WholeFolder
 {
-    /// <param name="path">The destination: an empty folder, or a path where nothing is yet. Missing parent folders are made.</param>
-    /// <param name="write">The writer of the files, given an empty folder, in which it makes no folders.</param>
-    /// <exception cref="IOException">There is something in the folder, or the place cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    /// <param name="path">The destination: an empty folder, or a path that does not exist. Missing parent folders are created.</param>
+    /// <param name="write">Writes the files into an empty folder; must not create sub-folders.</param>
+    /// <exception cref="IOException">The folder is not empty, or the destination cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the destination is denied.</exception>
     public static void Write(string path, Action<string> write)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)),
@@ -55,7 +55,7 @@ internal static class WholeFolder
         bool isThere = Directory.Exists(full);
         if (isThere && Directory.EnumerateFileSystemEntries(full).Any())
             throw new IOException($"The folder '{path}' is not empty. Name another, or remove what is in it.");
-        // A folder that is there keeps its rights, and may be a link, a mounted disk or a shell's current folder: the files are renamed
+        // An existing folder may be a link, a mount point or a shell's current folder and must keep its permissions: the files are moved
         // into it.
         string unfinished = isThere ? Path.Combine(full, $".{unique}") : $"{full}.{unique}";
         try

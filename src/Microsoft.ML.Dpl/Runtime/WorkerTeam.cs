@@ -6,16 +6,16 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Threads that share the work of a step in parts. Each computes its part from end to end with few threads of its own, and they wait for
-/// each other twice a step, whereas libtorch's threads do so at every operation.
+/// Threads that divide the work of a step into parts. Each computes its part from end to end with few threads of its own, so they
+/// synchronise only twice a step, whereas libtorch's threads do so at every operation.
 /// </summary>
 internal sealed class WorkerTeam : IDisposable
 {
     private readonly BlockingCollection<Action>[] _work;
     private readonly Thread[] _threads;
 
-    /// <param name="count">Workers, at least 1.</param>
-    /// <param name="threadsEach">Threads that each worker's operations may use, at least 1.</param>
+    /// <param name="count">Number of workers, at least 1.</param>
+    /// <param name="threadsEach">Threads that the operations of each worker may use, at least 1.</param>
     public WorkerTeam(int count, int threadsEach)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
@@ -31,11 +31,13 @@ internal sealed class WorkerTeam : IDisposable
             thread.Start();
     }
 
-    /// <summary>Workers.</summary>
+    /// <summary>Number of workers.</summary>
     public int Count => _work.Length;
 
-    /// <summary>Calls <paramref name="part"/> with 0 to <see cref="Count"/> − 1, each on its worker, and waits for all. Where parts fail,
-    /// the exception of the first of them is rethrown.</summary>
+    /// <summary>
+    /// Calls <paramref name="part"/> with 0 to <see cref="Count"/> − 1, each on its worker, and waits for all. If parts fail, the exception
+    /// of the one with the lowest number is rethrown.
+    /// </summary>
     public void Run(Action<int> part)
     {
         var failures = new Exception?[Count];
@@ -81,8 +83,8 @@ internal sealed class WorkerTeam : IDisposable
 }
 
 /// <summary>
-/// How many threads one operation of libtorch takes, set for the calling thread alone; <c>torch.set_num_threads</c> sets it for the whole
-/// process. Only where libtorch exports its OpenMP and MKL (Linux x64).
+/// Sets the number of threads of libtorch's operations for the calling thread only, whereas <c>torch.set_num_threads</c> sets it for the
+/// whole process. Available only where libtorch exports OpenMP and MKL functions (Linux x64).
 /// </summary>
 internal static class NativeThreads
 {
@@ -91,14 +93,15 @@ internal static class NativeThreads
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     private delegate int SetThreads(int count);
 
-    /// <summary>Whether <see cref="LimitCallingThread"/> does anything here.</summary>
+    /// <summary>Whether <see cref="LimitCallingThread"/> has an effect on this system.</summary>
     public static bool CanLimit => Setters.Value is not null;
 
-    /// <summary>From now on operations called on this thread use at most <paramref name="count"/> threads, until the result is disposed on
-    /// it.</summary>
+    /// <summary>
+    /// Limits operations called on this thread to <paramref name="count"/> threads until the result is disposed on the same thread.
+    /// </summary>
     public static IDisposable LimitCallingThread(int count)
     {
-        // Asked first, because libtorch initialises a new thread's count on the first question, over whatever was set.
+        // Queried first, because the first query on a new thread initialises its count and would overwrite one set before.
         int before = get_num_threads();
         if (Setters.Value is not var (openMP, mkl))
             return new Restoration(() => { });
@@ -115,7 +118,7 @@ internal static class NativeThreads
     {
         if (LibTorch.CpuLibrary is not { } library)
             return null;
-        // Symbols of its dependencies are found through a library too: OpenMP's own lies beside it.
+        // A library's export lookup includes its dependencies, such as the OpenMP library beside it.
         if (
             !NativeLibrary.TryGetExport(library, "omp_set_num_threads", out nint openMP)
             || !NativeLibrary.TryGetExport(library, "MKL_Set_Num_Threads_Local", out nint mkl)

@@ -3,10 +3,10 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Which of the two .npy files of alphas, as the code of the paper's authors leaves them, belongs to which branch.</summary>
+/// <summary>Assigns the two .npy files of alphas written by the code of the paper's authors to the text and the image tower.</summary>
 /// <remarks>
-/// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names exchanged: the file called <c>img</c> holds the text
-/// branch's alphas, and the other way round.
+/// That code writes <c>alpha_e*_img.npy</c> and <c>alpha_e*_txt.npy</c> with the names swapped: the file called <c>img</c> holds the text
+/// branch's alphas, and vice versa.
 /// </remarks>
 public sealed record AlphaFiles
 {
@@ -21,17 +21,19 @@ public sealed record AlphaFiles
     /// <summary>The image tower's alphas.</summary>
     public string ImagePath { get; }
 
-    /// <summary>Why, as a sentence.</summary>
+    /// <summary>Why the files were assigned this way, as a sentence.</summary>
     public string Reason { get; private init; }
 
-    /// <summary>Takes the names as the authors' code exchanges them, unless the numbers of layers show that they are right.</summary>
-    /// <param name="imgPath">The file called <c>img</c>. Where the two names hold <c>_img</c> and <c>_txt</c> the other way round, they are
-    /// taken by name.</param>
+    /// <summary>
+    /// Assumes that the names are swapped, as in the authors' code, unless the numbers of layers show that they are right.
+    /// </summary>
+    /// <param name="imgPath">The file called <c>img</c>. If this name contains <c>_txt</c> and the other <c>_img</c>, the two arguments are
+    /// swapped.</param>
     /// <param name="txtPath">The file called <c>txt</c>.</param>
-    /// <param name="backbone">The CLIP that was searched. Where its branches have different numbers of layers, the files' shapes decide.
-    /// Null: the authors' names do.</param>
+    /// <param name="backbone">The CLIP that was searched. If its branches have different numbers of layers, the shapes of the files decide.
+    /// Null: the names are taken to be swapped.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or the files fit the backbone neither way.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or the files do not match the backbone either way.</exception>
     public static AlphaFiles FromAuthors(string imgPath, string txtPath, ClipBackbone? backbone = null)
     {
         (imgPath, txtPath) = InOrder(imgPath, txtPath);
@@ -69,8 +71,8 @@ public sealed record AlphaFiles
         };
     }
 
-    /// <summary>Takes the names at their word.</summary>
-    /// <param name="imgPath">The image tower's alphas; as <see cref="FromAuthors"/> orders them.</param>
+    /// <summary>Assumes that the names are right.</summary>
+    /// <param name="imgPath">The image tower's alphas; the arguments may be in either order, as for <see cref="FromAuthors"/>.</param>
     /// <param name="txtPath">The text tower's alphas.</param>
     public static AlphaFiles AsNamed(string imgPath, string txtPath)
     {

@@ -8,24 +8,26 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The alphas of a search as plain arrays, every epoch and both branches, to and from files that Python reads: .npy and
-/// safetensors.</summary>
+/// <summary>
+/// The alphas of a search as plain arrays, for every epoch and both branches, with methods to save and load them as .npy or safetensors
+/// files, which Python can read.
+/// </summary>
 public sealed class AlphaHistory
 {
     internal const string TextName = "alphas.text",
         ImageName = "alphas.image",
         CandidatesName = "candidates";
 
-    // The paper's figure and the authors' code.
+    // Lengths in the paper's figure and in the authors' code.
     private static readonly int[] PaperLengths = [0, 2, 4, 6],
         CodeLengths = [0, 1, 2, 3, 4, 5, 6];
 
     private readonly BranchPair<float[,,]> _alphas; // [epochs, layers, candidates] each
 
     /// <param name="candidateLengths">Candidate prompt lengths, increasing from 0.</param>
-    /// <param name="text">[epochs, text layers, candidates], before the softmax; the first epoch first.</param>
-    /// <param name="image">[epochs, image layers, candidates], likewise.</param>
-    /// <exception cref="ArgumentException">The arrays do not fit each other or the candidates, are empty, or hold a number that is not
+    /// <param name="text">[epochs, text layers, candidates], before the softmax, in order of epochs.</param>
+    /// <param name="image">[epochs, image layers, candidates], before the softmax, in order of epochs.</param>
+    /// <exception cref="ArgumentException">The arrays do not match each other or the candidates, are empty, or contain a number that is not
     /// finite.</exception>
     public AlphaHistory(IReadOnlyList<int> candidateLengths, float[,,] text, float[,,] image)
     {
@@ -48,7 +50,7 @@ public sealed class AlphaHistory
     /// <summary>Candidate prompt lengths, increasing from 0.</summary>
     public IReadOnlyList<int> CandidateLengths { get; }
 
-    /// <summary>How many epochs there are, at least 1.</summary>
+    /// <summary>Number of epochs, at least 1.</summary>
     public int Epochs => _alphas.Text.GetLength(0);
 
     /// <summary>A copy of [epochs, text layers, candidates], before the softmax.</summary>
@@ -57,9 +59,11 @@ public sealed class AlphaHistory
     /// <summary>A copy of [epochs, image layers, candidates], before the softmax.</summary>
     public float[,,] ToImageArray() => (float[,,])_alphas.Image.Clone();
 
-    /// <summary>What the search chose after an epoch: for each layer the candidate with the largest alpha, the shorter of equals (METHOD
-    /// §2).</summary>
-    /// <param name="epoch">The epoch, from 0; null: the last.</param>
+    /// <summary>
+    /// The configuration chosen after an epoch: for each layer the candidate with the largest alpha, the shortest of equal ones (METHOD
+    /// §2).
+    /// </summary>
+    /// <param name="epoch">The epoch, from 0; null: the last one.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such epoch.</exception>
     public PromptConfiguration Configuration(int? epoch = null)
     {
@@ -69,8 +73,8 @@ public sealed class AlphaHistory
         return PromptConfiguration.FromAlphas(CandidateLengths, _alphas.Select(branch => Layers(branch, chosen)));
     }
 
-    /// <summary>The alphas of a search that this library ran.</summary>
-    /// <param name="report">As <see cref="DplTransformer.SearchReport"/> gives it.</param>
+    /// <summary>The alphas of a search by this library.</summary>
+    /// <param name="report">The report from <see cref="DplTransformer.SearchReport"/>.</param>
     public static AlphaHistory From(SearchReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -81,10 +85,12 @@ public sealed class AlphaHistory
         );
     }
 
-    /// <summary>Writes <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates] each, with the candidates beside
-    /// them.</summary>
-    /// <param name="path">A file that ends in .safetensors, which is replaced; or a folder for .npy files, empty or not yet there.</param>
-    /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
+    /// <summary>
+    /// Writes <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates] each, together with the candidate lengths.
+    /// </summary>
+    /// <param name="path">A file name ending in .safetensors, which is overwritten; or a folder for .npy files, which must be empty or not
+    /// exist yet.</param>
+    /// <exception cref="IOException">The path cannot be written, or the folder is not empty.</exception>
     public void Save(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -95,12 +101,12 @@ public sealed class AlphaHistory
         ArrayFiles.Write(path, tensors, new Dictionary<string, string> { [CandidatesName] = candidates });
     }
 
-    /// <summary>Reads what <see cref="Save"/> writes, also as part of exported prompts.</summary>
+    /// <summary>Reads what <see cref="Save"/> writes, or the alphas among exported prompts.</summary>
     /// <param name="path">A .safetensors file or a folder of .npy files with <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers,
     /// candidates] or [layers, candidates].</param>
-    /// <param name="candidateLengths">Null: what the file says; where it says nothing, <see cref="LengthsFor"/>.</param>
+    /// <param name="candidateLengths">Null: the lengths stored in the file; if there are none, <see cref="LengthsFor"/>.</param>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>.</exception>
-    /// <exception cref="InvalidDataException">It is damaged, or the arrays are none of alphas.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or the arrays are not alphas.</exception>
     public static AlphaHistory Load(string path, IReadOnlyList<int>? candidateLengths = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -108,13 +114,14 @@ public sealed class AlphaHistory
         return ReadFrom(source, candidateLengths) ?? throw new InvalidDataException($"{path} holds no '{TextName}' and '{ImageName}'.");
     }
 
-    /// <summary>Reads one .npy file per branch, [epochs, layers, candidates] or [layers, candidates]; of any float type and
-    /// order.</summary>
+    /// <summary>
+    /// Reads one .npy file per branch, [epochs, layers, candidates] or [layers, candidates], of any float type and memory order.
+    /// </summary>
     /// <param name="textPath">The text tower's alphas.</param>
     /// <param name="imagePath">The image tower's alphas. For the files of the paper's authors see <see cref="AlphaFiles"/>.</param>
-    /// <param name="candidateLengths">Null: <see cref="LengthsFor"/> the number of columns.</param>
+    /// <param name="candidateLengths">Null: the result of <see cref="LengthsFor"/> for the number of columns.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or the arrays are none of alphas or do not fit each other.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or the arrays are not alphas or do not match each other.</exception>
     public static AlphaHistory Load(string textPath, string imagePath, IReadOnlyList<int>? candidateLengths = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(textPath);
@@ -130,10 +137,12 @@ public sealed class AlphaHistory
         }
     }
 
-    /// <summary>The candidate lengths that are meant where only their number is known: 0, 2, 4, 6 for four, as in the paper's figure, and 0
-    /// to 6 for seven, as in the authors' code.</summary>
+    /// <summary>
+    /// The candidate lengths to assume where only their number is known: 0, 2, 4, 6 for four, as in the paper's figure, and 0 to 6 for
+    /// seven, as in the authors' code.
+    /// </summary>
     /// <param name="candidates">The number of candidates.</param>
-    /// <exception cref="ArgumentException">The number is another, so the lengths must be given.</exception>
+    /// <exception cref="ArgumentException">For any other number, the lengths must be given explicitly.</exception>
     public static IReadOnlyList<int> LengthsFor(int candidates) =>
         candidates == PaperLengths.Length ? PaperLengths
         : candidates == CodeLengths.Length ? CodeLengths
@@ -143,7 +152,7 @@ public sealed class AlphaHistory
             nameof(candidates)
         );
 
-    /// <summary>The alphas among other arrays, or null where there are none.</summary>
+    /// <summary>The alphas among other arrays, or null if there are none.</summary>
     internal static AlphaHistory? ReadFrom(ITensorSource source, IReadOnlyList<int>? candidateLengths)
     {
         if (!source.Entries.ContainsKey(TextName) && !source.Entries.ContainsKey(ImageName))
@@ -167,7 +176,7 @@ public sealed class AlphaHistory
         return Made(source.Location, Branch(TextName), Branch(ImageName), stated);
     }
 
-    /// <summary>Adds both arrays, in the caller's dispose scope.</summary>
+    /// <summary>Adds both arrays in the caller's dispose scope.</summary>
     internal void AddTo(Dictionary<string, Tensor> tensors, out string candidates)
     {
         LibTorch.EnsureLoaded();

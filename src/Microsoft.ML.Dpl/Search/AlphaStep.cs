@@ -7,8 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>The upper level: one Adam step on all alphas against a validation batch (first order: the prompts are taken as they
-/// are).</summary>
+/// <summary>The upper level: one Adam step on all alphas with a validation batch (first order: the prompts are held fixed).</summary>
 internal sealed class AlphaStep : IDisposable
 {
     private readonly PromptedClip _clip;
@@ -42,7 +41,7 @@ internal sealed class AlphaStep : IDisposable
         );
     }
 
-    /// <summary>The optimizer, for checkpoints; stays this object's.</summary>
+    /// <summary>The optimizer, for checkpoints; owned by this object.</summary>
     public Adam Optimizer => _optimizer;
 
     public void Dispose() => _optimizer.Dispose();

@@ -1,7 +1,9 @@
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>What alphas mean: the softmax weights of a layer's candidates, the candidate they choose, and how decided that choice
-/// is. The tool compiles this file too.</summary>
+/// <summary>
+/// Interprets alphas: the softmax weights of a layer's candidates, the candidate they choose, and how decided that choice is. The tool
+/// compiles this file too.
+/// </summary>
 internal static class AlphaWeights
 {
     /// <summary>The weight of each candidate in the mixture.</summary>
@@ -30,11 +32,11 @@ internal static class AlphaWeights
         return exponentials.Length < 2 ? 0 : (exponentials[0] - exponentials[1]) / exponentials.Sum();
     }
 
-    /// <summary>The lead of every layer.</summary>
+    /// <summary>The <see cref="Lead"/> of every layer.</summary>
     /// <param name="layers">[layer][candidate], the layers of both branches.</param>
     public static IEnumerable<double> Leads(IEnumerable<IReadOnlyList<float>> layers) => layers.Select(Lead);
 
-    /// <summary>The largest difference between one alpha before and after.</summary>
+    /// <summary>The largest absolute change of a single alpha.</summary>
     /// <param name="before">[layer][candidate], the layers of both branches.</param>
     /// <param name="after">Alphas of the same shape.</param>
     public static double LargestChange(IEnumerable<IReadOnlyList<float>> before, IEnumerable<IReadOnlyList<float>> after) =>

@@ -10,24 +10,24 @@ namespace Microsoft.ML.Dpl.Search;
 /// <summary>The first stage: for each training batch an alpha step on a validation batch, then a prompt step (METHOD: first-order bilevel
 /// optimisation as in DARTS).</summary>
 /// <param name="clip">The model.</param>
-/// <param name="settings">Of the search.</param>
-/// <param name="observer">Receives every step.</param>
-/// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
-/// batch.</param>
+/// <param name="settings">Settings of the search.</param>
+/// <param name="observer">Notified after every step; may cancel the search.</param>
+/// <param name="teachers">Reference models of the regularisers; not owned. Null: zero-shot CLIP, if the settings need one, computed for
+/// every batch.</param>
 internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer, Teachers? teachers = null)
 {
     private const string AlphaOptimizer = "optimizer.alphas",
         PromptOptimizer = "optimizer.prompts",
         Good = "good";
 
-    /// <param name="supernet">The alphas and prompts that are searched, changed in place.</param>
-    /// <param name="train">Training batches, all of them in every epoch.</param>
-    /// <param name="validation">Batches that are taken in turn, one per training batch; its epochs are counted from 0.</param>
-    /// <param name="state">How far the search has come; changed with every step.</param>
-    /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
-    /// <exception cref="NonFiniteValueException">The loss or a gradient became infinite or not a number; the supernet has the values of the
-    /// latest good epoch again, if there is one.</exception>
-    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
+    /// <param name="supernet">The alphas and prompts to search, modified in place.</param>
+    /// <param name="train">Training batches; every epoch uses all of them.</param>
+    /// <param name="validation">Validation batches, read in turn, one per training batch; their epochs count from 0.</param>
+    /// <param name="state">Progress of the search; updated after every step.</param>
+    /// <param name="checkpoints">Checkpoint to resume from and place to save new ones; null: none.</param>
+    /// <exception cref="NonFiniteValueException">The loss or a gradient became infinite or NaN; the supernet is restored to the latest good
+    /// epoch, if there is one.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
     public void Run(
         Supernet supernet,
         IBatchSource train,
@@ -56,7 +56,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             alphaStep.SetLearningRate(settings.AlphaLearningRateAt(done));
             if (settings.SinglePath)
                 supernet.DrawPath(Seeds.Random(settings.Seed, "path", epoch, step));
-            // One validation batch goes with each training batch, so their number follows from the steps taken.
+            // Each training batch is paired with one validation batch, so the index of the latter follows from the steps taken.
             long taken = (long)epoch * steps + step;
             using ImageBatch validationBatch = validation.Read(
                 (int)(taken / validation.BatchesPerEpoch),

@@ -4,8 +4,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>The image branch of a search whose first layers get prompts and alphas from the text branch: one choice for both
-/// towers.</summary>
+/// <summary>
+/// The image branch of a search whose first layers get their prompts and alphas from the text branch, so that both towers share one choice.
+/// </summary>
 internal sealed class CoupledSupernetBranch : SupernetBranch
 {
     private readonly SupernetBranch _text;
@@ -21,10 +22,10 @@ internal sealed class CoupledSupernetBranch : SupernetBranch
     )
         : base(candidates, alphas, rows, nested) => (_text, _coupling) = (text, coupling);
 
-    /// <param name="text">Where prompts and alphas of the coupled layers come from; not owned, and alive as long as this.</param>
-    /// <param name="coupling">Their maps; owned from now on.</param>
-    /// <param name="rest">The image layers behind the coupled ones, with alphas and prompts of their own; copied.</param>
-    /// <param name="nested">Whether a candidate's prompt is the first rows of the longest one's.</param>
+    /// <param name="text">Provides the prompts and alphas of the coupled layers; not owned, must outlive this branch.</param>
+    /// <param name="coupling">The maps from the text prompts; owned.</param>
+    /// <param name="rest">The image layers after the coupled ones, with alphas and prompts of their own; copied.</param>
+    /// <param name="nested">Whether each candidate's prompt consists of the first rows of the longest candidate's.</param>
     public static CoupledSupernetBranch From(SupernetBranch text, Coupling coupling, SupernetBranch rest, bool nested) =>
         new(text, coupling, text.Candidates, rest.Alphas, rest.Rows, nested);
 

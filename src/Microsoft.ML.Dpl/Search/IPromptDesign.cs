@@ -5,34 +5,36 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>What the prompts of a fit are made for, and the random numbers they begin with.</summary>
-/// <param name="Clip">The shape of both towers.</param>
-/// <param name="Device">Where they compute.</param>
-/// <param name="Seed">Of the fit.</param>
+/// <summary>The towers that prompts are created for, and the seed of their initial values.</summary>
+/// <param name="Clip">The shapes of both towers.</param>
+/// <param name="Device">The device of the towers.</param>
+/// <param name="Seed">The seed of the fit.</param>
 internal sealed record PromptShape(ClipConfig Clip, Device Device, int Seed)
 {
-    /// <summary>A generator for one purpose; the caller disposes it.</summary>
+    /// <summary>A random number generator for one purpose; the caller disposes it.</summary>
     public Generator Generator(string purpose) => Seeds.Generator(Seed, purpose);
 }
 
-/// <summary>How the prompts of the layers are made: what is learned, and the rows that each layer gets of it. A record whose values become
-/// part of a fit's fingerprint.</summary>
+/// <summary>
+/// Defines how the prompts of the layers are parameterised: what is learned, and how each layer's rows follow from it. Implementations are
+/// records whose values become part of a fit's fingerprint.
+/// </summary>
 internal interface IPromptDesign
 {
-    /// <summary>What people know it by.</summary>
+    /// <summary>The name shown to users.</summary>
     string Name { get; }
 
-    /// <summary>What keeps the design from these lengths, as the end of a sentence; null: nothing.</summary>
+    /// <summary>Why the design cannot have these lengths, as the end of a sentence; null if it can.</summary>
     string? ProblemOf(PromptConfiguration configuration);
 
-    /// <summary>The numbers that are learned beside the rows of prompts, at most.</summary>
+    /// <summary>The largest number of learned parameters besides the prompt rows.</summary>
     long ParametersBeside(ClipConfig clip);
 
-    /// <summary>Fresh prompts of given lengths. The caller owns both branches.</summary>
-    /// <param name="configuration">Without a <see cref="ProblemOf"/>.</param>
-    /// <param name="shape">What they are made for.</param>
-    /// <param name="initial">Where prompt values come from.</param>
-    /// <param name="purpose">Names the random numbers.</param>
+    /// <summary>Creates prompts of given lengths. The caller owns both branches.</summary>
+    /// <param name="configuration">The lengths, for which <see cref="ProblemOf"/> must be null.</param>
+    /// <param name="shape">The towers and the seed.</param>
+    /// <param name="initial">Distribution of the initial values.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     BranchPair<IFixedBranch> CreatePrompts(
         PromptConfiguration configuration,
         PromptShape shape,
@@ -40,12 +42,12 @@ internal interface IPromptDesign
         string purpose
     );
 
-    /// <summary>Fresh prompts of all candidates. The caller owns both branches.</summary>
+    /// <summary>Creates prompts for all candidates. The caller owns both branches.</summary>
     /// <param name="candidates">Candidate lengths, increasing from 0.</param>
-    /// <param name="shape">What they are made for.</param>
-    /// <param name="initial">Where prompt values come from.</param>
-    /// <param name="nested">Whether a candidate's prompt is the first rows of the longest one's.</param>
-    /// <param name="purpose">Names the random numbers.</param>
+    /// <param name="shape">The towers and the seed.</param>
+    /// <param name="initial">Distribution of the initial values of each branch.</param>
+    /// <param name="nested">Whether each candidate's prompt consists of the first rows of the longest candidate's.</param>
+    /// <param name="purpose">Distinguishes these random numbers from others of the same seed.</param>
     BranchPair<SupernetBranch> CreateSupernet(
         IReadOnlyList<int> candidates,
         PromptShape shape,
@@ -55,7 +57,7 @@ internal interface IPromptDesign
     );
 }
 
-/// <summary>A matrix for each layer of each tower, as in the paper.</summary>
+/// <summary>An independent matrix for each layer of each tower, as in the paper.</summary>
 internal sealed record IndependentPrompts : IPromptDesign
 {
     public string Name => "independent";
@@ -95,8 +97,10 @@ internal sealed record IndependentPrompts : IPromptDesign
     }
 }
 
-/// <summary>Image prompts as linear functions of the text prompts of the same layer, and one choice of the search for both (MaPLe, Khattak,
-/// Rasheed, Maaz, Khan, Khan, CVPR 2023, arXiv 2210.03117). Layers that only one tower has are independent.</summary>
+/// <summary>
+/// Image prompts as linear functions of the text prompts of the same layer, with one choice of the search for both (MaPLe, Khattak,
+/// Rasheed, Maaz, Khan, Khan, CVPR 2023, arXiv 2210.03117). Layers that only one tower has are independent.
+/// </summary>
 internal sealed record CoupledPrompts : IPromptDesign
 {
     public string Name => "coupled";

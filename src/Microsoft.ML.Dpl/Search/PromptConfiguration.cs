@@ -7,16 +7,18 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>The prompt length of every layer of both branches: what the search finds and the training stage trains.</summary>
-/// <remarks>As text: <c>text 6 4 0 | image 0 2 6</c>, the first layer first. As JSON: <c>{"text":[6,4,0],"image":[0,2,6]}</c>.</remarks>
+/// <summary>
+/// The prompt length of every layer of both branches: the result of the search, and the lengths that the training stage uses.
+/// </summary>
+/// <remarks>As text: <c>text 6 4 0 | image 0 2 6</c>, in order of layers. As JSON: <c>{"text":[6,4,0],"image":[0,2,6]}</c>.</remarks>
 public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
 {
-    /// <summary>The most prompt rows that a layer can have.</summary>
+    /// <summary>The largest number of prompt rows of a layer.</summary>
     public const int MaximumLength = LayerPrompt.MaximumLength;
 
-    /// <param name="text">Prompt rows per text layer, the first layer first, each 0 to <see cref="MaximumLength"/>.</param>
-    /// <param name="image">Prompt rows per image layer, likewise.</param>
-    /// <exception cref="ArgumentException">A branch has no layer, or a length is out of range.</exception>
+    /// <param name="text">Prompt rows per text layer, in order of layers, each 0 to <see cref="MaximumLength"/>.</param>
+    /// <param name="image">Prompt rows per image layer, in order of layers, each 0 to <see cref="MaximumLength"/>.</param>
+    /// <exception cref="ArgumentException">A branch has no layers, or a length is out of range.</exception>
     [JsonConstructor]
     public PromptConfiguration(IReadOnlyList<int> text, IReadOnlyList<int> image)
     {
@@ -24,11 +26,11 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
         Image = Checked(image, nameof(image));
     }
 
-    /// <summary>Prompt rows per text layer, the first layer first.</summary>
+    /// <summary>Prompt rows per text layer, in order of layers.</summary>
     [JsonPropertyName("text")]
     public IReadOnlyList<int> Text { get; }
 
-    /// <summary>Prompt rows per image layer, the first layer first.</summary>
+    /// <summary>Prompt rows per image layer, in order of layers.</summary>
     [JsonPropertyName("image")]
     public IReadOnlyList<int> Image { get; }
 
@@ -37,7 +39,7 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     public bool IsZeroShot => Text.Concat(Image).All(length => length == 0);
 
     /// <summary>The same length in every layer of both branches; 0 is zero-shot CLIP.</summary>
-    /// <param name="backbone">Its layers are counted.</param>
+    /// <param name="backbone">Determines the numbers of layers.</param>
     /// <param name="length">Prompt rows per layer, 0 to <see cref="MaximumLength"/>.</param>
     /// <exception cref="ArgumentException">The length is out of range.</exception>
     public static PromptConfiguration Uniform(ClipBackbone backbone, int length)
@@ -50,10 +52,12 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     }
 
     /// <summary>No prompts: zero-shot CLIP as a classifier.</summary>
-    /// <param name="backbone">Its layers are counted.</param>
+    /// <param name="backbone">Determines the numbers of layers.</param>
     public static PromptConfiguration ZeroShot(ClipBackbone backbone) => Uniform(backbone, 0);
 
-    /// <summary>What alphas choose: for each layer the candidate with the largest alpha, the shorter of equals (METHOD §2).</summary>
+    /// <summary>
+    /// The configuration chosen by alphas: for each layer the candidate with the largest alpha, the shortest of equal ones (METHOD §2).
+    /// </summary>
     /// <param name="candidateLengths">Candidate prompt lengths, increasing from 0.</param>
     /// <param name="alphas">[layer][candidate] of each branch.</param>
     internal static PromptConfiguration FromAlphas(
@@ -68,7 +72,7 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     }
 
     /// <summary>Reads what <see cref="ToString"/> writes.</summary>
-    /// <exception cref="FormatException">The text is no configuration; the message shows the form.</exception>
+    /// <exception cref="FormatException">The text is not a configuration; the message shows the expected form.</exception>
     public static PromptConfiguration Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -93,7 +97,7 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     }
 
     /// <summary>Reads what <see cref="ToJson"/> writes.</summary>
-    /// <exception cref="FormatException">The text is no configuration.</exception>
+    /// <exception cref="FormatException">The text is not a configuration.</exception>
     public static PromptConfiguration FromJson(string json)
     {
         try
@@ -106,10 +110,10 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
         }
     }
 
-    /// <summary><c>{"text":[…],"image":[…]}</c></summary>
+    /// <summary>Returns the JSON form <c>{"text":[…],"image":[…]}</c>.</summary>
     public string ToJson() => JsonSerializer.Serialize(this);
 
-    /// <summary><c>text 6 4 0 | image 0 2 6</c></summary>
+    /// <summary>Returns the text form, such as <c>text 6 4 0 | image 0 2 6</c>.</summary>
     public override string ToString() => $"text {string.Join(' ', Text)} | image {string.Join(' ', Image)}";
 
     /// <inheritdoc/>

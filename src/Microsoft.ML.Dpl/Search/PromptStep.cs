@@ -6,7 +6,7 @@ using TorchSharp.Modules;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>The lower level: one step on all candidate prompts against a training batch.</summary>
+/// <summary>The lower level: one step on all candidate prompts with a training batch.</summary>
 internal sealed class PromptStep : IDisposable
 {
     private readonly PromptedClip _clip;
@@ -17,10 +17,10 @@ internal sealed class PromptStep : IDisposable
     private readonly Teacher? _own;
 
     /// <param name="clip">The model.</param>
-    /// <param name="supernet">What is searched.</param>
-    /// <param name="settings">Of the search.</param>
-    /// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
-    /// batch.</param>
+    /// <param name="supernet">The prompts to train.</param>
+    /// <param name="settings">Settings of the search.</param>
+    /// <param name="teachers">Reference models of the regularisers; not owned. Null: zero-shot CLIP, if the settings need one, computed for
+    /// every batch.</param>
     public PromptStep(PromptedClip clip, Supernet supernet, SearchSettings settings, Teachers? teachers = null)
     {
         ObjectiveSettings beside = settings.Objective ?? new ObjectiveSettings();
@@ -49,7 +49,7 @@ internal sealed class PromptStep : IDisposable
         );
     }
 
-    /// <summary>The optimizer, for checkpoints; stays this object's.</summary>
+    /// <summary>The optimizer, for checkpoints; owned by this object.</summary>
     public OptimizerHelper Optimizer => _optimizer.Optimizer;
 
     public void Dispose()

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>How a search went: the alphas of both branches at the end of every epoch.</summary>
+/// <summary>The course of a search: losses and the alphas of both branches at the end of every epoch.</summary>
 public sealed record SearchReport
 {
     [JsonConstructor]
@@ -14,18 +14,18 @@ public sealed record SearchReport
     /// <summary>Candidate prompt lengths, increasing from 0.</summary>
     public IReadOnlyList<int> CandidateLengths { get; }
 
-    /// <summary>The first epoch first.</summary>
+    /// <summary>The epochs in order.</summary>
     public IReadOnlyList<SearchEpoch> Epochs { get; }
 
-    /// <summary>How sure the search is of each text layer: the softmax weight of the chosen candidate, 1 / candidates to 1.</summary>
+    /// <summary>Confidence of the choice for each text layer: the softmax weight of the chosen candidate, 1 / candidates to 1.</summary>
     [JsonIgnore]
     public IReadOnlyList<double> TextConfidence => [.. Epochs[^1].TextAlphas.Select(AlphaWeights.Confidence)];
 
-    /// <summary>How sure the search is of each image layer, likewise.</summary>
+    /// <summary>Confidence of the choice for each image layer: the softmax weight of the chosen candidate, 1 / candidates to 1.</summary>
     [JsonIgnore]
     public IReadOnlyList<double> ImageConfidence => [.. Epochs[^1].ImageAlphas.Select(AlphaWeights.Confidence)];
 
-    /// <summary>What the search chose.</summary>
+    /// <summary>The configuration that the search chose.</summary>
     internal PromptConfiguration Configuration => PromptConfiguration.FromAlphas(CandidateLengths, Epochs[^1].Alphas);
 }
 
@@ -54,10 +54,10 @@ public sealed record SearchEpoch
     /// <summary>Mean cross-entropy of the validation batches, in nats.</summary>
     public double ValidationLoss { get; }
 
-    /// <summary>[layer][candidate], before the softmax</summary>
+    /// <summary>Alphas of the text tower, [layer][candidate], before the softmax.</summary>
     public IReadOnlyList<IReadOnlyList<float>> TextAlphas { get; }
 
-    /// <summary>[layer][candidate], before the softmax</summary>
+    /// <summary>Alphas of the image tower, [layer][candidate], before the softmax.</summary>
     public IReadOnlyList<IReadOnlyList<float>> ImageAlphas { get; }
 
     /// <summary>The alphas of both branches.</summary>
@@ -67,7 +67,7 @@ public sealed record SearchEpoch
     internal IEnumerable<IReadOnlyList<float>> Layers => TextAlphas.Concat(ImageAlphas);
 }
 
-/// <summary>What <see cref="DplTrainer.Search"/> found.</summary>
+/// <summary>The result of <see cref="DplTrainer.Search"/>.</summary>
 public sealed record SearchOutcome
 {
     internal SearchOutcome(SearchReport report, bool wasCancelled, bool hasDiverged) =>
@@ -76,15 +76,19 @@ public sealed record SearchOutcome
     /// <summary>The prompt lengths; set them as <see cref="DplTrainer.Options.Configuration"/> to train with them.</summary>
     public PromptConfiguration Configuration { get; }
 
-    /// <summary>The alphas that led to them.</summary>
+    /// <summary>The alphas from which the lengths were chosen.</summary>
     public SearchReport Report { get; }
 
-    /// <summary>Whether the search was cut short, and this is the choice after its last whole epoch; see
-    /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
+    /// <summary>
+    /// Whether the search was cancelled, and the configuration is the choice after its last complete epoch; see
+    /// <see cref="InterruptionBehavior.ReturnBest"/>.
+    /// </summary>
     public bool WasCancelled { get; }
 
-    /// <summary>Whether the search's numbers went wrong, and this is the choice after its last good epoch; see
-    /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
+    /// <summary>
+    /// Whether the search produced infinite or NaN values, and the configuration is the choice after its last good epoch; see
+    /// <see cref="InterruptionBehavior.ReturnBest"/>.
+    /// </summary>
     public bool HasDiverged { get; }
 }
 

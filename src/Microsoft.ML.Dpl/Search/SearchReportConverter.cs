@@ -3,10 +3,10 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>The form that a search has in dpl.json, whatever the names of the report's members.</summary>
+/// <summary>The JSON format of a search in dpl.json, independent of the names of the report's members.</summary>
 /// <remarks>
 /// <c>{"candidates": […], "epochs": [{"learningRate", "trainLoss", "validationLoss", "alphas": {"image": [[…]], "text": [[…]]}}]}</c>.
-/// Members that are missing are null in the report that is read: whoever reads it checks that it is complete.
+/// Missing members are null in the report that is read; the caller must check that it is complete.
 /// </remarks>
 internal sealed class SearchReportConverter : JsonConverter<SearchReport>
 {

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>How the bilevel search runs; the defaults are the paper's.</summary>
+/// <summary>Settings of the bilevel search; the defaults are the paper's.</summary>
 internal sealed record SearchSettings : PromptOptimizerSettings
 {
     public SearchSettings() => Epochs = 60;
@@ -15,34 +15,39 @@ internal sealed record SearchSettings : PromptOptimizerSettings
     public double AlphaLearningRate { get; init; } = 0.0035;
 
     /// <summary>
-    /// Whether every step draws one candidate for each layer with the probability of its softmax weight and computes with these alone,
-    /// where the paper mixes all of them. Shorter candidates then share the rows of the longest one, so that each row is trained in every
-    /// step that draws its layer long enough. The alphas' gradients are those of the mixture's weights at the drawn candidates
-    /// (straight-through, Dong, Yang, CVPR 2019, arXiv 1910.04465).
+    /// Whether every step samples one candidate for each layer, with its softmax weight as the probability, and computes only with these,
+    /// where the paper mixes all candidates. Shorter candidates then share the rows of the longest one, so that a row is trained in every
+    /// step that samples a sufficient length for its layer. The alphas get the gradients of the mixture's weights, evaluated at the sampled
+    /// candidates (straight-through, Dong, Yang, CVPR 2019, arXiv 1910.04465).
     /// </summary>
     public bool SinglePath { get; init; }
 
-    /// <summary>Share of the steps, 0 to 1, in which the alphas' learning rate rises from 0: prompts that have learnt nothing yet say
-    /// little of their lengths.</summary>
+    /// <summary>
+    /// Fraction of the steps, 0 to 1, over which the alphas' learning rate rises from 0, since untrained prompts say little about their
+    /// lengths.
+    /// </summary>
     public double AlphaWarmUp { get; init; }
 
-    /// <summary>What the alphas are multiplied with in the end, at least 1; it rises to that from 1, each step by the same factor, so that
-    /// what is undecided at first is decided in the end.</summary>
+    /// <summary>
+    /// Factor of the alphas at the end of the search, at least 1. It rises geometrically from 1, so that layers undecided at first become
+    /// decided by the end.
+    /// </summary>
     public double FinalSharpness { get; init; } = 1;
 
-    /// <summary>What is done beside the cross-entropy in the prompt steps; null: nothing. The alphas' loss is the cross-entropy
-    /// alone.</summary>
+    /// <summary>
+    /// Regularisers and gradient projection of the prompt steps; null: none. The alpha steps use the cross-entropy alone.
+    /// </summary>
     public ObjectiveSettings? Objective { get; init; }
 
-    /// <summary>Whether training goes on with the mixture.</summary>
+    /// <summary>Whether the second stage trains the mixture instead of one chosen candidate per layer.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool KeepsMixture { get; init; }
 
-    /// <summary>Seed of the drawn candidates.</summary>
+    /// <summary>Seed for sampling candidates.</summary>
     public int Seed { get; init; }
 
     /// <summary>The factor of the alphas at one step.</summary>
-    /// <param name="done">Share of the steps that were taken, 0 to 1.</param>
+    /// <param name="done">Fraction of the steps already taken, 0 to 1.</param>
     public double SharpnessAt(double done) => Math.Pow(FinalSharpness, done);
 
     /// <summary>The alphas' learning rate at one step.</summary>
@@ -53,14 +58,15 @@ internal sealed record SearchSettings : PromptOptimizerSettings
 
     public double AlphaBeta2 { get; init; } = 0.999;
 
-    /// <summary>Epochs without a change of any layer's choice after which the search may end, at least 1; null: all epochs are
-    /// run.</summary>
+    /// <summary>
+    /// Number of epochs in which no layer's choice changes after which the search may end, at least 1; null: all epochs are run.
+    /// </summary>
     public int? Patience { get; init; }
 
-    /// <summary>The same with the epochs counted.</summary>
-    /// <param name="batches">Batches in an epoch, at least 1.</param>
+    /// <summary>The same settings with the number of steps converted to epochs.</summary>
+    /// <param name="batches">Batches per epoch, at least 1.</param>
     public SearchSettings Over(int batches) => this with { Epochs = EpochsOf(batches), Steps = null };
 
-    /// <summary>Softmax weight by which a choice leads the runner-up to count as decided, 0 to 1.</summary>
+    /// <summary>Lead in softmax weight over the runner-up from which a choice counts as decided, 0 to 1.</summary>
     public double Margin { get; init; } = 0.1;
 }

@@ -6,13 +6,13 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>How far a search has come, besides its tensors.</summary>
+/// <summary>The progress of a search, apart from its tensors.</summary>
 internal sealed class SearchState : StageState<SearchEpoch>
 {
-    /// <summary>CLIP without prompts on the training images; null where the recipe does not ask for it.</summary>
+    /// <summary>How CLIP without prompts does on the training images; null if the recipe does not need it.</summary>
     public ZeroShotStart? ZeroShot { get; set; }
 
-    /// <summary>Sum of the validation losses of the steps taken in the epoch under way.</summary>
+    /// <summary>Sum of the validation losses of the steps taken in the current epoch.</summary>
     public double ValidationLoss { get; set; }
 
     /// <exception cref="JsonException">The text is not what <see cref="StageState{TEpoch}.ToJson"/> writes.</exception>
@@ -26,9 +26,9 @@ internal sealed class SearchState : StageState<SearchEpoch>
         ValidationLoss += validationLoss;
     }
 
-    /// <summary>Turns the steps taken into an epoch.</summary>
-    /// <param name="learningRate">The prompts' rate in it.</param>
-    /// <param name="alphas">[layer][candidate] of each branch at its end.</param>
+    /// <summary>Ends the current epoch and adds it to the finished ones.</summary>
+    /// <param name="learningRate">The prompts' learning rate in this epoch.</param>
+    /// <param name="alphas">[layer][candidate] of each branch at the end of the epoch.</param>
     public SearchEpoch EndEpoch(double learningRate, BranchPair<IReadOnlyList<IReadOnlyList<float>>> alphas)
     {
         SearchEpoch epoch = EndEpoch(new SearchEpoch(learningRate, TrainLoss / Step, ValidationLoss / Step, alphas.Text, alphas.Image));

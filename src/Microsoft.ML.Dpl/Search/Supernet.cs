@@ -6,11 +6,11 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Search;
 
-/// <summary>Everything that the search learns.</summary>
+/// <summary>All parameters that the search learns.</summary>
 /// <param name="Branches">The alphas and candidate prompts of both branches; owned by this object.</param>
 /// <param name="Temperature">Learned with the prompts, owned by this object; null: the logits are CLIP's own.</param>
-/// <param name="Context">Learned vectors in the input of the text tower, owned by this object; null: there are none.</param>
-/// <param name="Residual">Learned vectors beside the class features, owned by this object; null: there are none.</param>
+/// <param name="Context">Learned vectors in the input of the text tower, owned by this object; null: none.</param>
+/// <param name="Residual">Learned vectors added to the class features, owned by this object; null: none.</param>
 internal sealed record Supernet(
     BranchPair<SupernetBranch> Branches,
     Temperature? Temperature = null,
@@ -22,8 +22,9 @@ internal sealed record Supernet(
     /// <see cref="BranchPair{T}.ImageFirst"/>.</summary>
     public IEnumerable<Parameter> Alphas => Branches.ImageFirst.Select(branch => branch.Alphas).Where(alphas => alphas.numel() > 0);
 
-    /// <summary>What the prompts of both branches are made of, in the same order of branches, the context and the residual behind
-    /// them.</summary>
+    /// <summary>
+    /// The parameters that determine the prompts of both branches, in the same order of branches, followed by the context and the residual.
+    /// </summary>
     public IEnumerable<Parameter> Prompts =>
         [
             .. Branches.ImageFirst.SelectMany(branch => branch.PromptParameters),
@@ -31,10 +32,10 @@ internal sealed record Supernet(
             .. Residual is null ? [] : new[] { Residual.Values },
         ];
 
-    /// <summary>The branches as the towers take them.</summary>
+    /// <summary>The branches as input of the towers, the text branch with context and residual.</summary>
     public BranchPair<IPromptedBranch> Passes => new(Text: Branches.Text.With(Context, Residual), Image: Branches.Image);
 
-    /// <summary>The prompts, and the temperature behind them.</summary>
+    /// <summary>The prompts, followed by the temperature.</summary>
     public IEnumerable<Parameter> PromptsAndTemperature => [.. Prompts, .. Temperature is null ? [] : new[] { Temperature.Logarithm }];
 
     public void RequireGradients(bool ofAlphas, bool ofPrompts)
@@ -46,7 +47,7 @@ internal sealed record Supernet(
         Temperature?.Logarithm.requires_grad_(ofPrompts);
     }
 
-    /// <summary>The mixture's logits, divided by the temperature.</summary>
+    /// <summary>The logits of the mixture, divided by the temperature.</summary>
     /// <inheritdoc cref="PromptedClip.Logits{TBranch}(Tensor, BranchPair{TBranch}, BackwardTensors)"/>
     public Tensor Logits(PromptedClip clip, Tensor images, BackwardTensors backward)
     {
@@ -54,7 +55,7 @@ internal sealed record Supernet(
         return Temperature?.Cool(logits) ?? logits;
     }
 
-    /// <summary>Copies of the rows of all candidates, with the weights that the alphas have come to. The caller owns both.</summary>
+    /// <summary>Copies of the rows of all candidates, weighted by the current alphas. The caller owns both branches.</summary>
     public BranchPair<MixtureBranch> ToMixture()
     {
         using var noGrad = no_grad();
@@ -72,7 +73,7 @@ internal sealed record Supernet(
         });
     }
 
-    /// <summary>Draws one candidate for each layer, text layers first; the next passes compute with these alone.</summary>
+    /// <summary>Samples one candidate for each layer, text layers first; the following passes compute with these alone.</summary>
     public void DrawPath(Random random)
     {
         Branches.Text.DrawPath(random);
@@ -92,8 +93,7 @@ internal sealed record Supernet(
     }
 }
 
-/// <summary>What the search learns in one branch: for every layer its alphas and, for every non-zero candidate, a prompt of its
-/// own.</summary>
+/// <summary>What the search learns in one branch: for every layer its alphas and a separate prompt for every non-zero candidate.</summary>
 internal class SupernetBranch : IPromptedBranch, IDisposable
 {
     private readonly PromptGroups _groups;
@@ -103,9 +103,9 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
     /// <summary>Takes copies of the given values.</summary>
     /// <param name="candidates">Candidate prompt lengths, increasing, the first 0.</param>
     /// <param name="alphas">[layers, candidates]</param>
-    /// <param name="rows">One [Σ candidates, width] per layer: the prompts of candidates 1, 2, … one after the other; nested, one [longest
+    /// <param name="rows">One [Σ candidates, width] per layer: the concatenated prompts of candidates 1, 2, …; if nested, one [longest
     /// candidate, width].</param>
-    /// <param name="nested">Whether a candidate's prompt is the first rows of the longest one's.</param>
+    /// <param name="nested">Whether each candidate's prompt consists of the first rows of the longest candidate's.</param>
     public SupernetBranch(IReadOnlyList<int> candidates, Tensor alphas, IReadOnlyList<Tensor> rows, bool nested = false)
     {
         CheckCandidates(candidates);
@@ -128,13 +128,13 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
     /// <summary>Candidate prompt lengths, increasing, the first 0.</summary>
     public IReadOnlyList<int> Candidates { get; }
 
-    /// <summary>[layers, candidates] of the layers with alphas of their own; owned by this object.</summary>
+    /// <summary>[layers, candidates] of the layers that have their own alphas; owned by this object.</summary>
     public Parameter Alphas { get; }
 
-    /// <summary>[layers, candidates] of all layers, in the caller's dispose scope where it is not the branch's own.</summary>
+    /// <summary>[layers, candidates] of all layers, in the caller's dispose scope unless the branch owns it.</summary>
     public virtual Tensor AllAlphas() => Alphas;
 
-    /// <summary>One [Σ candidates, width] per layer; owned by this object.</summary>
+    /// <summary>One [Σ candidates, width] per layer, or [longest candidate, width] if nested; owned by this object.</summary>
     public IReadOnlyList<Parameter> Rows => _rows;
 
     /// <summary>The paper's initial values: alphas 1e-3 · N(0, 1), prompts from <paramref name="distribution"/>.</summary>
@@ -150,7 +150,7 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
     {
         using var scope = NewDisposeScope();
         CheckCandidates(candidates);
-        // Drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
+        // Drawn on the CPU, so that a seed gives the same numbers on every device.
         Tensor alphas = randn(layers, candidates.Count, ScalarType.Float32, generator: generator).Times(1e-3).to(device);
         Tensor[] rows =
         [
@@ -159,10 +159,10 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
         return new SupernetBranch(candidates, alphas, rows, nested);
     }
 
-    /// <summary>What a prompt step may change.</summary>
+    /// <summary>The parameters that a prompt step may change.</summary>
     public virtual IReadOnlyList<Parameter> PromptParameters => _rows;
 
-    /// <summary>Chooses what gradients are computed for; a step needs those of what it steps and no others.</summary>
+    /// <summary>Sets which parameters require gradients: a step needs those of the parameters it updates and no others.</summary>
     public void RequireGradients(bool ofAlphas, bool ofPrompts)
     {
         Alphas.requires_grad_(ofAlphas);
@@ -170,8 +170,7 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
             parameter.requires_grad_(ofPrompts);
     }
 
-    /// <summary>What the alphas are multiplied with before the softmax, above 0: the larger, the nearer the mixture to its
-    /// choice.</summary>
+    /// <summary>Factor of the alphas before the softmax, above 0: the larger it is, the closer the mixture is to its choice.</summary>
     public double Sharpness { get; set; } = 1;
 
     public virtual IReadOnlyList<Parameter> Parameters => [Alphas, .. _rows];
@@ -181,15 +180,15 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
         Tensor alphas = stand(Alphas),
             weights = (Sharpness == 1 ? alphas : alphas.Times(Sharpness)).softmax(-1);
         if (Path is { } path)
-            // Equal to the drawn candidates' weights, with the gradients of the mixture's.
+            // The value is one-hot at the sampled candidates; the gradients are those of the mixture's weights.
             weights = OneHot(path, weights).Plus(weights - weights.detach());
         return [.. _rows.Select((rows, layer) => new LayerPrompt(Unfolded(stand(rows)), weights.select(0, layer), _groups))];
     }
 
-    /// <summary>The candidate of each layer that passes compute with; null: the mixture of all.</summary>
+    /// <summary>The candidate of each layer that passes compute with; null: the mixture of all candidates.</summary>
     public IReadOnlyList<int>? Path { get; set; }
 
-    /// <summary>Draws <see cref="Path"/>, each candidate with the probability of its weight.</summary>
+    /// <summary>Samples <see cref="Path"/>, each candidate with its weight as the probability.</summary>
     public void DrawPath(Random random)
     {
         using var noGrad = no_grad();
@@ -214,15 +213,15 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
         return NativeTensor.From(values, like.shape, like.device);
     }
 
-    /// <summary>[Σ candidates, width]: every candidate's rows one after the other.</summary>
+    /// <summary>[Σ candidates, width]: the rows of all candidates, concatenated.</summary>
     private Tensor Unfolded(Tensor rows) => _nested ? cat([.. Candidates.Skip(1).Select(length => rows.narrow(0, 0, length))], 0) : rows;
 
     private int FirstRow(int length) => _nested ? 0 : Candidates.TakeWhile(candidate => candidate < length).Sum();
 
     private static int RowsOf(IReadOnlyList<int> candidates, bool nested) => nested ? candidates[^1] : candidates.Sum();
 
-    /// <summary>A branch with copies of the chosen candidates' prompts, as the search left them. The caller owns it.</summary>
-    /// <param name="lengths">One of the candidates per layer.</param>
+    /// <summary>A branch with copies of the chosen candidates' prompts in their current state. The caller owns it.</summary>
+    /// <param name="lengths">The chosen candidate length of each layer.</param>
     public virtual FixedBranch Choose(IReadOnlyList<int> lengths)
     {
         using var noGrad = no_grad();
@@ -241,7 +240,7 @@ internal class SupernetBranch : IPromptedBranch, IDisposable
         _groups.Dispose();
     }
 
-    /// <exception cref="ArgumentException">Not increasing, not beginning with 0, or nothing but 0.</exception>
+    /// <exception cref="ArgumentException">The lengths do not increase, do not begin with 0, or are only 0.</exception>
     public static void CheckCandidates(IReadOnlyList<int> candidates, string name = "candidates")
     {
         if (candidates.Count < 2 || candidates[0] != 0 || candidates.Zip(candidates.Skip(1)).Any(pair => pair.Second <= pair.First))

@@ -7,12 +7,14 @@ using Tensorboard;
 
 namespace Microsoft.ML.Dpl.TensorBoard;
 
-/// <summary>A file of TensorBoard events: records of length, checked by masked CRC-32C, each a protobuf message <c>Event</c>. Not for
-/// several threads at once.</summary>
+/// <summary>
+/// A file of TensorBoard events: length-prefixed records with masked CRC-32C checksums, each a protobuf message <c>Event</c>. Not
+/// thread-safe.
+/// </summary>
 /// <remarks>
-/// The messages are TorchSharp's; the file is not its <c>SummaryWriter</c>'s, which (0.107) dates a file's first record, by which
-/// TensorBoard orders runs, in .NET ticks instead of seconds, and all others in whole seconds, which many steps share. A test fails once
-/// that is fixed.
+/// The messages are TorchSharp's, but its <c>SummaryWriter</c> is not used: it (0.107) writes the time of a file's first record, by which
+/// TensorBoard orders runs, in .NET ticks instead of seconds, and the times of all others in whole seconds, which many steps share. A test
+/// fails once that is fixed.
 /// </remarks>
 internal sealed class EventFile : IDisposable
 {
@@ -21,7 +23,9 @@ internal sealed class EventFile : IDisposable
 
     private readonly FileStream _file;
 
-    /// <summary>Begins a new file in a folder, which is made where it is missing; TensorBoard reads a folder's files together.</summary>
+    /// <summary>
+    /// Creates a new file in a folder, which is created if it is missing; TensorBoard reads all files of a folder together.
+    /// </summary>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public EventFile(string folder)
     {
@@ -31,12 +35,12 @@ internal sealed class EventFile : IDisposable
         Flush();
     }
 
-    /// <summary>The full path.</summary>
+    /// <summary>The full path of the file.</summary>
     public string FullPath => _file.Name;
 
     /// <summary>Appends the values of a step.</summary>
     /// <param name="step">The step's number, at least 0.</param>
-    /// <param name="values">The values, as <see cref="EventValues"/> makes them.</param>
+    /// <param name="values">The values, as created by <see cref="EventValues"/>.</param>
     public void Add(long step, IEnumerable<Summary.Types.Value> values)
     {
         var summary = new Summary();
@@ -45,14 +49,14 @@ internal sealed class EventFile : IDisposable
             Write(new Event { Step = step, Summary = summary });
     }
 
-    /// <summary>Hands everything to the system, so that readers see it.</summary>
+    /// <summary>Passes all buffered data to the operating system, so that readers see it.</summary>
     public void Flush() => _file.Flush();
 
     public void Dispose() => _file.Dispose();
 
     private static FileStream Create(string folder)
     {
-        // TensorBoard knows its files by this beginning and reads them in the order of their names.
+        // TensorBoard recognises its files by this prefix and reads them in the order of their names.
         string stem = string.Create(
             CultureInfo.InvariantCulture,
             $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():d10}.{Environment.MachineName}.{Environment.ProcessId}"
@@ -66,7 +70,7 @@ internal sealed class EventFile : IDisposable
             }
             catch (IOException) when (File.Exists(path))
             {
-                // Another file of this process and second; the next number is free.
+                // This process created another file in the same second: try the next number.
             }
         }
     }
@@ -103,8 +107,8 @@ internal static class EventValues
     /// <summary>A point of a curve.</summary>
     public static Summary.Types.Value Scalar(string tag, double value) => new() { Tag = tag, SimpleValue = (float)value };
 
-    /// <summary>How numbers are distributed, in up to 30 buckets of equal width from the least to the greatest.</summary>
-    /// <param name="tag">Its name.</param>
+    /// <summary>The distribution of numbers, in up to 30 buckets of equal width from the smallest to the largest.</summary>
+    /// <param name="tag">The tag of the histogram.</param>
     /// <param name="numbers">One or more finite numbers.</param>
     public static Summary.Types.Value Histogram(string tag, IReadOnlyCollection<float> numbers)
     {
@@ -125,7 +129,7 @@ internal static class EventValues
             foreach (float number in numbers)
                 counts[Math.Min((int)((number - least) / width), Buckets - 1)]++;
             histogram.Bucket.AddRange(counts);
-            // A limit is the right end of its bucket.
+            // The limit of a bucket is its right edge.
             histogram.BucketLimit.AddRange(Enumerable.Range(1, Buckets).Select(i => i == Buckets ? greatest : least + i * width));
         }
         else
@@ -137,7 +141,7 @@ internal static class EventValues
     }
 
     /// <summary>An image.</summary>
-    /// <param name="tag">Its name.</param>
+    /// <param name="tag">The tag of the image.</param>
     /// <param name="image">The image as PNG.</param>
     public static Summary.Types.Value Image(string tag, EncodedImage image) =>
         new()

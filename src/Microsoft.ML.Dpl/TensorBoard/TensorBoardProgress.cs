@@ -6,20 +6,22 @@ using Tensorboard;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Writes what a fit reports as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and
-/// alphas while the fit runs.</summary>
+/// <summary>
+/// Writes the progress of a fit as TensorBoard events: <c>tensorboard --logdir folder</c> shows losses, accuracy, learning rate and alphas
+/// while the fit runs.
+/// </summary>
 /// <remarks>
 /// <list type="table">
-/// <listheader><term>Tags</term><description>Values, and what they are counted by</description></listheader>
-/// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Of one batch, in nats; by
+/// <listheader><term>Tags</term><description>Values, and their horizontal axis</description></listheader>
+/// <item><term>search_steps/, training_steps/: train_loss, validation_loss</term><description>Losses of one batch, in nats; by
 /// step</description></item>
 /// <item><term>search/, training/: train_loss, validation_loss, validation_accuracy, learning_rate, decided_layers,
-/// largest_alpha_change</term><description>As <see cref="EpochMetrics"/> has them; by epoch, from 1</description></item>
+/// largest_alpha_change</term><description>The values of <see cref="EpochMetrics"/>; by epoch, from 1</description></item>
 /// <item><term>alphas/text, alphas/image</term><description>Histograms, before the softmax; by epoch of the search</description></item>
 /// <item><term>weights/text, weights/image</term><description>Images of the softmax weights: a row per layer, a column per candidate, from
 /// dark violet (0) to yellow (1)</description></item>
 /// </list>
-/// Give each fit a folder of its own; one that goes on from a workspace may go on in its folder. Failing to write never ends a fit: see
+/// Give each fit its own folder; a fit resumed from a workspace may continue in its old one. A write failure never ends a fit: see
 /// <see cref="Failure"/>.
 /// </remarks>
 public sealed class TensorBoardProgress : IProgress<FitProgress>, IDisposable
@@ -31,20 +33,20 @@ public sealed class TensorBoardProgress : IProgress<FitProgress>, IDisposable
     private readonly object _writing = new();
     private long _flushed = Stopwatch.GetTimestamp();
 
-    /// <param name="folder">Where to; it is made where it is missing.</param>
-    /// <param name="next">A second receiver of every report; null: none.</param>
+    /// <param name="folder">The folder to write to; created if it is missing.</param>
+    /// <param name="next">Another receiver that gets every report, too; null: none.</param>
     /// <exception cref="IOException">The folder cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The folder must not be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the folder is denied.</exception>
     public TensorBoardProgress(string folder, IProgress<FitProgress>? next = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         (_file, _next) = (new EventFile(folder), next);
     }
 
-    /// <summary>The file that is written.</summary>
+    /// <summary>The full path of the event file.</summary>
     public string EventFilePath => _file.FullPath;
 
-    /// <summary>Why nothing more is written, for instance a full disk; null while all is well.</summary>
+    /// <summary>Why writing stopped, for example because of a full disk; null as long as there was no error.</summary>
     public IOException? Failure { get; private set; }
 
     /// <inheritdoc/>
@@ -110,7 +112,7 @@ public sealed class TensorBoardProgress : IProgress<FitProgress>, IDisposable
         );
         foreach (var (branch, alphas) in new[] { ("text", ended.TextAlphas), ("image", ended.ImageAlphas) })
         {
-            // A histogram has no bucket, and the grid no colour, for a number that is not finite.
+            // Values that are not finite have no bucket in a histogram and no colour in the grid.
             if (alphas is null || !alphas.All(layer => layer.All(float.IsFinite)))
                 continue;
             values = values

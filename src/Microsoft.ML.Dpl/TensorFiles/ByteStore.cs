@@ -3,20 +3,22 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>Bytes that are read by position: an open file or an array.</summary>
+/// <summary>Bytes with random access: an open file or an array.</summary>
 internal abstract class ByteStore : IDisposable
 {
     public abstract long Length { get; }
 
-    /// <summary>Fills <paramref name="destination"/> from <paramref name="offset"/> on; the whole range lies inside.</summary>
+    /// <summary>
+    /// Fills <paramref name="destination"/> with the bytes from <paramref name="offset"/> on; the whole range must be inside.
+    /// </summary>
     /// <exception cref="ObjectDisposedException">The store is closed.</exception>
-    /// <exception cref="InvalidDataException">The file has become shorter since it was opened.</exception>
+    /// <exception cref="InvalidDataException">The file was truncated after it was opened.</exception>
     public abstract void Read(long offset, Span<byte> destination);
 
     public abstract void Dispose();
 
-    /// <summary>Opens a file; nothing of it is read before it is asked for.</summary>
-    /// <exception cref="InvalidDataException">It is a pointer of Git LFS.</exception>
+    /// <summary>Opens a file without reading any of it.</summary>
+    /// <exception cref="InvalidDataException">The file is a Git LFS pointer.</exception>
     public static ByteStore Open(string path)
     {
         GitLfsPointer.Refuse(path);
@@ -25,12 +27,12 @@ internal abstract class ByteStore : IDisposable
 
     public static ByteStore Over(ReadOnlyMemory<byte> bytes) => new InMemory(bytes);
 
-    // Not mapped: a mapped file that another program cuts short ends the process, where a read only ends early.
+    // Not memory-mapped: if another program truncates a mapped file, the process is killed, whereas a read only ends early.
     private sealed class OpenFile(string path, SafeFileHandle handle) : ByteStore
     {
         public override long Length { get; } = RandomAccess.GetLength(handle);
 
-        // The handle counts its users, so closing on another thread cannot give its number to another file.
+        // The handle is reference-counted, so closing it on another thread cannot redirect a read to another file.
         public override void Read(long offset, Span<byte> destination)
         {
             while (!destination.IsEmpty)
@@ -62,11 +64,10 @@ internal abstract class ByteStore : IDisposable
     }
 }
 
-/// <summary>Reads from another stream and refuses to go on past a number of bytes: for what is unpacked from a file that may be
-/// hostile.</summary>
-/// <param name="inner">The stream to read, which is disposed with this one.</param>
-/// <param name="longest">The most bytes that are read.</param>
-/// <param name="location">The file, for messages.</param>
+/// <summary>Reads from another stream and throws after a given number of bytes, for decompressing files that may be hostile.</summary>
+/// <param name="inner">The stream to read; disposed together with this one.</param>
+/// <param name="longest">Largest number of bytes.</param>
+/// <param name="location">The name of the file, for messages.</param>
 internal sealed class BoundedStream(Stream inner, long longest, string location) : Stream
 {
     private long _read;

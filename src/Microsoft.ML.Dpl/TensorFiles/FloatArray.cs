@@ -4,13 +4,14 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>Floats in memory of .NET's own, row by row: what a tensor is where there is no libtorch. Nobody changes it once it is
-/// made.</summary>
+/// <summary>
+/// Floats in managed memory, in row-major order, which take the place of a tensor where there is no libtorch. Immutable once created.
+/// </summary>
 internal sealed class FloatArray
 {
-    /// <param name="bytes">As float32 lies in memory; kept, not copied.</param>
+    /// <param name="bytes">The bytes of the float32 values; not copied.</param>
     /// <param name="shape">Sizes whose product is the number of values.</param>
-    /// <exception cref="ArgumentException">The shape does not hold so many values.</exception>
+    /// <exception cref="ArgumentException">The shape does not match the number of bytes.</exception>
     public FloatArray(ReadOnlyMemory<byte> bytes, params long[] shape)
     {
         if (shape.Aggregate((long)sizeof(float), (product, size) => checked(product * size)) != bytes.Length)
@@ -24,7 +25,7 @@ internal sealed class FloatArray
 
     public ReadOnlySpan<float> Values => MemoryMarshal.Cast<byte, float>(Bytes.Span);
 
-    /// <summary>An array that is filled before anybody else has it.</summary>
+    /// <summary>Creates an array and fills it.</summary>
     public static FloatArray Filled(long[] shape, Fill fill)
     {
         byte[] bytes = new byte[shape.Aggregate((long)sizeof(float), (product, size) => checked(product * size))];
@@ -32,25 +33,25 @@ internal sealed class FloatArray
         return new FloatArray(bytes, shape);
     }
 
-    /// <summary>Sets an array's values, all of which are 0 before.</summary>
+    /// <summary>Sets the values of an array, which are all 0 initially.</summary>
     public delegate void Fill(Span<float> values);
 
-    /// <summary>A copy of the values.</summary>
+    /// <summary>An array with a copy of the values.</summary>
     public static FloatArray From(ReadOnlySpan<float> values, params long[] shape) =>
         new(MemoryMarshal.AsBytes(values).ToArray(), shape.Length == 0 ? [values.Length] : shape);
 
-    /// <summary>A copy of a float32 tensor on any device.</summary>
+    /// <summary>An array with a copy of a float32 tensor on any device.</summary>
     public static FloatArray CopyOf(Tensor tensor)
     {
         using var scope = NewDisposeScope();
         return new(tensor.detach().cpu().contiguous().bytes.ToArray(), tensor.shape);
     }
 
-    /// <summary>Stored numbers of one of the types of floats.</summary>
-    /// <param name="type">Theirs.</param>
-    /// <param name="bytes">As they were stored, in little-endian order; kept where they are float32.</param>
+    /// <summary>An array from stored numbers of any float type.</summary>
+    /// <param name="type">The stored type.</param>
+    /// <param name="bytes">The stored bytes, in little-endian order; not copied if the type is float32.</param>
     /// <param name="shape">Their shape.</param>
-    /// <exception cref="ArgumentException">They are no floats.</exception>
+    /// <exception cref="ArgumentException">The type is not a float type.</exception>
     public static FloatArray Stored(ElementType type, byte[] bytes, params long[] shape) =>
         type switch
         {
@@ -63,14 +64,14 @@ internal sealed class FloatArray
             _ => throw new ArgumentException($"Numbers of type {type} are no floats.", nameof(type)),
         };
 
-    /// <summary>Rows along the first axis, which share this array's memory.</summary>
+    /// <summary>A range along the first axis, which shares this array's memory.</summary>
     public FloatArray Rows(long first, long count)
     {
         long row = Bytes.Length / Shape[0];
         return new FloatArray(Bytes.Slice(checked((int)(first * row)), checked((int)(count * row))), [count, .. Shape.Skip(1)]);
     }
 
-    /// <summary>A copy whose last two axes have changed places.</summary>
+    /// <summary>A copy with the last two axes swapped.</summary>
     public FloatArray Transposed()
     {
         int rows = (int)Shape[^2],
@@ -87,7 +88,7 @@ internal sealed class FloatArray
         });
     }
 
-    /// <summary>A copy times a factor.</summary>
+    /// <summary>A copy multiplied by a factor.</summary>
     public FloatArray Times(float factor) => Filled(Shape, to => TensorPrimitives.Multiply(Values, factor, to));
 
     private static void Widen(ReadOnlySpan<ushort> from, Span<float> to)

@@ -4,35 +4,36 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>What a checkpoint says of one tensor.</summary>
+/// <summary>The name, type and shape of a tensor in a checkpoint.</summary>
 internal sealed record TensorEntry(string Name, ElementType Type, IReadOnlyList<long> Shape);
 
-/// <summary>Named tensors of a checkpoint, in whatever file or files.</summary>
+/// <summary>Named tensors of a checkpoint, stored in one or several files.</summary>
 internal interface ITensorSource : IDisposable
 {
-    /// <summary>The file or folder, for messages.</summary>
+    /// <summary>The name of the file or folder, for messages.</summary>
     string Location { get; }
 
     IReadOnlyDictionary<string, TensorEntry> Entries { get; }
 
-    /// <summary>Free text stored beside the tensors; empty where there is none.</summary>
+    /// <summary>Free text stored with the tensors; empty if there is none.</summary>
     IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Reads one tensor in its stored type, on the CPU. The caller owns it.</summary>
     Tensor Read(string name);
 }
 
-/// <summary>Named arrays of floats with texts beside them, kept as one .safetensors file or as a folder of .npy files; the path says
-/// which.</summary>
+/// <summary>
+/// Named arrays of floats with accompanying texts, stored as one .safetensors file or as a folder of .npy files, depending on the path.
+/// </summary>
 internal static class ArrayFiles
 {
     private const string SafetensorsExtension = ".safetensors";
 
-    /// <summary>Whether a path means one safetensors file; any other means a folder.</summary>
+    /// <summary>Whether a path denotes a safetensors file; any other path denotes a folder.</summary>
     public static bool IsSafetensors(string path) => path.EndsWith(SafetensorsExtension, StringComparison.OrdinalIgnoreCase);
 
-    /// <exception cref="FileNotFoundException">There is neither such a file nor such a folder.</exception>
-    /// <exception cref="InvalidDataException">The content is damaged or of a kind that is not read.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file or folder.</exception>
+    /// <exception cref="InvalidDataException">The content is damaged or of an unsupported kind.</exception>
     public static ITensorSource Open(string path)
     {
         if (Directory.Exists(path))
@@ -44,8 +45,8 @@ internal static class ArrayFiles
         return SafetensorsFile.Open(path);
     }
 
-    /// <summary>Writes all or nothing.</summary>
-    /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
+    /// <summary>Writes everything or nothing.</summary>
+    /// <exception cref="IOException">The path cannot be written, or the folder is not empty.</exception>
     public static void Write(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         if (!IsSafetensors(path))
@@ -56,20 +57,20 @@ internal static class ArrayFiles
         WholeFile.Write(path, stream => SafetensorsWriter.Write(stream, tensors, metadata));
     }
 
-    /// <summary>One array in single precision, row by row.</summary>
-    /// <exception cref="InvalidDataException">There is no such array, it holds no floats, or something that is not finite.</exception>
+    /// <summary>One array in single precision, in row-major order.</summary>
+    /// <exception cref="InvalidDataException">There is no such array, or its values are not floats or not all finite.</exception>
     public static (float[] Values, int[] Shape) ReadFloats(ITensorSource source, string name)
     {
-        // A dispose scope, too, needs libtorch.
+        // Creating a dispose scope needs libtorch, too.
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
         Tensor stored = source.Read(name);
         return FloatsOf(stored, $"{source.Location}: '{name}'");
     }
 
-    /// <param name="stored">A tensor of any float type; it stays the caller's.</param>
+    /// <param name="stored">A tensor of any float type; owned by the caller.</param>
     /// <param name="what">The array's description in messages.</param>
-    /// <exception cref="InvalidDataException">It holds no floats, or something that is not finite.</exception>
+    /// <exception cref="InvalidDataException">The values are not floats or not all finite.</exception>
     public static (float[] Values, int[] Shape) FloatsOf(Tensor stored, string what)
     {
         using var scope = NewDisposeScope();
@@ -90,15 +91,18 @@ internal static class ArrayFiles
     }
 }
 
-/// <summary>SHA-256 over the values of named tensors: ML.NET's zip reader does not compare checksums, and a changed bit in a weight would
-/// only show as a worse model.</summary>
+/// <summary>
+/// SHA-256 over the values of named tensors: ML.NET's zip reader does not verify checksums, and a changed bit in a weight would only show
+/// as a worse model.
+/// </summary>
 internal static class TensorDigest
 {
-    /// <summary>The metadata field that keeps it.</summary>
+    /// <summary>The metadata field that stores the hash.</summary>
     public const string Name = "sha256";
 
-    /// <summary>Lower-case hexadecimal, over the bytes of the tensors in the ordinal order of their names; they may lie on any
-    /// device.</summary>
+    /// <summary>
+    /// The hash in lower-case hexadecimal, over the bytes of the tensors in ordinal order of their names; they may be on any device.
+    /// </summary>
     public static string Compute(IEnumerable<KeyValuePair<string, Tensor>> tensors)
     {
         using var hash = new Sha256();
@@ -110,7 +114,7 @@ internal static class TensorDigest
         return hash.Finish();
     }
 
-    /// <summary>The same of numbers as they are stored.</summary>
+    /// <summary>The hash computed from the stored bytes of the tensors.</summary>
     public static string Compute(IEnumerable<KeyValuePair<string, byte[]>> numbers)
     {
         using var hash = new Sha256();

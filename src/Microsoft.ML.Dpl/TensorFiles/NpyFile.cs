@@ -4,8 +4,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>One array in NumPy's .npy format. Opening checks the whole header against the file's length and reads no element, so no more
-/// memory is ever taken than the file has bytes.</summary>
+/// <summary>
+/// One array in NumPy's .npy format. Opening validates the whole header against the file's length and reads no element, so no more memory
+/// is ever allocated than the file has bytes.
+/// </summary>
 internal sealed class NpyFile : IDisposable
 {
     private readonly ByteStore _bytes;
@@ -34,16 +36,15 @@ internal sealed class NpyFile : IDisposable
 
     /// <summary>Opens a file, which stays open until disposal.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a valid .npy file of a kind that is read.</exception>
+    /// <exception cref="InvalidDataException">The file is not a valid .npy file of a supported kind.</exception>
     public static NpyFile Open(string path) => Open(ByteStore.Open(path), path);
 
     /// <summary>Reads from memory, which must not change before disposal.</summary>
-    /// <exception cref="InvalidDataException">The bytes are not a valid .npy file of a kind that is read.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not a valid .npy file of a supported kind.</exception>
     public static NpyFile FromBytes(ReadOnlyMemory<byte> bytes, string location) => Open(ByteStore.Over(bytes), location);
 
-    /// <summary>The array in its stored type, on the CPU, the last index running fastest whatever the file's order. The caller owns
-    /// it.</summary>
-    /// <exception cref="InvalidDataException">It is over 2 GB.</exception>
+    /// <summary>The array in its stored type, on the CPU, in row-major order whatever the order in the file. The caller owns it.</summary>
+    /// <exception cref="InvalidDataException">The array is over 2 GB.</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public Tensor Read()
     {
@@ -64,8 +65,8 @@ internal sealed class NpyFile : IDisposable
 
     /// <summary>Writes at the stream's position, in C order, and leaves the stream open.</summary>
     /// <param name="stream">The destination.</param>
-    /// <param name="array">The array, on any device; it stays the caller's.</param>
-    /// <exception cref="ArgumentException">The array's type is not one of the format's.</exception>
+    /// <param name="array">The array, on any device; owned by the caller.</param>
+    /// <exception cref="ArgumentException">The format does not support the array's type.</exception>
     public static void Write(Stream stream, Tensor array)
     {
         stream.Write(NpyHeader.Write(array.dtype.InFile(), array.shape));
@@ -91,8 +92,10 @@ internal sealed class NpyFile : IDisposable
     }
 }
 
-/// <summary>A folder of .npy files, one per named array, with texts beside them in metadata.json: what safetensors keeps in one file, for
-/// those who have only NumPy.</summary>
+/// <summary>
+/// A folder with one .npy file per named array and texts in metadata.json: the same content as a safetensors file, readable with NumPy
+/// alone.
+/// </summary>
 internal sealed class NpyFolder : ITensorSource
 {
     private const string MetadataFile = "metadata.json",
@@ -127,9 +130,9 @@ internal sealed class NpyFolder : ITensorSource
 
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Checks every file's header and reads no array.</summary>
+    /// <summary>Validates the header of every file but reads no array.</summary>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="InvalidDataException">A file in it is damaged or of a kind that is not read.</exception>
+    /// <exception cref="InvalidDataException">A file in the folder is damaged or of an unsupported kind.</exception>
     public static NpyFolder Open(string folder) => new(folder);
 
     /// <inheritdoc/>
@@ -142,12 +145,13 @@ internal sealed class NpyFolder : ITensorSource
         return file.Read();
     }
 
-    /// <summary>Writes all or nothing into a folder that is empty or is made; arrays of an earlier export would otherwise stay among the
-    /// new ones.</summary>
+    /// <summary>
+    /// Writes everything or nothing into an empty or new folder, so that arrays of an earlier export cannot be mixed with the new ones.
+    /// </summary>
     /// <param name="folder">The destination.</param>
-    /// <param name="tensors">The arrays, on any device; they stay the caller's.</param>
+    /// <param name="tensors">The arrays, on any device; owned by the caller.</param>
     /// <param name="metadata">Texts by name.</param>
-    /// <exception cref="IOException">The folder holds something, or it cannot be written.</exception>
+    /// <exception cref="IOException">The folder is not empty, or cannot be written.</exception>
     public static void Write(
         string folder,
         IEnumerable<KeyValuePair<string, Tensor>> tensors,

@@ -5,13 +5,13 @@ using System.Text;
 namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
-/// The header of a .npy file (NumPy's format, versions 1.0 to 3.0): a magic number, the header's length, and a Python dictionary of type,
-/// order and shape. It is trusted only after all of it has been checked; nothing in it is evaluated.
+/// The header of a .npy file (NumPy's format, versions 1.0 to 3.0): a magic number, the header's length, and a Python dictionary with type,
+/// order and shape. It is used only after all of it has been validated; nothing in it is evaluated.
 /// </summary>
 /// <param name="Type">The type of the elements, which are little endian.</param>
-/// <param name="IsFortran">Whether the first index runs fastest.</param>
+/// <param name="IsFortran">Whether the first index varies fastest.</param>
 /// <param name="Shape">The sizes; empty for a single number.</param>
-/// <param name="DataStart">The first byte after the header.</param>
+/// <param name="DataStart">Offset of the first byte after the header.</param>
 internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList<long> Shape, int DataStart)
 {
     private const int MaximumLength = 1 << 16,
@@ -28,12 +28,12 @@ internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList
         ("<i4", ElementType.Int32, 4),
     ];
 
-    /// <summary>Bytes of all elements; they are known to fit 63 bits.</summary>
+    /// <summary>Size of all elements in bytes; validated to fit into 63 bits.</summary>
     public long DataLength => Shape.Aggregate(SizeOf(Type), (bytes, size) => bytes * size);
 
     /// <param name="bytes">The file.</param>
-    /// <param name="location">Its name, for messages.</param>
-    /// <exception cref="InvalidDataException">Anything in the header is wrong, or of a kind that is not read.</exception>
+    /// <param name="location">The name of the file, for messages.</param>
+    /// <exception cref="InvalidDataException">The header is invalid or of an unsupported kind.</exception>
     public static NpyHeader Read(ByteStore bytes, string location)
     {
         InvalidDataException Fault(string what) => new($"{location}: {what}.");
@@ -63,7 +63,7 @@ internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList
     }
 
     /// <summary>The header of an array in C order, version 1.0, padded so that the data begins at a multiple of 64 bytes.</summary>
-    /// <exception cref="ArgumentException">The format, or this library's part of it, has no such type.</exception>
+    /// <exception cref="ArgumentException">The format or this library does not support the type.</exception>
     public static byte[] Write(ElementType type, IReadOnlyList<long> shape)
     {
         string name = Known.Where(known => known.Type == type).Select(known => known.Name).FirstOrDefault()
@@ -81,7 +81,7 @@ internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList
         {
             if (name != dictionary.Description)
                 continue;
-            // Counted without the zeros: strides of an empty array must not overflow either.
+            // Zeros are ignored here: the strides of an empty array must not overflow either.
             long bytes = size;
             foreach (long count in dictionary.Shape)
             {
@@ -106,9 +106,9 @@ internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList
     private static long SizeOf(ElementType type) => Known.First(known => known.Type == type).Size;
 }
 
-/// <summary>The Python dictionary in the header of a .npy file, read by a grammar of just what NumPy writes there.</summary>
+/// <summary>The Python dictionary in the header of a .npy file, parsed by a grammar of exactly what NumPy writes.</summary>
 /// <param name="Description">The elements' type, such as <c>&lt;f4</c>.</param>
-/// <param name="IsFortran">Whether the first index runs fastest.</param>
+/// <param name="IsFortran">Whether the first index varies fastest.</param>
 /// <param name="Shape">The sizes; empty for a single number.</param>
 internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOnlyList<long> Shape)
 {
@@ -117,9 +117,9 @@ internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOn
         ShapeKey = "shape";
 
     /// <param name="text">The whole header.</param>
-    /// <param name="maximumDimensions">The most sizes that the shape may have.</param>
-    /// <param name="location">The file, for messages.</param>
-    /// <exception cref="InvalidDataException">It is not of the form <c>{'descr': '&lt;f4', 'fortran_order': False, 'shape': (2, 3),
+    /// <param name="maximumDimensions">Largest number of dimensions of the shape.</param>
+    /// <param name="location">The name of the file, for messages.</param>
+    /// <exception cref="InvalidDataException">The text is not of the form <c>{'descr': '&lt;f4', 'fortran_order': False, 'shape': (2, 3),
     /// }</c>.</exception>
     public static NpyDictionary Parse(string text, int maximumDimensions, string location)
     {
@@ -164,7 +164,7 @@ internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOn
     {
         private int _at;
 
-        /// <summary>Takes a character if it comes next, blanks passed over.</summary>
+        /// <summary>Consumes a character if it comes next, ignoring blanks before it.</summary>
         public bool Accept(char expected)
         {
             SkipBlanks();
@@ -217,7 +217,7 @@ internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOn
             throw Fault($"True or False is expected at character {_at}");
         }
 
-        /// <summary>A tuple of whole numbers from 0 on: <c>()</c>, <c>(3,)</c>, <c>(3, 4)</c>.</summary>
+        /// <summary>A tuple of non-negative integers: <c>()</c>, <c>(3,)</c>, <c>(3, 4)</c>.</summary>
         public List<long> Numbers()
         {
             Require('(');

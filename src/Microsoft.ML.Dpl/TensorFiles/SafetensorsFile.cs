@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
 /// One safetensors file: eight bytes of header length (little endian), the JSON header, then the tensors without gaps.
-/// Opening checks the whole header and reads no tensor; several threads may read at once.
+/// Opening validates the whole header but reads no tensor; several threads may read at once.
 /// </summary>
 internal sealed class SafetensorsFile : ITensorSource
 {
@@ -48,16 +48,16 @@ internal sealed class SafetensorsFile : ITensorSource
 
     public IReadOnlyDictionary<string, string> Metadata => _header.Metadata;
 
-    /// <summary>Keeps a file open until disposal; tensors are read when they are asked for.</summary>
+    /// <summary>Opens a file, which stays open until disposal; tensors are read on demand.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a valid safetensors file.</exception>
+    /// <exception cref="InvalidDataException">The file is not a valid safetensors file.</exception>
     public static SafetensorsFile Open(string path) => Open(ByteStore.Open(path), path);
 
     /// <summary>Reads from memory, which must not change before disposal.</summary>
     /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file.</exception>
     public static SafetensorsFile FromBytes(ReadOnlyMemory<byte> bytes, string location) => Open(ByteStore.Over(bytes), location);
 
-    /// <summary>Copies the rest of a stream, for instance an entry of a model file, into memory.</summary>
+    /// <summary>Copies the rest of a stream, for example an entry of a model zip, into memory.</summary>
     /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file.</exception>
     public static SafetensorsFile FromStream(Stream stream, string location)
     {
@@ -70,8 +70,8 @@ internal sealed class SafetensorsFile : ITensorSource
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, the file was cut short since it was opened, or it
-    /// holds booleans other than 0 and 1.</exception>
+    /// <exception cref="InvalidDataException">There is no such tensor, it is over 2 GB, the file was truncated after it was opened, or the
+    /// tensor contains booleans other than 0 and 1.</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public Tensor Read(string name)
     {
@@ -113,16 +113,17 @@ internal sealed class SafetensorsFile : ITensorSource
     }
 }
 
-/// <summary>Reads safetensors from a stream of unknown length, such as a compressed entry: front to back, each tensor straight into its own
-/// memory, so that nothing is held twice.</summary>
+/// <summary>
+/// Reads safetensors from a stream of unknown length, such as a compressed entry: sequentially and each tensor directly into its own
+/// memory, so that nothing is held twice.
+/// </summary>
 internal static class SafetensorsStream
 {
-    /// <param name="stream">The stream, which is read to its end.</param>
-    /// <param name="location">Its name, for messages.</param>
-    /// <param name="check">The check of the header before memory is taken for any tensor; it throws where the header is not as
-    /// expected.</param>
-    /// <returns>All tensors by name, on the CPU. The caller owns them; no dispose scope does.</returns>
-    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file, or something follows it.</exception>
+    /// <param name="stream">The stream, which is read to the end.</param>
+    /// <param name="location">The name of the file, for messages.</param>
+    /// <param name="check">Checks the header before memory is allocated for any tensor; throws if the header is not as expected.</param>
+    /// <returns>All tensors by name, on the CPU; owned by the caller and detached from dispose scopes.</returns>
+    /// <exception cref="InvalidDataException">The bytes are not a valid safetensors file, or more bytes follow it.</exception>
     /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
     public static Dictionary<string, Tensor> Read(Stream stream, string location, Action<SafetensorsHeader> check)
     {
@@ -147,7 +148,7 @@ internal static class SafetensorsStream
         }
     }
 
-    /// <summary>As <see cref="Read"/>, without libtorch: the numbers as they are stored, in little-endian order.</summary>
+    /// <summary>Reads as <see cref="Read"/> does, but without libtorch: the stored bytes of each tensor, in little-endian order.</summary>
     public static Dictionary<string, byte[]> ReadBytes(Stream stream, string location, Action<SafetensorsHeader> check)
     {
         var numbers = new Dictionary<string, byte[]>(StringComparer.Ordinal);
@@ -164,7 +165,7 @@ internal static class SafetensorsStream
     {
         SafetensorsHeader header = ReadHeader(stream, location);
         check(header);
-        // Where the stream knows its length, no memory is taken for bytes that it does not have.
+        // If the length of the stream is known, no memory is allocated for bytes that it does not have.
         if (stream.CanSeek && header.DataLength > stream.Length - stream.Position)
             throw new EndOfStreamException(
                 $"{location}: the tensors end at byte {header.DataLength}, but {stream.Length - stream.Position} bytes follow the header."
@@ -202,20 +203,22 @@ internal static class SafetensorsStream
     }
 }
 
-/// <summary>Writes tensors as one safetensors file; equal content gives equal bytes, whatever order it comes in.</summary>
+/// <summary>Writes tensors as one safetensors file; equal content gives equal bytes, whatever the order of the tensors.</summary>
 internal static class SafetensorsWriter
 {
     private const int HeaderAlignment = 8;
 
-    /// <summary>Writes at the stream's position and leaves it open. Tensors may lie on any device; they stay the caller's.</summary>
-    /// <exception cref="ArgumentException">A name occurs twice or is reserved, or a tensor's type is not one of the format's.</exception>
+    /// <summary>
+    /// Writes at the stream's position and leaves the stream open. Tensors may be on any device and stay owned by the caller.
+    /// </summary>
+    /// <exception cref="ArgumentException">A name occurs twice or is reserved, or the format does not support a tensor's type.</exception>
     public static void Write(
         Stream stream,
         IEnumerable<KeyValuePair<string, Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null
     )
     {
-        // Wide elements first keep every tensor aligned to its own element size.
+        // The widest elements come first, so that every tensor is aligned to its element size.
         KeyValuePair<string, Tensor>[] ordered =
         [
             .. tensors.OrderByDescending(t => SafetensorsType.SizeOf(t.Value.dtype.InFile())).ThenBy(t => t.Key, StringComparer.Ordinal),

@@ -2,10 +2,10 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>The JSON header of a safetensors file, trusted only after every offset, type and shape in it has been checked.</summary>
+/// <summary>The JSON header of a safetensors file, created only if every offset, type and shape in it is valid.</summary>
 internal sealed class SafetensorsHeader
 {
-    /// <summary>The format's own limit on a header, in bytes.</summary>
+    /// <summary>The largest header that the format allows, in bytes.</summary>
     public const int MaximumLength = 100_000_000;
 
     public const string MetadataName = "__metadata__";
@@ -22,19 +22,19 @@ internal sealed class SafetensorsHeader
 
     public IReadOnlyDictionary<string, string> Metadata => _metadata;
 
-    /// <summary>First byte and length of a tensor, counted from the end of the header.</summary>
+    /// <summary>Offset of a tensor's first byte from the end of the header, and its length in bytes.</summary>
     public (long Offset, long Length) PlaceOf(string name) => (_places[name].Begin, _places[name].End - _places[name].Begin);
 
-    /// <summary>Bytes of all tensors.</summary>
+    /// <summary>Size of all tensors in bytes.</summary>
     public long DataLength { get; private set; }
 
-    /// <summary>The tensors' names in the order of their bytes.</summary>
+    /// <summary>The tensors' names in the order of their offsets.</summary>
     public IEnumerable<string> NamesInOrder() => _places.OrderBy(p => p.Value.Begin).ThenBy(p => p.Value.End).Select(p => p.Key);
 
-    /// <param name="json">The header without its length.</param>
-    /// <param name="dataLength">Bytes after the header; null where that is not known yet.</param>
-    /// <param name="location">The file, for messages.</param>
-    /// <exception cref="InvalidDataException">Anything in the header is wrong.</exception>
+    /// <param name="json">The header without its length prefix.</param>
+    /// <param name="dataLength">Number of bytes after the header; null if it is not known yet.</param>
+    /// <param name="location">The name of the file, for messages.</param>
+    /// <exception cref="InvalidDataException">The header is invalid.</exception>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long? dataLength, string location)
     {
         if (json.IsEmpty || json[0] != '{')
@@ -91,7 +91,7 @@ internal sealed class SafetensorsHeader
                 else
                     ReadTensor(name);
             }
-            // Reads to the end, so that anything but padding after the object is refused.
+            // Reading on makes the JSON reader reject anything but padding after the object.
             _json.Read();
         }
 
@@ -157,7 +157,7 @@ internal sealed class SafetensorsHeader
 
         private readonly long Bytes(string owner, ElementType type, List<long> shape)
         {
-            // Counted without the zeros: strides of an empty tensor must not overflow either.
+            // Zeros are ignored here: the strides of an empty tensor must not overflow either.
             long bytes = SafetensorsType.SizeOf(type);
             foreach (long size in shape)
             {
@@ -237,10 +237,10 @@ internal static class SafetensorsType
         ("BOOL", ElementType.Bool, 1),
     ];
 
-    /// <summary>All names, for messages.</summary>
+    /// <summary>All type names, for messages.</summary>
     public static string Names { get; } = string.Join(", ", Known.Select(k => k.Name));
 
-    /// <summary>The type of the format's name, or <c>null</c> where this library has none.</summary>
+    /// <summary>The type with a name of the format, or <c>null</c> if this library does not support it.</summary>
     public static ElementType? FromName(string name)
     {
         foreach (var known in Known)
@@ -249,12 +249,12 @@ internal static class SafetensorsType
         return null;
     }
 
-    /// <summary>The format's name of a type.</summary>
-    /// <exception cref="ArgumentException">The format, or this library's part of it, has no such type.</exception>
+    /// <summary>The name of a type in the format.</summary>
+    /// <exception cref="ArgumentException">The format or this library does not support the type.</exception>
     public static string NameOf(ElementType type) => Find(type).Name;
 
-    /// <summary>Bytes of one element.</summary>
-    /// <exception cref="ArgumentException">The format, or this library's part of it, has no such type.</exception>
+    /// <summary>Size of one element in bytes.</summary>
+    /// <exception cref="ArgumentException">The format or this library does not support the type.</exception>
     public static int SizeOf(ElementType type) => Find(type).Size;
 
     private static (string Name, ElementType Type, int Size) Find(ElementType type)

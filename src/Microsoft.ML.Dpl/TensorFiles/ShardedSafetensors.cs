@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>A checkpoint spread over several safetensors files by an index, as Hugging Face writes large ones.</summary>
+/// <summary>
+/// A checkpoint that an index distributes over several safetensors files, the format of large checkpoints from Hugging Face.
+/// </summary>
 internal sealed class ShardedSafetensors : ITensorSource
 {
     private readonly Dictionary<string, SafetensorsFile> _shardOf = new(StringComparer.Ordinal);
@@ -17,10 +19,10 @@ internal sealed class ShardedSafetensors : ITensorSource
 
     public IReadOnlyDictionary<string, TensorEntry> Entries => _entries;
 
-    /// <summary>Empty: each shard has its own, and an index has none.</summary>
+    /// <summary>Always empty: an index has no metadata, and each shard has its own.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
 
-    /// <summary>Opens every shard that the index names; they lie in its folder.</summary>
+    /// <summary>Opens every shard that the index names; the shards must be in the folder of the index.</summary>
     /// <exception cref="FileNotFoundException">The index or a shard is missing.</exception>
     /// <exception cref="InvalidDataException">The index or a shard is invalid, or they contradict each other.</exception>
     public static ShardedSafetensors Open(string indexPath)
@@ -60,7 +62,7 @@ internal sealed class ShardedSafetensors : ITensorSource
         }
     }
 
-    /// <summary>The full paths of the files that an index names, each once, in the ordinal order of their names.</summary>
+    /// <summary>The full paths of the files that an index names, without duplicates, in ordinal order of their names.</summary>
     /// <exception cref="InvalidDataException">The index is invalid.</exception>
     public static IReadOnlyList<string> ShardPaths(string indexPath)
     {

@@ -4,8 +4,8 @@ using System.Text;
 namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
-/// Reads the pickle of a PyTorch archive as data. It knows the opcodes and the few names that tensors, dictionaries and TorchScript's
-/// modules need; a name becomes a record, never a call, and every other name or opcode is refused.
+/// Reads the pickle of a PyTorch archive as data only. It supports the opcodes and the few names that tensors, dictionaries and TorchScript
+/// modules need; a name becomes a record and is never called, and all other names and opcodes are rejected.
 /// </summary>
 internal ref struct TensorPickle
 {
@@ -13,8 +13,9 @@ internal ref struct TensorPickle
         NewestProtocol = 2,
         MostDimensions = 64;
 
-    /// <summary>A tensor takes about thirty. Each makes an object or two, so this also bounds the memory that a small file can ask
-    /// for.</summary>
+    /// <summary>
+    /// A tensor takes about thirty opcodes. Each creates an object or two, so this also bounds the memory that a small file can consume.
+    /// </summary>
     private const int MostOpcodes = 1 << 20;
 
     private static readonly object Mark = new();
@@ -32,13 +33,12 @@ internal ref struct TensorPickle
     }
 
     /// <param name="bytes">The whole pickle, protocol 2.</param>
-    /// <param name="location">The file, for messages.</param>
+    /// <param name="location">The name of the file, for messages.</param>
     /// <returns>
     /// A graph of null, bool, long, double, string, <see cref="PickledList"/>, <see cref="PickledDictionary"/>,
-    /// <see cref="PickledModule"/>,
-    /// <see cref="PickledStorage"/> and <see cref="PickledTensor"/>; it may contain itself.
+    /// <see cref="PickledModule"/>, <see cref="PickledStorage"/> and <see cref="PickledTensor"/>; it may contain cycles.
     /// </returns>
-    /// <exception cref="InvalidDataException">The pickle is damaged, or asks for something else.</exception>
+    /// <exception cref="InvalidDataException">The pickle is damaged, or uses an unsupported name or opcode.</exception>
     public static object? Read(ReadOnlySpan<byte> bytes, string location)
     {
         var pickle = new TensorPickle(bytes, location);
@@ -148,7 +148,7 @@ internal ref struct TensorPickle
             throw Fault($"is of protocol {protocol}; PyTorch writes {NewestProtocol}");
     }
 
-    /// <summary>Replaces a call: [name, arguments] becomes the value that the name makes of the arguments.</summary>
+    /// <summary>Evaluates a call: [name, arguments] is replaced by the value that the name makes from the arguments.</summary>
     private readonly void Make(List<object?> call)
     {
         if (call is not [PickledGlobal name, PickledList arguments])
@@ -171,7 +171,7 @@ internal ref struct TensorPickle
     {
         if (pair is [PickledModule module, PickledDictionary attributes])
             module.Attributes = attributes;
-        // A state dictionary carries its modules' versions as attributes, which no weight depends on.
+        // State dictionaries store the versions of their modules as attributes, which no weight depends on.
         else if (pair is not [PickledDictionary, PickledDictionary])
             throw Fault($"sets the state of something that has none, before byte {_position}");
         Push(pair[0]);
@@ -289,22 +289,24 @@ internal sealed class PickledModule
     public PickledDictionary Attributes { get; set; } = new([]);
 }
 
-/// <summary>The file of the archive that holds some tensors' numbers.</summary>
-/// <param name="Type">The type of each number.</param>
-/// <param name="Key">The file's name below <c>data/</c>.</param>
-/// <param name="Count">Numbers in it.</param>
+/// <summary>The file of the archive that contains the elements of one or more tensors.</summary>
+/// <param name="Type">The element type.</param>
+/// <param name="Key">The name of the file below <c>data/</c>.</param>
+/// <param name="Count">Number of elements.</param>
 internal sealed record PickledStorage(ElementType Type, string Key, long Count);
 
-/// <summary>A tensor as a part of a storage.</summary>
-/// <param name="Storage">The storage of its numbers.</param>
-/// <param name="Offset">The first one's place.</param>
+/// <summary>A tensor as a view of a storage.</summary>
+/// <param name="Storage">The storage of its elements.</param>
+/// <param name="Offset">Index of its first element in the storage.</param>
 /// <param name="Shape">Its shape.</param>
-/// <param name="Strides">The steps along each axis, in numbers.</param>
+/// <param name="Strides">Its strides, in elements.</param>
 internal sealed record PickledTensor(PickledStorage Storage, long Offset, IReadOnlyList<long> Shape, IReadOnlyList<long> Strides);
 
-/// <summary>What a pickle may name: a closed list, and the types of TorchScript modules, which are read as bags of attributes.</summary>
-/// <param name="Kind">The kind of value that is made of it.</param>
-/// <param name="Type">The element type, of a storage.</param>
+/// <summary>
+/// The names that a pickle may use: a closed list, and the types of TorchScript modules, of which only the attributes are read.
+/// </summary>
+/// <param name="Kind">The kind of value that the name makes.</param>
+/// <param name="Type">The element type, if the name is that of a storage.</param>
 internal sealed record PickledGlobal(PickledGlobal.Use Kind, ElementType? Type = null)
 {
     private static readonly Dictionary<string, PickledGlobal> Known = new(StringComparer.Ordinal)
@@ -331,7 +333,7 @@ internal sealed record PickledGlobal(PickledGlobal.Use Kind, ElementType? Type =
         ["torch.BoolStorage"] = new(Use.Storage, ElementType.Bool),
     };
 
-    /// <summary>What a name is read as.</summary>
+    /// <summary>The kinds of values that names make.</summary>
     public enum Use
     {
         /// <summary>An empty dictionary.</summary>
@@ -350,7 +352,7 @@ internal sealed record PickledGlobal(PickledGlobal.Use Kind, ElementType? Type =
         Module,
     }
 
-    /// <summary>What a full name stands for; null where no tensor needs it.</summary>
+    /// <summary>The meaning of a full name; null if it is not supported.</summary>
     public static PickledGlobal? Find(string name) =>
         Known.GetValueOrDefault(name) ?? (name.StartsWith("__torch__.", StringComparison.Ordinal) ? new PickledGlobal(Use.Module) : null);
 }

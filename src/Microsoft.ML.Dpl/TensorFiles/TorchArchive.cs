@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.TensorFiles;
 
 /// <summary>
-/// The tensors of a zip that <c>torch.save</c> (1.6 or later) or <c>torch.jit.save</c> wrote, such as OpenAI's own archives: a pickle that
-/// describes them, and one stored file of numbers for each storage. Nothing in it is executed, and TorchScript's code and constants are not
-/// read.
+/// The tensors of a zip written by <c>torch.save</c> (1.6 or later) or <c>torch.jit.save</c>, such as OpenAI's own archives: a pickle that
+/// describes them, and one uncompressed file of elements for each storage. Nothing in it is executed, and TorchScript's code and constants
+/// are not read.
 /// </summary>
 internal sealed class TorchArchive : ITensorSource
 {
@@ -53,7 +53,7 @@ internal sealed class TorchArchive : ITensorSource
 
     public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
 
-    /// <summary>Whether a file begins as a zip does; checkpoints from before torch 1.6 do not.</summary>
+    /// <summary>Whether a file begins like a zip; checkpoints from before torch 1.6 do not.</summary>
     public static bool IsZip(string path)
     {
         using FileStream file = File.OpenRead(path);
@@ -61,9 +61,12 @@ internal sealed class TorchArchive : ITensorSource
         return file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.SequenceEqual("PK\u0003\u0004"u8);
     }
 
-    /// <summary>Opens an archive and checks every tensor's place; reads no numbers. The file stays open until disposal.</summary>
+    /// <summary>
+    /// Opens an archive and validates the location of every tensor, but reads no elements. The file stays open until disposal.
+    /// </summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no such archive, it is damaged, or its pickle asks for more than tensors.</exception>
+    /// <exception cref="InvalidDataException">The file is not such an archive, it is damaged, or its pickle contains more than
+    /// tensors.</exception>
     public static TorchArchive Open(string path)
     {
         GitLfsPointer.Refuse(path);
@@ -108,7 +111,7 @@ internal sealed class TorchArchive : ITensorSource
 
     private void ReadNumbers(PickledTensor tensor, Span<byte> bytes)
     {
-        // A zip has one position for all of its readers.
+        // All readers of a zip share one position.
         lock (_reading)
         {
             try
@@ -150,7 +153,7 @@ internal sealed class TorchArchive : ITensorSource
         if (span > tensor.Storage.Count - tensor.Offset)
             throw new InvalidDataException(At($"reaches beyond the {tensor.Storage.Count} numbers of its storage"));
         ZipArchiveEntry entry = Entry(tensor.Storage);
-        // PyTorch stores without compression, so no small file can unfold into a large one.
+        // PyTorch does not compress, so a small file cannot expand to a large one.
         if (entry.CompressedLength != entry.Length)
             throw new InvalidDataException(At($"lies in '{entry.FullName}', which is compressed; PyTorch does not do that"));
         if (tensor.Storage.Count > entry.Length / size)
@@ -204,7 +207,7 @@ internal sealed class TorchArchive : ITensorSource
         }
     }
 
-    // What the zip reader throws on broken archives, for instance on impossible names, times and lengths.
+    // The exceptions that the zip reader throws for damaged archives, for example for invalid names, times and lengths.
     private static bool IsDamage(Exception e) =>
         e is InvalidDataException or EndOfStreamException or NotSupportedException or ArgumentException or OverflowException
         || (e is IOException && e.GetType() == typeof(IOException));
@@ -222,11 +225,12 @@ internal static class TorchTensors
         MostValues = 1_000_000;
     private const string StateDictionary = "state_dict";
 
-    /// <summary>All tensors: of a dictionary by its keys, of TorchScript modules by the attributes that lead there, joined by
-    /// dots.</summary>
-    /// <param name="root">The result of <see cref="TensorPickle.Read"/>; of a training checkpoint, its <c>state_dict</c> is used.</param>
-    /// <param name="location">The file, for messages.</param>
-    /// <exception cref="InvalidDataException">It holds no tensors, or it is endless.</exception>
+    /// <summary>
+    /// All tensors: those of a dictionary by its keys, those of TorchScript modules by the path of attributes, joined by dots.
+    /// </summary>
+    /// <param name="root">The result of <see cref="TensorPickle.Read"/>; for a training checkpoint, its <c>state_dict</c> is used.</param>
+    /// <param name="location">The name of the file, for messages.</param>
+    /// <exception cref="InvalidDataException">There are no tensors, or the graph has cycles or too many values.</exception>
     public static IReadOnlyDictionary<string, PickledTensor> Named(object? root, string location)
     {
         if (
@@ -260,7 +264,7 @@ internal static class TorchTensors
         }
     }
 
-    /// <summary>How many numbers a tensor has; null where that exceeds a long.</summary>
+    /// <summary>Number of elements of a tensor; null if it or one of the sizes exceeds <see cref="int.MaxValue"/>.</summary>
     public static long? Elements(PickledTensor tensor)
     {
         long elements = 1;
@@ -273,7 +277,7 @@ internal static class TorchTensors
         return elements;
     }
 
-    /// <summary>How many numbers of its storage a tensor reaches over; <see cref="long.MaxValue"/> where that exceeds a long.</summary>
+    /// <summary>Number of elements of its storage that a tensor spans; <see cref="long.MaxValue"/> if it exceeds a long.</summary>
     public static long Span(PickledTensor tensor)
     {
         if (tensor.Shape.Contains(0))
@@ -284,7 +288,7 @@ internal static class TorchTensors
         return last < long.MaxValue ? (long)last + 1 : long.MaxValue;
     }
 
-    /// <summary>Whether the numbers lie row by row without gaps.</summary>
+    /// <summary>Whether the elements are in row-major order without gaps.</summary>
     public static bool IsContiguous(PickledTensor tensor)
     {
         long expected = 1;

@@ -7,23 +7,23 @@ namespace Microsoft.ML.Dpl.Training;
 
 /// <summary>
 /// The temperature at which a trained model's probabilities fit the validation images best (Guo et al., ICML 2017, arXiv 1706.04599). It
-/// changes no class's rank, so no image's class.
+/// does not change the ranking of the classes, so every prediction stays the same.
 /// </summary>
-/// <param name="Temperature">What CLIP's logits are divided by, above 0; the one before it included.</param>
-/// <param name="LossBefore">Mean cross-entropy of the validation images before it, in nats.</param>
-/// <param name="LossAfter">The same with it.</param>
+/// <param name="Temperature">Divisor of CLIP's logits, above 0; includes the temperature used in training.</param>
+/// <param name="LossBefore">Mean cross-entropy of the validation images before calibration, in nats.</param>
+/// <param name="LossAfter">Mean cross-entropy of the validation images after calibration, in nats.</param>
 internal sealed record Calibration(double Temperature, double LossBefore, double LossAfter)
 {
-    // Beyond this a model says next to nothing, or is as good as certain.
+    // Beyond this factor, predictions are practically uniform or practically certain.
     private const double MostChange = 16;
     private const int Narrowings = 60;
 
     /// <param name="clip">The model.</param>
-    /// <param name="prompts">Of both branches, trained.</param>
+    /// <param name="prompts">Trained prompts of both branches.</param>
     /// <param name="images">Every validation image once in epoch 0.</param>
-    /// <param name="temperature">What it was trained with, above 0.</param>
-    /// <param name="observer">May end it between batches.</param>
-    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
+    /// <param name="temperature">Temperature used in training, above 0.</param>
+    /// <param name="observer">May cancel between batches.</param>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
     public static Calibration Fit<TBranch>(
         PromptedClip clip,
         BranchPair<TBranch> prompts,
@@ -38,21 +38,23 @@ internal sealed record Calibration(double Temperature, double LossBefore, double
         return new Calibration(temperature * factor, Loss(rows, 1), Loss(rows, factor));
     }
 
-    /// <summary>The mean cross-entropy with targets as Platt (1999) smooths them, as if two more images had been looked at and one of them
-    /// been wrong: a model that gets every validation image right would else be told to be certain.</summary>
+    /// <summary>
+    /// The mean cross-entropy with smoothed targets (Platt, 1999), as if two more images had been seen and one of them misclassified;
+    /// otherwise a model that is right on every validation image would be made fully certain.
+    /// </summary>
     internal static double SmoothedLoss(IReadOnlyList<Row> rows, double factor)
     {
         double wrong = 1.0 / (rows.Count + 2);
         return rows.Average(row => row.Weight * ((1 - wrong) * row.Loss(factor) + wrong * row.MeanLoss(factor)));
     }
 
-    /// <summary>What to divide logits by, from 1/16 to 16.</summary>
+    /// <summary>The best divisor of the logits, from 1/16 to 16.</summary>
     internal static double BestFactor(IReadOnlyList<Row> rows) =>
         Math.Exp(Lowest(logarithm => SmoothedLoss(rows, Math.Exp(logarithm)), Math.Log(MostChange)));
 
     internal static double Loss(IReadOnlyList<Row> rows, double factor) => rows.Average(row => row.Weight * row.Loss(factor));
 
-    /// <summary>Golden-section search: the loss has one valley, since it is convex in the inverse of the temperature.</summary>
+    /// <summary>Golden-section search; the loss has a single minimum, since it is convex in the inverse temperature.</summary>
     private static double Lowest(Func<double, double> loss, double bound)
     {
         double ratio = (Math.Sqrt(5) - 1) / 2,
@@ -100,14 +102,14 @@ internal sealed record Calibration(double Temperature, double LossBefore, double
 
     /// <summary>An image's logits.</summary>
     /// <param name="Logits">One per class.</param>
-    /// <param name="Label">Its class.</param>
-    /// <param name="Weight">How much its loss counts.</param>
+    /// <param name="Label">Index of its class.</param>
+    /// <param name="Weight">Weight of its loss.</param>
     internal sealed record Row(float[] Logits, int Label, double Weight)
     {
-        /// <summary>Cross-entropy in nats, the logits divided by a factor.</summary>
+        /// <summary>Cross-entropy in nats, with the logits divided by a factor.</summary>
         public double Loss(double factor) => LogSum(factor) - Logits[Label] / factor;
 
-        /// <summary>The mean of what it would be of each class.</summary>
+        /// <summary>The mean over all classes of the cross-entropy with that class as the label.</summary>
         public double MeanLoss(double factor) => LogSum(factor) - Logits.Average(logit => (double)logit) / factor;
 
         private double LogSum(double factor)

@@ -5,18 +5,18 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>How prompts do on a set of images.</summary>
-/// <param name="Accuracy">Share of images whose largest logit is their class's, 0 to 1; not weighted.</param>
+/// <summary>Accuracy and loss of prompts on a set of images.</summary>
+/// <param name="Accuracy">Share of images whose largest logit is that of their class, 0 to 1; not weighted.</param>
 /// <param name="Loss">Mean of weight · cross-entropy, in nats.</param>
-/// <param name="FirstBad">The images of the first batch whose loss is infinite or not a number; empty where all are finite.</param>
+/// <param name="FirstBad">Source rows of the first batch whose loss is infinite or NaN; empty if all are finite.</param>
 internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<int> FirstBad)
 {
     /// <param name="clip">The model.</param>
     /// <param name="prompts">The prompts of both branches.</param>
     /// <param name="images">Every image once in epoch 0.</param>
-    /// <param name="observer">May end the evaluation between batches.</param>
-    /// <param name="temperature">What the logits are divided by, above 0.</param>
-    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
+    /// <param name="observer">May cancel between batches.</param>
+    /// <param name="temperature">Divisor of the logits, above 0.</param>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
     public static Evaluation Compute<TBranch>(
         PromptedClip clip,
         BranchPair<TBranch> prompts,
@@ -38,19 +38,19 @@ internal sealed record Evaluation(double Accuracy, double Loss, IReadOnlyList<in
                 })
         );
 
-    /// <summary>The same of one batch, which is disposed.</summary>
+    /// <summary>Evaluates a single batch, which is disposed.</summary>
     /// <inheritdoc cref="Compute{TBranch}(PromptedClip, BranchPair{TBranch}, IBatchSource, IRunObserver, double)"/>
     public static Evaluation Compute<TBranch>(PromptedClip clip, BranchPair<TBranch> prompts, ImageBatch batch, double temperature = 1)
         where TBranch : IPromptedBranch => Compute(clip, prompts, temperature, new[] { batch });
 
-    /// <exception cref="NonFiniteValueException">The loss is infinite or not a number.</exception>
+    /// <exception cref="NonFiniteValueException">The loss is infinite or NaN.</exception>
     public void RequireFinite(int epoch, int step)
     {
         if (!double.IsFinite(Loss))
             throw new NonFiniteValueException(FitStage.Training, epoch, step, Watched.ValidationLoss, Loss, FirstBad, isInValidation: true);
     }
 
-    /// <summary>Disposes each batch before the next is asked for.</summary>
+    /// <summary>Evaluates all batches, disposing each before the next is read.</summary>
     private static Evaluation Compute<TBranch>(
         PromptedClip clip,
         BranchPair<TBranch> prompts,

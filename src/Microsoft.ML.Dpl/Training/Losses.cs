@@ -4,7 +4,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>What a step minimises.</summary>
+/// <summary>The losses of training steps.</summary>
 internal static class Losses
 {
     /// <summary>Mean of weight · cross-entropy, in nats.</summary>
@@ -17,12 +17,13 @@ internal static class Losses
             : (F.cross_entropy(logits, labels, reduction: nn.Reduction.None) * weights).mean();
 
     /// <summary>
-    /// Mean of weight · cross-entropy, in nats, to labels of which a part is spread over all classes (Szegedy et al., CVPR 2016, arXiv
-    /// 1512.00567, section 7). It asks for no certainty, so that logits do not grow once all images are learned.
+    /// Mean of weight · cross-entropy with label smoothing, in nats: a part of each label is spread over all classes (Szegedy et al., CVPR
+    /// 2016, arXiv 1512.00567, section 7). Since it does not reward full certainty, logits stop growing once all images are learned.
     /// </summary>
     /// <param name="logits">[batch, classes]</param>
     /// <param name="labels">[batch] class indices</param>
-    /// <param name="smoothing">The part ε, 0 to below 1: the target of the label is 1 − ε + ε / classes, of others ε / classes.</param>
+    /// <param name="smoothing">The part ε, at least 0 and below 1: the target is 1 − ε + ε / classes for the label and ε / classes for the
+    /// others.</param>
     /// <param name="weights">[batch], 1 on average over all batches; null: all 1</param>
     public static Tensor SmoothedCrossEntropy(Tensor logits, Tensor labels, double smoothing, Tensor? weights = null)
     {

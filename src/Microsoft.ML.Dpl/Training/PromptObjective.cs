@@ -8,58 +8,60 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>What is done to the cross-entropy and beside it in the prompt steps of all stages; the default is nothing.</summary>
+/// <summary>What the prompt steps of all stages change in the cross-entropy or add to it; by default nothing.</summary>
 internal sealed record ObjectiveSettings
 {
-    /// <summary>Added to the cross-entropy, in this order.</summary>
+    /// <summary>Terms added to the cross-entropy, in this order.</summary>
     [JsonIgnore]
     public IReadOnlyList<IRegularizer> Regularizers { get; init; } = [];
 
-    /// <summary>The same with all their values, for the fingerprint.</summary>
+    /// <summary>The regularisers with all their values, serialised for the fingerprint.</summary>
     [JsonPropertyName("Regularizers")]
     public IReadOnlyList<object> RegularizerValues => Regularizers;
 
-    /// <summary>Null: gradients are taken as they are.</summary>
+    /// <summary>Gradient projection; null: gradients are used unchanged.</summary>
     public ProGradSettings? ProGrad { get; init; }
 
-    /// <summary>The part of a label that is spread over all classes, 0 to below 1.</summary>
+    /// <summary>Share of each label that is spread over all classes, at least 0 and below 1.</summary>
     public double LabelSmoothing { get; init; }
 
-    /// <summary>Whether nothing is compared to a teacher.</summary>
+    /// <summary>Whether no teacher is needed.</summary>
     [JsonIgnore]
     public bool IsPlain => Regularizers.Count == 0 && ProGrad is null;
 
-    /// <summary>Whether the teacher of features must see the images.</summary>
+    /// <summary>Whether the teacher for features has to process the images.</summary>
     [JsonIgnore]
     public bool FeaturesCompareImages => Regularizers.Any(regularizer => regularizer is { ComparesFeatures: true, ComparesImages: true });
 
-    /// <summary>Whether a teacher must see the images.</summary>
+    /// <summary>Whether any teacher has to process the images.</summary>
     [JsonIgnore]
     public bool ComparesImages => ProGrad is not null || Regularizers.Any(regularizer => regularizer.ComparesImages);
 }
 
-/// <summary>ProGrad (Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865): where a step would go against what the teacher knows, that
-/// part of the gradient is taken out.</summary>
-/// <param name="Weight">The share λ of the conflicting part that is taken out, above 0; 1 in the paper.</param>
-/// <param name="Temperature">What both logits are divided by in the KL divergence, above 0; 1 in the paper.</param>
+/// <summary>
+/// ProGrad (Zhu, Niu, Han, Wu, Zhang, ICCV 2023, arXiv 2205.14865): the part of the gradient that conflicts with the teacher's knowledge is
+/// removed.
+/// </summary>
+/// <param name="Weight">The share λ of the conflicting part that is removed, above 0; 1 in the paper.</param>
+/// <param name="Temperature">Divisor of both models' logits in the KL divergence, above 0; 1 in the paper.</param>
 internal sealed record ProGradSettings(double Weight, double Temperature);
 
-/// <summary>The loss of a prompt step, and the gradient that it must not go against.</summary>
-/// <param name="settings">What is done beside the cross-entropy.</param>
-/// <param name="teachers">Null where nothing is.</param>
+/// <summary>The loss of a prompt step, and the gradient that the step must not oppose.</summary>
+/// <param name="settings">Changes and additions to the cross-entropy.</param>
+/// <param name="teachers">The teachers; null if the settings need none.</param>
 internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teachers)
 {
     /// <summary>One step on a batch.</summary>
-    /// <param name="optimizer">The prompts' optimizer, the temperature's beside it.</param>
-    /// <param name="pass">The forward pass, whose logits are CLIP's own.</param>
-    /// <param name="temperature">Divides the logits; null: 1.</param>
+    /// <param name="optimizer">The optimizer of the prompts and the temperature.</param>
+    /// <param name="pass">The forward pass, which returns CLIP's own logits.</param>
+    /// <param name="temperature">Divisor of the logits; null: 1.</param>
     /// <param name="batch">The images and labels of that pass.</param>
-    /// <param name="stage">The stage, for the exception; epoch and step are for it too.</param>
+    /// <param name="stage">The stage, reported in exceptions, as are epoch and step.</param>
     /// <param name="epoch">The epoch, from 0.</param>
     /// <param name="step">The step within the epoch, from 0.</param>
-    /// <param name="maxGradientNorm">Longest gradient of all stepped parameters together, above 0; null: any.</param>
-    /// <returns>The cross-entropy to the labels as they are before the step, without the regularisers.</returns>
-    /// <exception cref="NonFiniteValueException">The loss or a gradient is infinite or not a number; nothing was stepped.</exception>
+    /// <param name="maxGradientNorm">Largest norm of the gradient of all updated parameters together, above 0; null: unlimited.</param>
+    /// <returns>The cross-entropy before the step, with unsmoothed labels and without the regularisers.</returns>
+    /// <exception cref="NonFiniteValueException">The loss or a gradient is infinite or NaN; no parameter was changed.</exception>
     public double Step(
         PromptOptimizer optimizer,
         Func<BackwardTensors, ClipOutputs> pass,
@@ -113,7 +115,7 @@ internal sealed class PromptObjective(ObjectiveSettings settings, Teachers? teac
         );
     }
 
-    /// <summary>The teacher sets no temperature: it is compared at the student's.</summary>
+    /// <summary>The outputs of a teacher at the temperature of the student, since a teacher has none of its own.</summary>
     private ClipOutputs Taught(Teacher teacher, Temperature? temperature, ImageBatch batch)
     {
         using var noGrad = no_grad();

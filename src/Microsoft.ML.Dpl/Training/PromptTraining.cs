@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>The second stage: prompts of the chosen lengths are trained.</summary>
+/// <summary>The second stage, which trains prompts of the chosen lengths.</summary>
 internal sealed class PromptTraining(PromptedClip clip, TrainingSettings settings, IRunObserver observer)
 {
     private const string Optimizer = "optimizer",
@@ -15,21 +15,23 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         Lowest = "lowest",
         Average = "average";
 
-    /// <summary>Trains both branches in place; where validation images are given, the values of the best epoch (the later of equals) are
-    /// the ones kept.</summary>
-    /// <remarks>Where the observer ends the run the branches hold the best values so far, too: the present ones without validation
-    /// images.</remarks>
-    /// <param name="prompts">The prompts of both branches, changed.</param>
+    /// <summary>
+    /// Trains both branches in place. With validation images, the values of the best epoch are kept, or of the latest of several equally
+    /// good ones.
+    /// </summary>
+    /// <remarks>If the observer cancels the run, the branches also hold the best values so far, or without validation images the current
+    /// ones.</remarks>
+    /// <param name="prompts">The prompts of both branches, modified in place.</param>
     /// <param name="train">Training batches.</param>
-    /// <param name="validation">Every image once in epoch 0, or null to keep the last epoch.</param>
-    /// <param name="state">How far training has come; changed with every step.</param>
-    /// <param name="checkpoints">The checkpoints to continue from and to save to; null: none.</param>
-    /// <param name="temperature">Trained and kept with the prompts; null: the logits are CLIP's own.</param>
-    /// <param name="teachers">What regularisers compare to; not owned. Null: where the settings need one, zero-shot CLIP looks at every
-    /// batch.</param>
-    /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or not a number. The branches hold the best values so far,
-    /// or without validation images those of the latest good epoch, if there are any.</exception>
-    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
+    /// <param name="validation">Every image once in epoch 0; null: the values of the last epoch are kept.</param>
+    /// <param name="state">Progress of training; updated after every step.</param>
+    /// <param name="checkpoints">Checkpoint to resume from and place to save new ones; null: none.</param>
+    /// <param name="temperature">Trained and restored together with the prompts; null: the logits are CLIP's own.</param>
+    /// <param name="teachers">Reference models of the regularisers; not owned. Null: zero-shot CLIP, if the settings need one, computed for
+    /// every batch.</param>
+    /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or NaN. The branches hold the best values so far, or
+    /// without validation images those of the latest good epoch, if there is one.</exception>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
     public void Run<TBranch>(
         BranchPair<TBranch> prompts,
         IBatchSource train,
@@ -55,9 +57,9 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             ? new ParameterAverage(parameters, weights, settings.Epochs)
             : null;
         using var best = new BestValues(parameters);
-        // With validation images the best values are the good ones.
+        // With validation images, the best values are used instead.
         using GoodValues? good = validation is null ? new GoodValues(parameters) : null;
-        // The values that the epoch of the lowest loss began with: a loss judges what it was computed with, not what its steps made of it.
+        // The values at the beginning of the epoch with the lowest loss, since that loss was computed with them, not with those at its end.
         using BestValues? lowest = validation is null ? new BestValues(parameters) : null;
         if (checkpoints?.Saved is { } saved)
             Restore(saved, parameters, optimizer.Optimizer, best, good, lowest, average, state, train.BatchesPerEpoch);
@@ -200,13 +202,14 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             lowest?.Resume(-loss, SavedParameters.Read(parameters.Length, saved.Tensors, Lowest));
         if (state.GoodEpochs > 0)
             good?.Resume(state.GoodEpochs, SavedParameters.Read(parameters.Length, saved.Tensors, Good));
-        // An epoch whose evaluation was cut short is in the mean already.
+        // The mean already includes an epoch whose evaluation was interrupted.
         if (state.Epochs.Count + (state.Step == steps ? 1 : 0) is var taken and > 0)
             average?.Resume(taken, SavedParameters.Read(parameters.Length, saved.Tensors, Average));
     }
 
-    /// <summary>The last step's prompts have been seen by no loss yet: one more forward pass of its batch tells whether they give
-    /// numbers.</summary>
+    /// <summary>
+    /// Recomputes the loss of the last batch, since no loss has been computed with the final prompts yet, and throws if it is not finite.
+    /// </summary>
     private void RequireFiniteEnd<TBranch>(BranchPair<TBranch> prompts, Temperature? temperature, IBatchSource train, TrainingState state)
         where TBranch : IPromptedBranch
     {

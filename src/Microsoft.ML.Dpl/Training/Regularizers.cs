@@ -5,31 +5,33 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>What is added to the loss of a prompt step to keep the prompted model near to its teacher, zero-shot CLIP. An immutable record
-/// of its weights, which becomes part of a fit's fingerprint.</summary>
+/// <summary>
+/// A term added to the loss of a prompt step to keep the prompted model close to its teacher, by default zero-shot CLIP. Implementations
+/// are immutable records of their weights, which become part of a fit's fingerprint.
+/// </summary>
 internal interface IRegularizer
 {
-    /// <summary>What people know it by.</summary>
+    /// <summary>The name shown to users.</summary>
     string Name { get; }
 
-    /// <summary>Its weights as a person writes them.</summary>
+    /// <summary>The weights as text, as a user would write them.</summary>
     string Numbers { get; }
 
-    /// <summary>Whether it compares anything of the images; what concerns the class features alone is cheaper.</summary>
+    /// <summary>Whether image features or logits are compared; a loss on class features alone is cheaper.</summary>
     bool ComparesImages { get; }
 
-    /// <summary>Whether it compares features, so that the teacher must be the CLIP that is prompted.</summary>
+    /// <summary>Whether features are compared, so that the teacher must be the same CLIP as the student.</summary>
     bool ComparesFeatures { get; }
 
-    /// <summary>[] in nats or without a unit, weighted, in the caller's dispose scope.</summary>
+    /// <summary>[] the weighted loss, in nats or dimensionless; in the caller's dispose scope.</summary>
     /// <param name="student">The prompted model; its logits are divided by the temperature.</param>
-    /// <param name="teacher">Without gradients; of the same classes and images and the same temperature. Image features and logits only
-    /// where <see cref="ComparesImages"/>.</param>
+    /// <param name="teacher">Outputs without gradients, for the same classes and images and at the same temperature. Image features and
+    /// logits are given only if <see cref="ComparesImages"/>.</param>
     /// <param name="weights">[batch], 1 on average over all batches; null: all 1</param>
     Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights);
 }
 
-/// <summary>Weight · KL(teacher ‖ student), the mean over the images.</summary>
+/// <summary>Weight · KL(teacher ‖ student), averaged over the images.</summary>
 /// <param name="Weight">Above 0.</param>
 internal sealed record DistillationLoss(double Weight) : IRegularizer
 {
@@ -45,8 +47,10 @@ internal sealed record DistillationLoss(double Weight) : IRegularizer
         Losses.Distillation(teacher.Logits, student.Logits, weights).Times(Weight);
 }
 
-/// <summary>KgCoOp (Yao, Zhang, Xu, CVPR 2023, arXiv 2303.13283): weight · (1 − mean cosine of each class's text feature and the
-/// teacher's).</summary>
+/// <summary>
+/// KgCoOp (Yao, Zhang, Xu, CVPR 2023, arXiv 2303.13283): weight · (1 − mean cosine similarity between each class's text feature and the
+/// teacher's).
+/// </summary>
 /// <param name="Weight">Above 0; 8 in the paper.</param>
 internal sealed record KgCoOpLoss(double Weight) : IRegularizer
 {
@@ -63,8 +67,8 @@ internal sealed record KgCoOpLoss(double Weight) : IRegularizer
 }
 
 /// <summary>
-/// The self-regulating losses of PromptSRC (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023, arXiv 2307.06948): mean absolute
-/// differences of text and image features to the teacher's, and the KL divergence of its probabilities, divided by the number of logits.
+/// The self-regulating losses of PromptSRC (Khattak, Wasim, Naseer, Khan, Yang, Khan, ICCV 2023, arXiv 2307.06948): the mean absolute
+/// difference between the student's and the teacher's text and image features, and KL(teacher ‖ student) divided by the number of classes.
 /// </summary>
 /// <param name="TextWeight">At least 0; 25 in the paper.</param>
 /// <param name="ImageWeight">At least 0; 10 in the paper.</param>

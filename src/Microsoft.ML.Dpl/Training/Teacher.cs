@@ -5,17 +5,19 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>Who teaches a student.</summary>
+/// <summary>The teachers of a student.</summary>
 /// <param name="ForFeatures">The CLIP that is prompted, without prompts; not owned.</param>
-/// <param name="ForLogits">The same, or another CLIP; not owned.</param>
+/// <param name="ForLogits">The same teacher, or one with another CLIP; not owned.</param>
 internal sealed record Teachers(Teacher ForFeatures, Teacher ForLogits)
 {
-    /// <summary>One for both.</summary>
+    /// <summary>Uses one teacher for both.</summary>
     public Teachers(Teacher teacher)
         : this(teacher, teacher) { }
 }
 
-/// <summary>A frozen CLIP without prompts, as regularisers and ProGrad compare the prompted one to it; by default the same CLIP.</summary>
+/// <summary>
+/// A frozen CLIP without prompts, by default the same CLIP as the student, to which regularisers and ProGrad compare the prompted one.
+/// </summary>
 internal sealed class Teacher : IDisposable
 {
     private readonly Tensor _text; // [classes, embedding] unit rows
@@ -26,9 +28,9 @@ internal sealed class Teacher : IDisposable
     private Teacher(Tensor text, double logitScale, Func<ImageBatch, Tensor> imageFeatures, IDisposable images) =>
         (_text, _logitScale, _imageFeatures, _images) = (text, logitScale, imageFeatures, images);
 
-    /// <summary>A teacher that looks at every batch as the student does.</summary>
-    /// <param name="clip">Its image tower, and its class features where no others are given; not owned.</param>
-    /// <param name="text">[classes, embedding] class features as unit rows; stays the caller's. Null: CLIP's zero-shot ones.</param>
+    /// <summary>A teacher that processes every batch, as the student does.</summary>
+    /// <param name="clip">Provides the image tower, and the class features if <paramref name="text"/> is null; not owned.</param>
+    /// <param name="text">[classes, embedding] class features as unit rows; owned by the caller. Null: those of zero-shot CLIP.</param>
     public static Teacher Create(PromptedClip clip, Tensor? text = null)
     {
         var tower = new FoldedImageTower(clip.Image.Weights, new Tensor?[clip.Image.Weights.Blocks.Count]);
@@ -40,12 +42,14 @@ internal sealed class Teacher : IDisposable
         );
     }
 
-    /// <summary>A teacher that looked at every training image once, as prediction sees it: each costs one forward pass a fit instead of one
-    /// a step.</summary>
-    /// <param name="text">[classes, embedding] class features as unit rows; stays the caller's.</param>
-    /// <param name="imageFeatures">[images, embedding] by the row that <see cref="ImageBatch.SourceRows"/> names; owned from now
+    /// <summary>
+    /// A teacher with precomputed features of every training image, prepared as for prediction: one forward pass per image and fit instead
+    /// of one per step.
+    /// </summary>
+    /// <param name="text">[classes, embedding] class features as unit rows; owned by the caller.</param>
+    /// <param name="imageFeatures">[images, embedding], indexed by <see cref="ImageBatch.SourceRows"/>; owned by the teacher from now
     /// on.</param>
-    /// <param name="logitScale">The factor on cosine similarities.</param>
+    /// <param name="logitScale">The factor by which cosine similarities are multiplied.</param>
     public static Teacher FromTable(Tensor text, Tensor imageFeatures, double logitScale) =>
         new(
             text.clone().DetachFromDisposeScope(),
@@ -59,8 +63,8 @@ internal sealed class Teacher : IDisposable
         );
 
     /// <summary>Features and logits without gradients, in the caller's dispose scope.</summary>
-    /// <param name="batch">Images and, for a table, their rows.</param>
-    /// <param name="withImages">Whether image features and logits are asked for; otherwise they are empty.</param>
+    /// <param name="batch">The images, or their source rows for a teacher with precomputed features.</param>
+    /// <param name="withImages">Whether image features and logits are computed; otherwise they are empty.</param>
     public ClipOutputs Outputs(ImageBatch batch, bool withImages)
     {
         using var noGrad = no_grad();

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>How prompts of chosen lengths are trained; the defaults are the paper's.</summary>
+/// <summary>Settings for training prompts of chosen lengths; the defaults are the paper's.</summary>
 internal sealed record TrainingSettings : PromptOptimizerSettings
 {
     public TrainingSettings() => Epochs = 40;
@@ -11,13 +11,13 @@ internal sealed record TrainingSettings : PromptOptimizerSettings
     /// <summary>Standard deviation of the initial prompts.</summary>
     public double InitialDeviation { get; init; } = 0.02;
 
-    /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP); 0 leaves it out.</summary>
+    /// <summary>Weight λ of KL(zero-shot CLIP ‖ prompted CLIP); 0: no distillation.</summary>
     public double DistillationWeight { get; init; }
 
-    /// <summary>What is done beside the cross-entropy; null: nothing.</summary>
+    /// <summary>Changes and additions to the cross-entropy; null: none.</summary>
     public ObjectiveSettings? Objective { get; init; }
 
-    /// <summary>The same with the distillation.</summary>
+    /// <summary>The objective including the distillation.</summary>
     [JsonIgnore]
     public ObjectiveSettings Beside =>
         (Objective ?? new ObjectiveSettings()) is var beside && DistillationWeight > 0
@@ -27,18 +27,22 @@ internal sealed record TrainingSettings : PromptOptimizerSettings
             }
             : beside;
 
-    /// <summary>How the prompts of the epochs are averaged; null: the last ones, or those of the best epoch, are the result.</summary>
+    /// <summary>
+    /// How the prompts of the epochs are averaged; null: the result is the prompts of the last epoch, or of the best one.
+    /// </summary>
     [JsonIgnore]
     public EpochWeights? Average { get; init; }
 
-    /// <summary>The same with all its values, for the fingerprint.</summary>
+    /// <summary>The average with all its values, serialised for the fingerprint.</summary>
     [JsonPropertyName("Average")]
     public object? AverageValues => Average;
 
-    /// <summary>Epochs without a higher validation accuracy after which training ends, at least 1; null: all epochs are run.</summary>
+    /// <summary>
+    /// Number of epochs without a higher validation accuracy after which training ends, at least 1; null: all epochs are run.
+    /// </summary>
     public int? Patience { get; init; }
 
-    /// <summary>The same with the epochs counted.</summary>
-    /// <param name="batches">Batches in an epoch, at least 1.</param>
+    /// <summary>The same settings with the number of steps converted to epochs.</summary>
+    /// <param name="batches">Batches per epoch, at least 1.</param>
     public TrainingSettings Over(int batches) => this with { Epochs = EpochsOf(batches), Steps = null };
 }

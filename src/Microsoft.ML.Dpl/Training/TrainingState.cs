@@ -5,32 +5,33 @@ namespace Microsoft.ML.Dpl.Training;
 
 /// <summary>One epoch of training.</summary>
 /// <param name="LearningRate">The prompts' learning rate.</param>
-/// <param name="TrainLoss">Mean over the epoch's training batches.</param>
-/// <param name="ValidationLoss">Mean over the validation images; null without any.</param>
-/// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>
+/// <param name="TrainLoss">Mean loss of the epoch's training batches.</param>
+/// <param name="ValidationLoss">Mean loss of the validation images; null if there are none.</param>
+/// <param name="ValidationAccuracy">Accuracy on the validation images, 0 to 1; null if there are none.</param>
 internal sealed record TrainingEpoch(double LearningRate, double TrainLoss, double? ValidationLoss, double? ValidationAccuracy);
 
-/// <summary>How far training has come, besides its tensors.</summary>
+/// <summary>The progress of training, apart from its tensors.</summary>
 internal sealed class TrainingState : StageState<TrainingEpoch>
 {
-    /// <summary>CLIP without prompts on the training images; null where the recipe does not ask for it.</summary>
+    /// <summary>How CLIP without prompts does on the training images; null if the recipe does not need it.</summary>
     public ZeroShotStart? ZeroShot { get; set; }
 
     /// <summary>The loss of the last step taken.</summary>
     public double LastLoss { get; set; }
 
-    /// <summary>The highest validation accuracy so far, 0 to 1; null without one.</summary>
+    /// <summary>The highest validation accuracy so far, 0 to 1; null if there is none.</summary>
     public double? BestAccuracy() => Epochs.Max(epoch => epoch.ValidationAccuracy);
 
-    /// <summary>The lowest mean training loss of an epoch after the warm-up that is not the loss of guessing; null where there is
-    /// none.</summary>
+    /// <summary>
+    /// The lowest mean training loss of an epoch after the warm-up, ignoring epochs at chance level; null if there is no such epoch.
+    /// </summary>
     /// <param name="classes">The number of classes, at least 2.</param>
     public double? LowestLoss(int classes) =>
         TrainLosses().Skip(1).Where(loss => !LossTroubles.IsChance(loss, classes)).Cast<double?>().Min();
 
     /// <summary>
-    /// Where training without validation images ended in <see cref="LossTrouble"/>: after how many epochs the prompts stood that the epoch
-    /// of the lowest mean loss began with. Else null: the last prompts are the result.
+    /// If training without validation images ended in <see cref="LossTrouble"/>: the number of epochs completed before the one with the
+    /// lowest mean loss, whose initial prompts are the result. Otherwise null: the last prompts are the result.
     /// </summary>
     /// <param name="classes">The number of classes, at least 2.</param>
     public int? EpochsOfLowestLoss(int classes) =>
@@ -56,9 +57,9 @@ internal sealed class TrainingState : StageState<TrainingEpoch>
         LastLoss = loss;
     }
 
-    /// <summary>Turns the steps taken into an epoch.</summary>
-    /// <param name="learningRate">The prompts' rate in it.</param>
-    /// <param name="validation">The evaluation at its end; null without validation images.</param>
+    /// <summary>Ends the current epoch and adds it to the finished ones.</summary>
+    /// <param name="learningRate">The prompts' learning rate in this epoch.</param>
+    /// <param name="validation">The evaluation at the end of the epoch; null if there are no validation images.</param>
     public TrainingEpoch EndEpoch(double learningRate, Evaluation? validation) =>
         EndEpoch(new TrainingEpoch(learningRate, TrainLoss / Step, validation?.Loss, validation?.Accuracy));
 

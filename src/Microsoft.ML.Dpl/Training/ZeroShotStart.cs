@@ -6,20 +6,20 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Training;
 
-/// <summary>How CLIP without prompts does on the training images, at the temperature that suits it best.</summary>
+/// <summary>How CLIP without prompts does on the training images, at the temperature with the lowest loss.</summary>
 /// <param name="Temperature">The power of √2 from 1 to 8 with the lowest loss.</param>
 /// <param name="Loss">Mean cross-entropy there, in nats.</param>
-/// <param name="ValidationAccuracy">0 to 1; null without validation images.</param>
+/// <param name="ValidationAccuracy">Accuracy on the validation images, 0 to 1; null if there are none.</param>
 internal sealed record ZeroShotStart(double Temperature, double Loss, double? ValidationAccuracy)
 {
     private const int MostImages = 512;
 
-    /// <summary>Looks at the images of the first epoch, or at the first 512 of them in its shuffled order.</summary>
+    /// <summary>Evaluates the images of the first epoch, in its shuffled order and by whole batches until at least 512 are seen.</summary>
     /// <param name="clip">The model.</param>
     /// <param name="train">Training batches.</param>
-    /// <param name="validation">Every image once in epoch 0; null without validation images.</param>
-    /// <param name="observer">May end it between batches.</param>
-    /// <exception cref="OperationCanceledException">The observer ended the run.</exception>
+    /// <param name="validation">Every image once in epoch 0; null if there are no validation images.</param>
+    /// <param name="observer">May cancel between batches.</param>
+    /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
     public static ZeroShotStart Measure(PromptedClip clip, IBatchSource train, IBatchSource? validation, IRunObserver observer)
     {
         using var noGrad = no_grad();
