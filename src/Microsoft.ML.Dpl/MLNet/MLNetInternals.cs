@@ -68,11 +68,13 @@ internal static class MLNetInternals
 
     /// <summary>The version of the file format, which is independent of the library's version; the assembly version is frozen.</summary>
     /// <remarks>
-    /// 1.2 adds entries that contain CLIP. A 1.1 reader ignores them and looks for CLIP elsewhere, as before. 1.3 applies the EXIF
-    /// orientation. A 1.2 reader would silently predict differently, so it is rejected; models without this option are still written as
-    /// 1.2. 1.4 adds mixtures of candidates. A 1.3 reader would treat a mixture in which the candidate without a prompt has the largest
-    /// weight in every layer as plain CLIP. 1.5 adds a learned context in the classes' texts and averages over templates. A 1.4 reader
-    /// would encode new classes without either. 1.6 adds a threshold below which no class is predicted. A 1.5 reader would predict one.
+    /// 1.2 adds entries that contain CLIP. A 1.1 reader ignores them and looks for CLIP elsewhere, as before.
+    /// 1.3 applies the EXIF orientation. A 1.2 reader would silently predict differently, so it is rejected; models without this option
+    /// are still written as 1.2.
+    /// 1.4 adds mixtures of candidates. A 1.3 reader would treat a mixture in which the candidate without a prompt has the largest weight
+    /// in every layer as plain CLIP.
+    /// 1.5 adds a learned context in the classes' texts and averages over templates. A 1.4 reader would encode new classes without either.
+    /// 1.6 adds a threshold below which no class is predicted. A 1.5 reader would predict one.
     /// </remarks>
     public const uint FormatVersion = 0x00010006;
 
