@@ -85,9 +85,10 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     /// <summary>Searches the prompt lengths without training: the first stage of <see cref="Fit(IDataView)"/>, with the same images set
     /// aside for validation and the same results.</summary>
     /// <param name="input">Training data as for <see cref="Fit(IDataView)"/>.</param>
-    /// <returns> The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search returns the choice after its
-    /// last complete epoch, if there is one. A workspace keeps checkpoints of an interrupted search as for a fit, but neither resumes from
-    /// the other's checkpoint.
+    /// <returns>
+    /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search returns the choice after its last
+    /// complete epoch, if there is one. A workspace keeps checkpoints of an interrupted search as for a fit, but neither resumes from the
+    /// other's checkpoint.
     /// </returns>
     /// <inheritdoc cref="Fit(IDataView)" path="/exception"/>
     /// <exception cref="ArgumentException">An option is out of range, or <see cref="Options.Configuration"/> is given.</exception>

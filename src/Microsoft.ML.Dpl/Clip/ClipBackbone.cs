@@ -171,9 +171,10 @@ public sealed class ClipBackbone
     /// assumed. Neither does it contain a vocabulary.
     /// </summary>
     /// <param name="weightsPath">The weights.</param>
-    /// <param name="vocabularyPath"> bpe_simple_vocab_16e6.txt.gz, vocab.json (with merges.txt beside it), tokenizer.json, or a folder with
-    /// one of these. <c>null</c> for the vocabulary in the folder of the weights, or else that of any CLIP in <see cref="KnownClip.All"/>
-    /// in the hub's cache, if the weights have 49,408 tokens.
+    /// <param name="vocabularyPath">
+    /// bpe_simple_vocab_16e6.txt.gz, vocab.json (with merges.txt beside it), tokenizer.json, or a folder with one of these. <c>null</c> for
+    /// the vocabulary in the folder of the weights, or else that of any CLIP in <see cref="KnownClip.All"/> in the hub's cache, if the
+    /// weights have 49,408 tokens.
     /// </param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>

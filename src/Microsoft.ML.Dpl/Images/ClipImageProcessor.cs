@@ -160,8 +160,9 @@ internal static class ImageResizing
     }
 
     /// <summary>An image as a tensor with premultiplied alpha, which <see cref="WithoutAlpha"/> removes after resizing.</summary>
-    /// <returns> uint8 on the CPU, in the caller's dispose scope: [3, height, width] if the image is opaque, otherwise [4, height, width]
-    /// with the colours multiplied by alpha, followed by alpha.
+    /// <returns>
+    /// uint8 on the CPU, in the caller's dispose scope: [3, height, width] if the image is opaque, otherwise [4, height, width] with the
+    /// colours multiplied by alpha, followed by alpha.
     /// </returns>
     public static Tensor WeightedByAlpha(RgbImage image)
     {

@@ -25,9 +25,9 @@ public static class ModelZip
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
-    /// <exception cref="InvalidDataException"> The file is not a zip or is truncated; it contains no model of this library; an entry's path
-    /// leads out of the zip or occurs twice; or an entry or all entries together claim a size that is not allowed. The message names the
-    /// zip and the entry.
+    /// <exception cref="InvalidDataException">
+    /// The file is not a zip or is truncated; it contains no model of this library; an entry's path leads out of the zip or occurs twice;
+    /// or an entry or all entries together claim a size that is not allowed. The message names the zip and the entry.
     /// </exception>
     public static void Check(string path, long maximumBytes = 1L << 34)
     {
