@@ -54,7 +54,7 @@ internal static class OnnxEmbedding
     public const string Embedding = "embedding";
 
     /// <param name="tower">The image tower.</param>
-    /// <param name="normalize">Whether vectors are normalized to length 1.</param>
+    /// <param name="normalize">Whether vectors are normalised to length 1.</param>
     /// <param name="metadata">The metadata, which tells users of the model what they need to know besides the graph.</param>
     /// <param name="preparation">The preprocessing that the model includes, for a single image; null if the input is batches of
     /// pixels.</param>

@@ -103,7 +103,7 @@ internal static class OnnxImageModel
         return model;
     }
 
-    /// <summary>Adds a node that normalizes features to length 1, and returns its name.</summary>
+    /// <summary>Adds a node that normalises features to length 1, and returns its name.</summary>
     public static string Unit(OnnxGraph graph, string output, string features) =>
         graph.Add("LpNormalization", output, [features], With("axis", -1), With("p", 2));
 

@@ -10,7 +10,7 @@ internal static class OnnxTextEmbedding
     public const string Tokens = "tokens";
 
     /// <param name="tower">The text tower.</param>
-    /// <param name="normalize">Whether vectors are normalized to length 1.</param>
+    /// <param name="normalize">Whether vectors are normalised to length 1.</param>
     /// <param name="metadata">The metadata, which tells users of the model what they need to know besides the graph.</param>
     /// <param name="precision">Precision of the weights.</param>
     /// <param name="data">Receives the large constants; null to store all constants in the model.</param>

@@ -43,7 +43,7 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
     /// <summary>The name of the CLIP that the embedding was created with.</summary>
     public string BackboneName => _description.Backbone.Name;
 
-    /// <summary>Whether vectors are normalized to length 1.</summary>
+    /// <summary>Whether vectors are normalised to length 1.</summary>
     public bool IsNormalized => _description.Normalize;
 
     bool ITransformer.IsRowToRowMapper => true;

@@ -11,7 +11,7 @@ public abstract class ClipEmbeddingOptions
 
     private protected ClipEmbeddingOptions() { }
 
-    /// <summary>Whether vectors are normalized to length 1, so that a dot product is the cosine similarity that CLIP uses.</summary>
+    /// <summary>Whether vectors are normalised to length 1, so that a dot product is the cosine similarity that CLIP uses.</summary>
     public bool Normalize { get; init; } = true;
 
     /// <summary>Rows per forward pass, at least 1.</summary>

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Dpl;
 public sealed partial class DplTrainer
 {
     /// <summary>
-    /// How prompts are parameterized, trained and regularized towards CLIP's knowledge; see <see cref="Options.Design"/>. With all of these
+    /// How prompts are parameterised, trained and regularised towards CLIP's knowledge; see <see cref="Options.Design"/>. With all of these
     /// options the search still decides how many rows each layer uses: its alphas follow the validation cross-entropy, and terms added to
     /// the loss affect only the prompts.
     /// </summary>
@@ -44,10 +44,10 @@ public sealed partial class DplTrainer
         /// </summary>
         public double? TaskResidual { get; set; }
 
-        /// <summary>Regularizes class features towards the teacher's; null for none.</summary>
+        /// <summary>Regularises class features towards the teacher's; null for none.</summary>
         public KgCoOp? KgCoOp { get; set; }
 
-        /// <summary>Regularizes features and probabilities towards the teacher's; null for none.</summary>
+        /// <summary>Regularises features and probabilities towards the teacher's; null for none.</summary>
         public PromptSrc? PromptSrc { get; set; }
 
         /// <summary>Removes from every gradient the component that conflicts with the teacher; null to disable. Costs a second forward and
@@ -63,10 +63,10 @@ public sealed partial class DplTrainer
         /// <see cref="Options.Backbone"/> without prompts.</summary>
         public ClipBackbone? Teacher { get; set; }
 
-        /// <summary>How the layers' prompts are parameterized.</summary>
+        /// <summary>How the layers' prompts are parameterised.</summary>
         internal IPromptDesign Prompts { get; set; } = new IndependentPrompts();
 
-        /// <summary>Regularizers in addition to those with their own options.</summary>
+        /// <summary>Regularisers in addition to those with their own options.</summary>
         internal List<IRegularizer> Regularizers { get; } = [];
     }
 }
@@ -89,7 +89,7 @@ public sealed record PromptSrc
     /// <summary>Weight of the mean absolute difference of image features, at least 0; 10 in the paper.</summary>
     public double ImageWeight { get; init; } = 10;
 
-    /// <summary>Weight of the KL divergence from the teacher's probabilities divided by the number of logits, at least 0; 1 in the
+    /// <summary>Weight of the KL divergence from the teacher's probabilities, divided by the number of logits, at least 0; 1 in the
     /// paper.</summary>
     public double LogitsWeight { get; init; } = 1;
 }

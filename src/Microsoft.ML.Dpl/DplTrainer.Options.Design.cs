@@ -36,7 +36,7 @@ public sealed partial class DplTrainer
             }
         }
 
-        /// <summary>How prompts are parameterized; null for the paper's way.</summary>
+        /// <summary>How prompts are parameterised; null for the paper's way.</summary>
         private DesignSettings? DesignSettings =>
             Design is { Prompts: IndependentPrompts, Context: null, Templates: null, Teacher: null } && TaskResidual is null
                 ? null

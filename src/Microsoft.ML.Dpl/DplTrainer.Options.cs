@@ -42,7 +42,7 @@ public sealed partial class DplTrainer
         /// <summary>The last stage, which trains the prompts, and the options shared by all stages.</summary>
         public TrainingOptions Training { get; } = new();
 
-        /// <summary>How prompts are parameterized, trained and regularized in both stages.</summary>
+        /// <summary>How prompts are parameterised, trained and regularised in both stages.</summary>
         public DesignOptions Design { get; } = new();
 
         /// <summary>The validation rows, on which the alphas are updated and epochs are compared.</summary>

@@ -15,8 +15,8 @@ public sealed partial class DplTrainer
         /// <summary>
         /// Number of training epochs, at least 1. Null: as many as <see cref="Steps"/> take; 40 with <see cref="TrainingRecipe.Paper"/>,
         /// the first of which is a warm-up at a learning rate of 1e-5 (or <see cref="LearningRate"/>, if that is lower). With validation
-        /// rows, the prompts of the most accurate epoch are kept; without them, those of the last epoch. If the mean loss of the last epoch
-        /// is far above that of the first or at chance level, the prompts with the lowest loss are kept instead, with a message in the log.
+        /// rows, the prompts of the most accurate epoch are kept; without them, those of the last epoch, unless its mean loss is far above
+        /// that of the first epoch or at chance level: then the prompts with the lowest loss are kept, with a message in the log.
         /// </summary>
         public int? Epochs { get; set; }
 

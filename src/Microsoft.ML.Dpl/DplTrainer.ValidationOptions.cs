@@ -35,7 +35,8 @@ public sealed partial class DplTrainer
         /// to the validation rows, so that about 80 % of the images that are predicted with a probability of 80 % are classified correctly.
         /// Predicted classes do not change. The temperature becomes part of the model's logit scale in zips, exported prompts and ONNX.
         /// Requires validation rows that were not trained on, so it cannot be combined with <see cref="Refit"/>, which is then off by
-        /// default. With only a few dozen rows the temperature is a rough estimate. A fit that ends early is not calibrated.
+        /// default. With only a few dozen rows the temperature is a rough estimate. A fit that was cancelled or has diverged is not
+        /// calibrated.
         /// </summary>
         public bool Calibrate { get; set; }
 

@@ -35,7 +35,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         (_environment, _options) = (environment, options);
     }
 
-    /// <summary>Searches (unless a configuration is given) and trains.</summary>
+    /// <summary>Searches the prompt lengths (unless a configuration is given) and trains the prompts.</summary>
     /// <param name="input">One labelled image per row. Every image is decoded before training begins, so that an unreadable image is
     /// reported early.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
@@ -83,7 +83,7 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
     }
 
     /// <summary>Searches the prompt lengths without training: the first stage of <see cref="Fit(IDataView)"/>, with the same images set
-    /// aside for validation and the same results.</summary>
+    /// aside for validation and the same steps.</summary>
     /// <param name="input">Training data as for <see cref="Fit(IDataView)"/>.</param>
     /// <returns>
     /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search returns the choice after its last

@@ -11,7 +11,7 @@ public sealed partial class DplTransformer
     /// Interpret the words with care, as CoOp's authors advise. Only the first layer's input consists of token embeddings; rows of deeper
     /// layers are in the space of hidden states, which merely has the same width, so their nearest words mean little.
     /// </remarks>
-    /// <param name="layer">Text layer from 0.</param>
+    /// <param name="layer">Index of the text layer, from 0.</param>
     /// <param name="k">Words per row, at least 1.</param>
     /// <param name="distance">The distance measure.</param>
     /// <returns>One entry per row; for a <see cref="Mixture"/>, the rows of its candidates one after another; empty if the layer has no

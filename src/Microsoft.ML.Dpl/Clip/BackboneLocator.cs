@@ -15,7 +15,7 @@ internal static class BackboneLocator
 
     private static readonly ConcurrentDictionary<object, ClipBackbone> Registered = new();
 
-    /// <summary>Makes a backbone known to every model that this process loads.</summary>
+    /// <summary>Makes a backbone available to all models that this process loads.</summary>
     public static void Register(ClipBackbone backbone) => Registered[backbone.Location ?? (object)backbone] = backbone;
 
     /// <param name="name">The CLIP's name in the model.</param>

@@ -89,7 +89,7 @@ public sealed class ClipBackbone
     private const string DrawnFolder = "model-drawn";
 
     /// <summary>The small CLIP of the package Microsoft.ML.Dpl.TinyClip: for photographs and drawings where downloads are not possible, and
-    /// for experiments. The package's README is its model card, with the training data and its accuracy.</summary>
+    /// for experiments. The package's README is the model card, which describes the training data and the accuracy.</summary>
     /// <exception cref="FileNotFoundException">The application does not reference that package.</exception>
     public static ClipBackbone Tiny => EmbeddedBackbone.TryOpen(TinyAssembly) ?? throw NoTinyAssembly(nameof(Tiny));
 
@@ -172,9 +172,9 @@ public sealed class ClipBackbone
     /// </summary>
     /// <param name="weightsPath">The weights.</param>
     /// <param name="vocabularyPath">
-    /// bpe_simple_vocab_16e6.txt.gz, vocab.json (with merges.txt beside it), tokenizer.json, or a folder with one of these. <c>null</c> for
-    /// the vocabulary in the folder of the weights, or else that of any CLIP in <see cref="KnownClip.All"/> in the hub's cache, if the
-    /// weights have 49,408 tokens.
+    /// bpe_simple_vocab_16e6.txt.gz, vocab.json (with merges.txt in the same folder), tokenizer.json, or a folder with one of these.
+    /// <c>null</c> for the vocabulary in the folder of the weights, or else that of any CLIP in <see cref="KnownClip.All"/> in the hub's
+    /// cache, if the weights have 49,408 tokens.
     /// </param>
     /// <returns>The reference.</returns>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>

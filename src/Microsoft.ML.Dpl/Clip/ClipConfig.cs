@@ -5,10 +5,10 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>The activation between the two linear layers of a transformer block.</summary>
 public enum ClipActivation
 {
-    /// <summary><c>x · sigmoid(1.702 x)</c>, OpenAI's CLIP.</summary>
+    /// <summary><c>x · sigmoid(1.702 x)</c>, used by OpenAI's CLIPs.</summary>
     QuickGelu,
 
-    /// <summary>The exact Gaussian error linear unit, TinyCLIP and LAION's CLIPs.</summary>
+    /// <summary>The exact Gaussian error linear unit, used by TinyCLIP and LAION's CLIPs.</summary>
     Gelu,
 }
 

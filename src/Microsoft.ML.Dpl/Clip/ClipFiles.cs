@@ -33,7 +33,7 @@ internal interface IClipSource
     ClipVocabulary ReadVocabulary();
 
     /// <param name="imageSize">The side of the image tower's input in pixels.</param>
-    /// <exception cref="InvalidDataException">The preprocessing is one that this library does not support.</exception>
+    /// <exception cref="InvalidDataException">The configuration specifies preprocessing that this library does not support.</exception>
     ClipImageProcessorConfig ReadImageProcessor(int imageSize);
 
     /// <summary>Keeps weights that exist only in memory until the result is disposed; null if the weights can be read again.</summary>

@@ -64,7 +64,8 @@ internal sealed class ClipTokenizer
     /// <summary>Whether the vocabulary has a token of this id.</summary>
     public bool Has(int id) => _tokens.ContainsKey(id);
 
-    /// <summary>A token in readable form: its bytes decoded as UTF-8, without the end-of-word marker.</summary>
+    /// <summary>A token in readable form: its bytes decoded as UTF-8 as far as they are complete characters, without the end-of-word
+    /// marker.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public (string Text, bool EndsWord) Read(int id)
     {

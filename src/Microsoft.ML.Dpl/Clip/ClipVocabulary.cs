@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.TensorFiles;
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>The tokens of a byte-pair vocabulary and the order of its merges, read from any of the published layouts and checked.</summary>
-/// <param name="Ids">Token text, in the byte-level alphabet, to id.</param>
+/// <param name="Ids">Maps token text, in the byte-level alphabet, to ids.</param>
 /// <param name="Merges">Pairs of tokens separated by one space, in order of priority.</param>
 /// <param name="Location">The file or files, for error messages.</param>
 internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IReadOnlyList<string> Merges, string Location)

@@ -229,7 +229,7 @@ internal sealed class Lease<T>(T value, Action release) : IDisposable
     private Action? _release = release;
 
     /// <summary>The shared object. The holder must not dispose it.</summary>
-    /// <exception cref="ObjectDisposedException">The lease is over.</exception>
+    /// <exception cref="ObjectDisposedException">The lease has been disposed.</exception>
     public T Value =>
         Volatile.Read(ref _release) is null
             ? throw new ObjectDisposedException(typeof(T).Name, "The lease on these weights is over.")

@@ -40,7 +40,7 @@ internal sealed class PrefixedTensors : ITensorSource
     public IReadOnlyDictionary<string, string> Metadata => _source.Metadata;
 
     /// <summary>The tensors without a known wrapper prefix; the source itself if the names have no prefix or an unknown one.</summary>
-    /// <param name="source">Disposed with the result.</param>
+    /// <param name="source">The checkpoint; disposed with the result.</param>
     public static ITensorSource Stripped(ITensorSource source) =>
         Marks.Any(source.Entries.ContainsKey) || PrefixOf(source) is not { } prefix ? source : new PrefixedTensors(source, prefix);
 

@@ -64,7 +64,7 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
 
-    /// <summary>Whether vectors are normalized to length 1.</summary>
+    /// <summary>Whether vectors are normalised to length 1.</summary>
     public bool IsNormalized => _description.Normalize;
 
     /// <summary>Whether a saved zip contains CLIP, so that it loads without CLIP's folder: for images, the image tower (about 330 MiB for

@@ -46,7 +46,7 @@ internal static class Embedders
             : new TextEmbedder(backbone, description, batchSize, device, warn);
     }
 
-    /// <summary>The rows of [n, embedding] features, optionally normalized to length 1.</summary>
+    /// <summary>The rows of [n, embedding] features, optionally normalised to length 1.</summary>
     public static float[][] Rows(Tensor features, bool normalize)
     {
         int width = (int)features.shape[1];

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Dpl.Embedding;
 /// <summary>The JSON description of a saved embedding (clip-embedding.json).</summary>
 /// <param name="Input">What is embedded.</param>
 /// <param name="Backbone">The CLIP.</param>
-/// <param name="Normalize">Whether vectors are normalized to length 1.</param>
+/// <param name="Normalize">Whether vectors are normalised to length 1.</param>
 /// <param name="CarriesClip">Whether the zip contains CLIP: the image tower for images, all of CLIP for texts.</param>
 /// <param name="ImageFolder">The folder that relative image paths are resolved against; null for the current folder.</param>
 /// <param name="ApplyExifOrientation">Whether images are rotated and mirrored according to their EXIF orientation.</param>

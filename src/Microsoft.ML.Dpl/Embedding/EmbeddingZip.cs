@@ -18,7 +18,7 @@ internal static class EmbeddingZip
     //   int: id of string: output column name, not empty
     //   int: batch size, at least 1
     // text stream clip-embedding.json: JSON, UTF-8
-    // binary streams of ClipEntries, where the zip carries CLIP
+    // binary streams of ClipEntries, if the zip contains CLIP
 
     /// <param name="context">The context that <c>ICanSaveModel.Save</c> received.</param>
     /// <param name="columns">Written to the main stream.</param>
@@ -45,7 +45,7 @@ internal static class EmbeddingZip
             writer.WriteBinary(name, write);
     }
 
-    /// <exception cref="InvalidDataException">A value is outside its range, an entry is missing, or the stream is cut short.</exception>
+    /// <exception cref="InvalidDataException">A value is outside its range, an entry is missing, or the stream is truncated.</exception>
     public static (EmbeddingColumns Columns, EmbeddingDescription Description) Read(ModelReader reader)
     {
         EmbeddingColumns columns;

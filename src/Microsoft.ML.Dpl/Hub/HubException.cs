@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Why a model could not be obtained by its name.</summary>
+/// <summary>The reason why a model could not be obtained by its name.</summary>
 public enum HubFailure
 {
     /// <summary>The network must not be used, and the model is not in the cache.</summary>

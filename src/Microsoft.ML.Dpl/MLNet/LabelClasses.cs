@@ -76,7 +76,7 @@ internal sealed class LabelClasses
         return indices;
     }
 
-    /// <param name="name">A class name, in any Unicode normalization form.</param>
+    /// <param name="name">A class name, in any Unicode normalisation form.</param>
     /// <exception cref="ArgumentException">There is no such class; the message lists the existing classes.</exception>
     public int IndexOf(string name)
     {

@@ -69,7 +69,7 @@ internal sealed class ClipEntries : IDisposable
     /// <param name="backbone">The CLIP.</param>
     /// <param name="contents">Which parts of it to write.</param>
     /// <param name="device">The device on which the image tower is in use.</param>
-    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <exception cref="IOException">The weights are missing or have changed.</exception>
     public static ClipEntries From(ClipBackbone backbone, ModelContents contents, Device device) => new(backbone, contents, device);
 
     /// <summary>The CLIP of a model that is being loaded: from the zip if it is there, otherwise from this machine.</summary>

@@ -145,7 +145,7 @@ public sealed partial record ExportedPrompts
                 );
         }
 
-        /// <summary>The arrays' names by layer.</summary>
+        /// <summary>The names of the arrays, by layer.</summary>
         private Dictionary<int, string> Named(string prefix)
         {
             var found = new Dictionary<int, string>();

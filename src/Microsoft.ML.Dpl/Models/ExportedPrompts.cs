@@ -47,7 +47,7 @@ public sealed partial record ExportedPrompts(IReadOnlyList<float[,]?> Text, IRea
     /// <summary>How the <see cref="Context"/> is placed in a text; null without one.</summary>
     public PromptContext? ContextDesign { get; init; }
 
-    /// <summary>[classes, embedding] offsets added to the unit-norm text feature of each class, which is then normalized again; null if
+    /// <summary>[classes, embedding] offsets added to the unit-norm text feature of each class, which is then normalised again; null if
     /// there are none. See <see cref="DplTrainer.DesignOptions.TaskResidual"/>.</summary>
     /// <remarks>Its rows belong to the <see cref="ClassNames"/> that it was exported with. If these are replaced, names that remain keep
     /// their rows and new names have none.</remarks>

@@ -10,7 +10,7 @@ internal static class LoadedZip
 {
     /// <param name="filePath">The zip.</param>
     /// <param name="load">Loads the zip.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">The file is not a model or is damaged; the message names the file.</exception>
     public static T Open<T>(string filePath, Func<T> load)
     {

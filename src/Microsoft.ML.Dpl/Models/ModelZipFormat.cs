@@ -93,7 +93,7 @@ internal static class ModelZipFormat
             writer.WriteBinary(name, write);
     }
 
-    /// <exception cref="InvalidDataException">A value is outside its range, or the stream is cut short.</exception>
+    /// <exception cref="InvalidDataException">A value is outside its range, or the stream is truncated.</exception>
     public static ModelColumns ReadColumns(ModelReader reader)
     {
         try

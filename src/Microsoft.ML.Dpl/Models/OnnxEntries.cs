@@ -20,7 +20,7 @@ internal static class OnnxEntries
     private const int DigestLength = 64;
 
     /// <summary>Creates the entries that <see cref="ModelZipFormat.Write"/> writes.</summary>
-    /// <param name="preprocessing">How images are prepared.</param>
+    /// <param name="preprocessing">The image preprocessing.</param>
     /// <param name="write">Writes the graph at the stream's current position and leaves the stream open.</param>
     public static IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Create(
         ClipImageProcessorConfig preprocessing,

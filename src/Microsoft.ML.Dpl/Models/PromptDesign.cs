@@ -11,7 +11,7 @@ public sealed record PromptDesign
     [JsonConstructor]
     internal PromptDesign() { }
 
-    /// <summary>How the layers' prompts were parameterized: <c>independent</c> or <c>coupled</c>.</summary>
+    /// <summary>How the layers' prompts were parameterised: <c>independent</c> or <c>coupled</c>.</summary>
     [JsonInclude]
     public string Prompts { get; internal init; } = "independent";
 
@@ -20,7 +20,7 @@ public sealed record PromptDesign
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? TaskResidual { get; internal init; }
 
-    /// <summary>The regularizers added to the loss, each as its name and weights, such as <c>KgCoOp 8</c>.</summary>
+    /// <summary>The regularisers added to the loss, each as its name and weights, such as <c>KgCoOp 8</c>.</summary>
     [JsonInclude]
     public IReadOnlyList<string> Regularizers { get; internal init; } = [];
 
