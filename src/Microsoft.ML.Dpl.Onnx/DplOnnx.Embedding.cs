@@ -4,32 +4,33 @@ using Microsoft.ML.Dpl.Onnx;
 
 namespace Microsoft.ML.Dpl;
 
-// CLIP's vectors of images and texts.
+// Export of image and text embeddings.
 public static partial class DplOnnx
 {
-    /// <summary>Writes an embedding to a file, whole or not at all.</summary>
+    /// <summary>Writes an embedding model to a file, atomically.</summary>
     /// <remarks>
-    /// <para>That of images takes what the model of a classifier does; that of texts takes <c>tokens</c>, <c>int64</c> [batch, length]: the
-    /// ids of CLIP's vocabulary from start to end, with zeros behind the end of those that are shorter. Both give <c>embedding</c>,
-    /// <c>float</c> [batch, width]: the vectors of the transformer's output column.</para>
-    /// <para>The metadata hold how images are prepared or texts become tokens, whether vectors are <c>normalized</c>, and the CLIP.</para>
+    /// <para>An image embedding has the same input as a classifier's model. A text embedding has the input <c>tokens</c>, <c>int64</c>
+    /// [batch, length]: token ids of CLIP's vocabulary from the start to the end token, padded with zeros after the end. Both have the
+    /// output <c>embedding</c>, <c>float</c> [batch, width]: the vectors of the transformer's output column.</para>
+    /// <para>The metadata describes the preprocessing of images or the tokenization of texts, whether vectors are <c>normalized</c>, and
+    /// the CLIP.</para>
     /// </remarks>
-    /// <param name="transformer">The embedding; stays as it is.</param>
-    /// <param name="path">Where it goes, usually named .onnx; a file there is replaced once the new one is whole.</param>
-    /// <param name="input">What the model of images takes; that of texts takes tokens, and leaves this as it is.</param>
+    /// <param name="transformer">The embedding; it is not changed.</param>
+    /// <param name="path">The file, usually with the extension .onnx; an existing file is replaced once the new one is complete.</param>
+    /// <param name="input">The kind of an image embedding's input; for a text embedding, whose input is tokens, leave the default.</param>
     /// <param name="externalData">
-    /// Whether the weights go into a second file, which is called as the first with .data behind it and must stay beside it under that
-    /// name. A model of more than the 2 GB that one ONNX file can have is written so in any case.
+    /// Whether to write the weights to a second file, which has the name of the first followed by .data and must stay next to it under that
+    /// name. A model above the 2 GB limit of an ONNX file is always written like this.
     /// </param>
-    /// <param name="precision">Of its weights.</param>
-    /// <param name="cancellationToken">Ends the work soon, with nothing written.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such input or precision.</exception>
-    /// <exception cref="NotSupportedException">The model is to take images, which its CLIP pads, or has none, since it embeds
+    /// <param name="precision">Precision of the weights.</param>
+    /// <param name="cancellationToken">Cancels the export; nothing is written.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The input or the precision is not a defined value.</exception>
+    /// <exception cref="NotSupportedException">The input is an image, but the CLIP's preprocessing pads images or the transformer embeds
     /// texts.</exception>
-    /// <exception cref="IOException">The place cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public static void SaveAsOnnx(
         this ClipEmbeddingTransformer transformer,
         string path,
@@ -43,19 +44,19 @@ public static partial class DplOnnx
         FileOf(transformer, new Form(input, precision), cancellationToken).Write(path, externalData, OnnxImageModel.LargestModel);
     }
 
-    /// <summary>Writes an embedding to a stream at its position and leaves it open; see
+    /// <summary>Writes an embedding model at a stream's current position and leaves the stream open; see
     /// <see cref="SaveAsOnnx(ClipEmbeddingTransformer, string, OnnxInput, bool, OnnxPrecision, CancellationToken)"/>.</summary>
-    /// <param name="transformer">The embedding; stays as it is.</param>
-    /// <param name="stream">Need not seek.</param>
-    /// <param name="input">What the model of images takes; that of texts takes tokens, and leaves this as it is.</param>
-    /// <param name="precision">Of its weights.</param>
-    /// <param name="cancellationToken">Ends the work soon; the stream may have a part of the model then.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such input or precision.</exception>
-    /// <exception cref="NotSupportedException">The model is larger than the 2 GB that one ONNX file can have, or is to take images, which
-    /// its CLIP pads, or has none, since it embeds texts.</exception>
-    /// <exception cref="IOException">The stream cannot be written.</exception>
+    /// <param name="transformer">The embedding; it is not changed.</param>
+    /// <param name="stream">The stream, which need not be seekable.</param>
+    /// <param name="input">The kind of an image embedding's input; for a text embedding, whose input is tokens, leave the default.</param>
+    /// <param name="precision">Precision of the weights.</param>
+    /// <param name="cancellationToken">Cancels the export; the stream may then contain a part of the model.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The input or the precision is not a defined value.</exception>
+    /// <exception cref="NotSupportedException">The model exceeds the 2 GB limit of an ONNX file; or the input is an image, but the CLIP's
+    /// preprocessing pads images or the transformer embeds texts.</exception>
+    /// <exception cref="IOException">The stream cannot be written to.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public static void SaveAsOnnx(
         this ClipEmbeddingTransformer transformer,
         Stream stream,

@@ -4,14 +4,14 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>The blocks of one tower as nodes, with the constants of <see cref="BlockWeights"/>: 1/√headWidth and quick GELU's 1.702 lie in
-/// the weights. Rows are [batch · tokens, width], so that every linear layer is one Gemm. The last block computes only the rows that are
-/// read behind it.</summary>
-/// <param name="graph">Where the nodes go.</param>
-/// <param name="config">The tower's shape.</param>
-/// <param name="prefix">What the names of a block's weights begin with, before its number.</param>
-/// <param name="weight">An array by its name.</param>
-/// <param name="linear">Writes the layers' products with their weights.</param>
+/// <summary>The blocks of one tower as ONNX nodes, with the constants folded in as in <see cref="BlockWeights"/>: 1/√headWidth and quick
+/// GELU's 1.702 are part of the weights. Rows are [batch · tokens, width], so that every linear layer is one Gemm. The last block computes
+/// only the rows that are used after it.</summary>
+/// <param name="graph">The graph to add the nodes to.</param>
+/// <param name="config">The tower's configuration.</param>
+/// <param name="prefix">Prefix of the names of a block's weights, before the block's number.</param>
+/// <param name="weight">Returns a weight array by its name.</param>
+/// <param name="linear">Writes the linear layers.</param>
 internal abstract class OnnxBlocks(
     OnnxGraph graph,
     ClipTransformerConfig config,
@@ -20,13 +20,13 @@ internal abstract class OnnxBlocks(
     IOnnxLinear linear
 )
 {
-    /// <summary>Names of the shapes that rows are brought into: [rows, width], and [batch, tokens, heads, headWidth] with all tokens and
-    /// with the one that is read behind the last block.</summary>
+    /// <summary>Names of the shapes for reshaping: [rows, width], and [batch, tokens, heads, headWidth] with all tokens and with only the
+    /// one that is used after the last block.</summary>
     protected sealed record Shapes(string Rows, string Heads, string ReadHeads);
 
-    /// <summary>The rows behind all blocks: [batch, width].</summary>
-    /// <param name="rows">Name of the rows before them: [batch · tokens, width].</param>
-    /// <param name="shapes">Theirs.</param>
+    /// <summary>The rows after all blocks: [batch, width].</summary>
+    /// <param name="rows">Name of the rows before the first block: [batch · tokens, width].</param>
+    /// <param name="shapes">The shapes for these rows.</param>
     protected string Blocks(string rows, Shapes shapes)
     {
         for (int layer = 0; layer < config.Layers; layer++)
@@ -34,24 +34,24 @@ internal abstract class OnnxBlocks(
         return rows;
     }
 
-    /// <summary>The rows that are read behind the last block: [batch, width].</summary>
-    /// <param name="name">What the nodes' names begin with.</param>
+    /// <summary>Selects the rows that are used after the last block: [batch, width].</summary>
+    /// <param name="name">Prefix of the nodes' names.</param>
     /// <param name="rows">Name of all rows.</param>
     protected abstract string ReadRows(string name, string rows);
 
     /// <summary>The attention of a block.</summary>
-    /// <param name="layer">Its number.</param>
-    /// <param name="name">What the nodes' names begin with.</param>
-    /// <param name="queries">Name of [batch, heads, queries, headWidth], scaled.</param>
-    /// <param name="keys">Name of [batch, heads, headWidth, tokens].</param>
-    /// <param name="values">Name of [batch, heads, tokens, headWidth].</param>
-    /// <returns>Name of [batch, heads, queries, headWidth].</returns>
+    /// <param name="layer">The block's number.</param>
+    /// <param name="name">Prefix of the nodes' names.</param>
+    /// <param name="queries">Name of the scaled queries, [batch, heads, queries, headWidth].</param>
+    /// <param name="keys">Name of the keys, [batch, heads, headWidth, tokens].</param>
+    /// <param name="values">Name of the values, [batch, heads, tokens, headWidth].</param>
+    /// <returns>Name of the result, [batch, heads, queries, headWidth].</returns>
     protected abstract string Attend(int layer, string name, string queries, string keys, string values);
 
-    /// <summary>Whether only the rows of <see cref="ReadRows"/> are computed.</summary>
+    /// <summary>Whether this is the last block, which computes only the rows of <see cref="ReadRows"/>.</summary>
     protected bool IsLast(int layer) => layer == config.Layers - 1;
 
-    /// <summary>Softmax of the scores, times the values.</summary>
+    /// <summary>The softmax of the scores, multiplied by the values.</summary>
     protected string Attended(string name, string scores, string values)
     {
         string attention = graph.Add("Softmax", name + "attention", [scores], With("axis", -1));
@@ -112,7 +112,7 @@ internal abstract class OnnxBlocks(
 
     private string Silu(string name, string x) => graph.Add("Mul", name + "hidden", [x, graph.Add("Sigmoid", name + "gate", [x])]);
 
-    /// <summary>½ x (1 + erf(x / √2)): the operator Gelu is younger than the graph's opset, and runtimes know this form.</summary>
+    /// <summary>½ x (1 + erf(x / √2)): the operator Gelu was added after the graph's opset, and runtimes recognise this form.</summary>
     private string Gelu(string name, string x)
     {
         string erf = graph.Add(

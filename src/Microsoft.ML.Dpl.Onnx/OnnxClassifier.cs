@@ -5,7 +5,7 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>A trained classifier as an ONNX model: logits and probabilities of an image.</summary>
+/// <summary>A trained classifier as an ONNX model, which computes the logits and probabilities of an image.</summary>
 internal static class OnnxClassifier
 {
     public const string Logits = "logits",
@@ -38,7 +38,7 @@ internal static class OnnxClassifier
     private static void Add(OnnxGraph graph, ClassifierArrays classifier, string features, object batch)
     {
         string unit = OnnxImageModel.Unit(graph, "features.unit", features);
-        // Unit class features as columns, times the logit scale.
+        // The class features of unit norm as columns, times the logit scale.
         string columns = graph.Constant("class_features", classifier.ClassFeatures.Transposed().Times((float)classifier.LogitScale));
         graph.Add("MatMul", Logits, [unit, columns]);
         graph.Add("Softmax", Probabilities, [Logits], With("axis", -1));
@@ -48,18 +48,19 @@ internal static class OnnxClassifier
     }
 }
 
-/// <summary>CLIP's image tower as an ONNX model: the vector of an image.</summary>
+/// <summary>CLIP's image tower as an ONNX model, which computes the vector of an image.</summary>
 internal static class OnnxEmbedding
 {
     public const string Embedding = "embedding";
 
-    /// <param name="tower">Images to features.</param>
-    /// <param name="normalize">Whether vectors have length 1.</param>
-    /// <param name="metadata">What a reader needs besides the graph.</param>
-    /// <param name="preparation">What the model does to an image; null: it takes pixels, in batches.</param>
-    /// <param name="precision">Of the weights.</param>
-    /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
-    /// <param name="cancellationToken">Looked at before each constant.</param>
+    /// <param name="tower">The image tower.</param>
+    /// <param name="normalize">Whether vectors are normalised to length 1.</param>
+    /// <param name="metadata">The metadata, which tells users of the model what they need to know besides the graph.</param>
+    /// <param name="preparation">The preprocessing that the model includes, for a single image; null if the input is batches of
+    /// pixels.</param>
+    /// <param name="precision">Precision of the weights.</param>
+    /// <param name="data">Receives the large constants; null to store all constants in the model.</param>
+    /// <param name="cancellationToken">Checked before each constant.</param>
     /// <inheritdoc cref="OnnxImageModel.Create"/>
     public static ModelProto Create(
         TowerArrays tower,
@@ -92,6 +93,6 @@ internal static class OnnxEmbedding
         graph.Output(Embedding, what, batch, config.EmbeddingWidth);
     }
 
-    /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
+    /// <summary>Size in bytes of a model that contains all its constants; a slight overestimate.</summary>
     public static long SizeOf(TowerArrays tower, OnnxPrecision precision) => OnnxImageModel.SizeOf(tower, 0, precision);
 }

@@ -6,12 +6,12 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>A graph that grows node by node. A value's name is that of the node that makes it; constants have names of their own.</summary>
-/// <param name="name">The graph's.</param>
-/// <param name="opset">Of ONNX's operators.</param>
-/// <param name="halvesConstants">Whether large constants of floats are kept in 16 bits, and turned into 32 by a node.</param>
-/// <param name="data">Where large constants go; null: all are kept in the graph.</param>
-/// <param name="cancellationToken">Ends its growth at the next constant.</param>
+/// <summary>Builds a graph node by node. A value has the name of the node that computes it; constants have their own names.</summary>
+/// <param name="name">The graph's name.</param>
+/// <param name="opset">The opset version of ONNX's operators.</param>
+/// <param name="halvesConstants">Whether large float constants are stored in 16 bits and converted to 32 bits by a node.</param>
+/// <param name="data">Receives large constants; null to store all of them in the graph.</param>
+/// <param name="cancellationToken">Checked before each constant.</param>
 internal sealed class OnnxGraph(
     string name,
     int opset,
@@ -20,25 +20,25 @@ internal sealed class OnnxGraph(
     CancellationToken cancellationToken = default
 )
 {
-    /// <summary>Small enough to bound a divisor, and no denormal number.</summary>
+    /// <summary>A lower bound for divisors: small, but not a denormal number.</summary>
     public const float Tiny = 1e-30f;
 
     private const string OnnxRuntime = "com.microsoft";
 
-    /// <summary>Fewer numbers than this are not worth another node.</summary>
+    /// <summary>Constants with fewer numbers than this are not worth an additional node.</summary>
     private const long Large = 256;
 
-    // The largest number of 16 bits.
+    // The largest finite float16.
     private const float LargestHalf = 65504;
 
-    // The first opset in which the axes of a maximum are an input.
+    // The first opset in which the axes of ReduceMax are an input.
     private const int AxesAsInput = 18;
 
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
     public GraphProto Graph { get; } = new() { Name = name };
 
-    /// <summary>Adds a node of one output and returns that output's name.</summary>
+    /// <summary>Adds a node with one output and returns the output's name.</summary>
     public string Add(string operation, string output, IEnumerable<string> inputs, params AttributeProto[] attributes)
     {
         var node = new NodeProto { OpType = operation, Name = Unused(output) };
@@ -49,7 +49,7 @@ internal sealed class OnnxGraph(
         return output;
     }
 
-    /// <summary>Adds a node of an operator that ONNX Runtime alone has.</summary>
+    /// <summary>Adds a node of an operator that only ONNX Runtime supports.</summary>
     public string AddOfOnnxRuntime(string operation, string output, IEnumerable<string> inputs)
     {
         Add(operation, output, inputs);
@@ -57,13 +57,13 @@ internal sealed class OnnxGraph(
         return output;
     }
 
-    /// <summary>Adds the maximum over an axis, which the result does not have.</summary>
+    /// <summary>Adds the maximum over an axis, which is removed in the result.</summary>
     public string Maximum(string output, string of, long axis) =>
         opset >= AxesAsInput
             ? Add("ReduceMax", output, [of, Integers(output + ".axis", axis)], With("keepdims", 0))
             : Add("ReduceMax", output, [of], With("axes", [axis]), With("keepdims", 0));
 
-    /// <summary>The operators that the nodes are of.</summary>
+    /// <summary>The operator sets that the nodes use.</summary>
     public IEnumerable<OperatorSetIdProto> Operators =>
         Graph
             .Node.Select(node => node.Domain)
@@ -72,10 +72,10 @@ internal sealed class OnnxGraph(
             .Order(StringComparer.Ordinal)
             .Select(domain => new OperatorSetIdProto { Domain = domain, Version = domain == OnnxRuntime ? 1 : opset });
 
-    /// <summary>A constant of floats.</summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="values">Kept, not copied.</param>
-    /// <param name="shape">What it is read as; none: as it is.</param>
+    /// <summary>Adds a constant float tensor.</summary>
+    /// <param name="name">The constant's name.</param>
+    /// <param name="values">The values; referenced, not copied.</param>
+    /// <param name="shape">The shape of the constant; if omitted, that of <paramref name="values"/>.</param>
     public string Constant(string name, FloatArray values, params long[] shape)
     {
         long[] read = shape.Length == 0 ? values.Shape : shape;
@@ -87,34 +87,34 @@ internal sealed class OnnxGraph(
         return Add("Cast", name, [half], With("to", (long)TensorProto.Types.DataType.Float));
     }
 
-    /// <summary>A constant of signed bytes, which is kept and not copied.</summary>
+    /// <summary>Adds a constant tensor of signed bytes, which are referenced and not copied.</summary>
     public string SignedBytes(string name, byte[] values, params long[] shape) =>
         Constant(name, TensorProto.Types.DataType.Int8, shape, values);
 
-    /// <summary>A constant byte.</summary>
+    /// <summary>Adds a constant byte.</summary>
     public string Byte(string name, byte value) => Constant(name, TensorProto.Types.DataType.Uint8, [], new[] { value });
 
-    /// <summary>A constant float.</summary>
+    /// <summary>Adds a constant float.</summary>
     public string Constant(string name, float value) =>
         Constant(name, TensorProto.Types.DataType.Float, [], MemoryMarshal.AsBytes<float>([value]).ToArray());
 
-    /// <summary>A constant vector of integers.</summary>
+    /// <summary>Adds a constant vector of integers.</summary>
     public string Integers(string name, params long[] values) =>
         Constant(name, TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
 
-    /// <summary>A constant integer.</summary>
+    /// <summary>Adds a constant integer.</summary>
     public string Scalar(string name, long value) =>
         Constant(name, TensorProto.Types.DataType.Int64, [], MemoryMarshal.AsBytes<long>([value]).ToArray());
 
-    /// <summary>Declares an input; a dimension is a number, or the name of one that is not fixed.</summary>
+    /// <summary>Declares an input; a dimension is a number, or the name of a dynamic dimension.</summary>
     public void Input(string name, string description, TensorProto.Types.DataType type, params object[] shape) =>
         Graph.Input.Add(Described(Unused(name), description, type, shape));
 
-    /// <summary>Declares the value of a node as an output of floats; dimensions as for an input.</summary>
+    /// <summary>Declares a node's value as a float output; dimensions as for an input.</summary>
     public void Output(string name, string description, params object[] shape) =>
         Graph.Output.Add(Described(name, description, TensorProto.Types.DataType.Float, shape));
 
-    /// <summary>An attribute of a node.</summary>
+    /// <summary>Creates a node attribute.</summary>
     public static AttributeProto With(string name, long value) =>
         new()
         {

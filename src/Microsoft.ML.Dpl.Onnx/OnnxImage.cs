@@ -6,17 +6,17 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>CLIP's image preprocessing as nodes, as <see cref="ClipImageProcessor"/> does it to an opaque image: resize, crop,
+/// <summary>CLIP's image preprocessing as ONNX nodes, equivalent to <see cref="ClipImageProcessor"/> for opaque images: resize, crop,
 /// normalise.</summary>
 internal static class OnnxImage
 {
-    /// <summary>The first opset whose Resize antialiases.</summary>
+    /// <summary>The first opset whose Resize supports antialiasing.</summary>
     public const int Opset = 18;
 
-    /// <param name="graph">Where the nodes go.</param>
-    /// <param name="image">Name of uint8 [height, width, 3]: red, green, blue.</param>
+    /// <param name="graph">The graph to add the nodes to.</param>
+    /// <param name="image">Name of the image, uint8 [height, width, 3]: red, green, blue.</param>
     /// <param name="config">Sizes, means and deviations.</param>
-    /// <returns>Name of [1, 3, size, size] normalised.</returns>
+    /// <returns>Name of the normalised pixels, [1, 3, size, size].</returns>
     /// <exception cref="NotSupportedException">The crop is larger than the resized image.</exception>
     public static string Prepare(OnnxGraph graph, string image, ClipImageProcessorConfig config)
     {
@@ -30,7 +30,7 @@ internal static class OnnxImage
         string planes = graph.Add("Transpose", "image.planes", [middle], With("perm", 2, 0, 1));
         planes = graph.Add("Unsqueeze", "image.batch", [planes, graph.Integers("image.batch.axes", 0)]);
 
-        // Integers throughout: the long side is rounded down.
+        // Integer arithmetic throughout, so the longer side is rounded down.
         string shortSide = Shortest(graph, "image.middle.short", size);
         string scaled = graph.Add("Mul", "image.scaled", [size, graph.Integers("image.side", config.ShortSide)]);
         string resizedSize = graph.Add("Div", "image.resized.size", [scaled, shortSide]);
@@ -53,7 +53,7 @@ internal static class OnnxImage
             [graph.Add("Sub", "image.rest.whole", [resizedSize, crop])],
             With("to", (long)TensorProto.Types.DataType.Float)
         );
-        // Halves go to the even number, as in the reference.
+        // Halves are rounded to even, as in the reference.
         string start = graph.Add(
             "Round",
             "image.start.rounded",
@@ -71,8 +71,8 @@ internal static class OnnxImage
         string Channels(string name, float[] values) => graph.Constant(name, FloatArray.From(values), 1, 3, 1, 1);
     }
 
-    /// <summary>What is kept of an image that is longer than <see cref="ClipImageProcessor.LongestShape"/> times its short side, whose
-    /// resized form could exceed all memory; of others all.</summary>
+    /// <summary>The middle part of an image whose aspect ratio exceeds <see cref="ClipImageProcessor.LongestShape"/>, because its resized
+    /// form could exhaust memory; other images are kept whole.</summary>
     /// <returns>Names of the part, [height', width', 3], and of its size, [2].</returns>
     private static (string Part, string Size) MiddlePart(OnnxGraph graph, string image)
     {
@@ -87,7 +87,7 @@ internal static class OnnxImage
             "image.excess",
             [graph.Add("Sub", "image.excess.signed", [size, longest]), graph.Integers("image.none", 0)]
         );
-        // The same number of pixels goes at both ends, so an odd one more.
+        // The same number of pixels is cut at both ends, so an odd excess is rounded up.
         string even = graph.Add("Add", "image.excess.more", [excess, graph.Integers("image.one", 1)]);
         string start = graph.Add("Div", "image.middle.start", [even, graph.Integers("image.ends", 2)]);
         string end = graph.Add("Sub", "image.middle.end", [size, start]);

@@ -6,17 +6,19 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>An image tower as an ONNX model: normalised pixels or an image in, and what a head makes of the features out.</summary>
+/// <summary>An image tower as an ONNX model: the input is normalised pixels or an image, and a head computes the outputs from the
+/// features.</summary>
 internal static class OnnxImageModel
 {
     public const string Pixels = "pixels",
         Image = "image";
 
-    /// <summary>The first opset with LayerNormalization, and the format of its time, which ONNX Runtime reads from 1.12 on.</summary>
+    /// <summary>The first opset with LayerNormalization, and the IR version of that time, which ONNX Runtime supports from 1.12
+    /// on.</summary>
     public const int Opset = 17,
         IrVersion = 8;
 
-    /// <summary>No protobuf message can be larger.</summary>
+    /// <summary>The maximum size of a protobuf message in bytes.</summary>
     public const long LargestModel = int.MaxValue;
 
     private const long RoomForNodes = 16 << 20;
@@ -29,22 +31,23 @@ internal static class OnnxImageModel
         "mlp.c_proj.weight",
     ];
 
-    /// <summary>Adds nodes and outputs.</summary>
-    /// <param name="graph">Where they go.</param>
-    /// <param name="features">Name of [batch, embedding], not normalised.</param>
+    /// <summary>Adds the nodes and outputs of a head.</summary>
+    /// <param name="graph">The graph to add them to.</param>
+    /// <param name="features">Name of the features, [batch, embedding], not normalised.</param>
     /// <param name="batch">The first dimension of the outputs.</param>
     public delegate void Head(OnnxGraph graph, string features, object batch);
 
-    /// <param name="name">The graph's.</param>
-    /// <param name="tower">Images to features.</param>
-    /// <param name="head">What is made of the features.</param>
-    /// <param name="metadata">What a reader needs besides the graph.</param>
-    /// <param name="preparation">What the model does to an image; null: it takes pixels, in batches.</param>
-    /// <param name="precision">Of the weights.</param>
-    /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
-    /// <param name="cancellationToken">Looked at before each constant.</param>
-    /// <exception cref="NotSupportedException">The preparation has no nodes.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <param name="name">The graph's name.</param>
+    /// <param name="tower">The image tower.</param>
+    /// <param name="head">Adds the outputs computed from the features.</param>
+    /// <param name="metadata">The metadata, which tells users of the model what they need to know besides the graph.</param>
+    /// <param name="preparation">The preprocessing that the model includes, for a single image; null if the input is batches of
+    /// pixels.</param>
+    /// <param name="precision">Precision of the weights.</param>
+    /// <param name="data">Receives the large constants; null to store all constants in the model.</param>
+    /// <param name="cancellationToken">Checked before each constant.</param>
+    /// <exception cref="NotSupportedException">The preprocessing cannot be expressed as nodes.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public static ModelProto Create(
         string name,
         TowerArrays tower,
@@ -83,7 +86,7 @@ internal static class OnnxImageModel
         return Finish(graph, metadata);
     }
 
-    /// <summary>The model of a graph.</summary>
+    /// <summary>Creates the model of a graph.</summary>
     public static ModelProto Finish(OnnxGraph graph, IReadOnlyList<KeyValuePair<string, string>> metadata)
     {
         var model = new ModelProto
@@ -100,32 +103,33 @@ internal static class OnnxImageModel
         return model;
     }
 
-    /// <summary>Adds the features with length 1 and returns their name.</summary>
+    /// <summary>Adds a node that normalises features to length 1, and returns its name.</summary>
     public static string Unit(OnnxGraph graph, string output, string features) =>
         graph.Add("LpNormalization", output, [features], With("axis", -1), With("p", 2));
 
-    /// <summary>Writes at the stream's position and leaves it open; the same model gives the same bytes.</summary>
+    /// <summary>Writes a model at the stream's current position and leaves the stream open; the same model always gives the same
+    /// bytes.</summary>
     public static void Write(ModelProto model, Stream stream) => model.WriteTo(stream);
 
-    /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
-    /// <param name="tower">Images to features.</param>
-    /// <param name="ofHead">Numbers that the head adds.</param>
-    /// <param name="precision">Of the weights.</param>
+    /// <summary>Size in bytes of a model that contains all its constants; a slight overestimate.</summary>
+    /// <param name="tower">The image tower.</param>
+    /// <param name="ofHead">How many numbers the head adds.</param>
+    /// <param name="precision">Precision of the weights.</param>
     public static long SizeOf(TowerArrays tower, long ofHead, OnnxPrecision precision)
     {
         long more = ofHead;
         foreach (PromptArrays? prompt in tower.Prompts)
         {
             more += (prompt?.Keys.Values.Length ?? 0) + (prompt?.Values.Values.Length ?? 0);
-            // Written twice: rows to candidates and back.
+            // Written twice: for mapping rows to candidates and back.
             more += 2 * (prompt?.Mixture?.Members.Values.Length ?? 0);
         }
         return SizeOf(ClipLayout.Image(tower.Config), more, precision);
     }
 
-    /// <param name="tensors">Those of the tower.</param>
-    /// <param name="more">Numbers beside them.</param>
-    /// <param name="precision">Of the weights.</param>
+    /// <param name="tensors">The tower's tensors.</param>
+    /// <param name="more">How many further numbers there are.</param>
+    /// <param name="precision">Precision of the weights.</param>
     public static long SizeOf(IEnumerable<ExpectedTensor> tensors, long more, OnnxPrecision precision)
     {
         long numbers = more,

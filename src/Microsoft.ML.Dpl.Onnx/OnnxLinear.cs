@@ -4,36 +4,35 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>How the transformer's linear layers are written.</summary>
+/// <summary>Writes the transformer's linear layers as ONNX nodes.</summary>
 internal interface IOnnxLinear
 {
-    /// <param name="name">Name of the result, and what the names of other nodes begin with.</param>
-    /// <param name="rows">Name of [rows, inputs].</param>
+    /// <param name="name">Name of the result, and prefix of the names of the other nodes.</param>
+    /// <param name="rows">Name of the input rows, [rows, inputs].</param>
     /// <param name="weight">[outputs, inputs].</param>
     /// <param name="bias">[outputs].</param>
-    /// <returns>Name of [rows, outputs].</returns>
+    /// <returns>Name of the result, [rows, outputs].</returns>
     string Add(string name, string rows, FloatArray weight, FloatArray bias);
 }
 
-/// <summary>Products of floats.</summary>
-/// <param name="graph">Where the nodes go.</param>
+/// <summary>Linear layers in float32.</summary>
+/// <param name="graph">The graph to add the nodes to.</param>
 internal sealed class FloatLinear(OnnxGraph graph) : IOnnxLinear
 {
     public string Add(string name, string rows, FloatArray weight, FloatArray bias) =>
         graph.Add("Gemm", name, [rows, graph.Constant(name + ".weight", weight), graph.Constant(name + ".bias", bias)], With("transB", 1));
 }
 
-/// <summary>Products of bytes, see <see cref="OnnxPrecision.Int8"/>.</summary>
-/// <param name="graph">Where the nodes go.</param>
+/// <summary>Linear layers in 8-bit integers; see <see cref="OnnxPrecision.Int8"/>.</summary>
+/// <param name="graph">The graph to add the nodes to.</param>
 internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
 {
     private const float Largest = 127;
 
-    /// <summary>The byte that stands for zero in the inputs, which ONNX Runtime multiplies fastest where they are unsigned and the weights
-    /// signed.</summary>
+    /// <summary>The zero point of the quantized inputs. ONNX Runtime is fastest with unsigned inputs and signed weights.</summary>
     private const byte Zero = 128;
 
-    // Queries, keys and values take the same rows.
+    // Quantized inputs by name, because queries, keys and values share the same rows.
     private readonly Dictionary<string, (string Bytes, string Scales)> _quantized = new(StringComparer.Ordinal);
     private string? _zero,
         _one;
@@ -49,7 +48,7 @@ internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
             for (int output = 0; output < outputs; output++)
             {
                 ReadOnlySpan<float> from = weight.Values.Slice(output * inputs, inputs);
-                // An output whose weights are all zero keeps a scale above zero, so that 0 / scale is 0.
+                // The scale stays above zero even if all weights of an output are zero, so that 0 / scale is 0.
                 to[output] = MathF.Max(MathF.Abs(TensorPrimitives.MaxMagnitude(from)), OnnxGraph.Tiny) / Largest;
                 for (int input = 0; input < inputs; input++)
                     rounded[input * outputs + output] = (byte)(sbyte)MathF.Round(from[input] / to[output]);
@@ -72,7 +71,7 @@ internal sealed class Int8Linear(OnnxGraph graph) : IOnnxLinear
 
     private string ZeroByte => _zero ??= graph.Byte("quantized.zero", Zero);
 
-    /// <summary>Names of [rows, inputs] bytes and of [rows, 1] scales.</summary>
+    /// <summary>Names of the quantized rows, [rows, inputs], and of their scales, [rows, 1].</summary>
     private (string Bytes, string Scales) Quantized(string rows)
     {
         if (_quantized.TryGetValue(rows, out var done))

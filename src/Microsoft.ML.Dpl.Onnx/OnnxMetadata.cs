@@ -8,14 +8,14 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>All that must be known besides the graph to use it: what its outputs mean, and what is to be done to images first.</summary>
+/// <summary>The metadata needed to use a graph: the meaning of its outputs, and the preprocessing of images or texts.</summary>
 internal static class OnnxMetadata
 {
     private const string Padding = "; a shorter side is padded with 0 at both ends, an odd pixel more at the far end";
 
     private static readonly JsonSerializerOptions Legible = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>In the order in which they are written. Lists are JSON.</summary>
+    /// <summary>The metadata of a classifier, in the order in which it is written. Lists are JSON.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Create(DplTransformer transformer, DplOnnx.Form form)
     {
         return
@@ -38,7 +38,7 @@ internal static class OnnxMetadata
         ];
     }
 
-    /// <summary>Of an embedding of images.</summary>
+    /// <summary>The metadata of an image embedding.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Create(
         ClipEmbeddingTransformer transformer,
         ClipImageProcessorConfig images,
@@ -55,7 +55,7 @@ internal static class OnnxMetadata
         ];
     }
 
-    /// <summary>Of an embedding of texts.</summary>
+    /// <summary>The metadata of a text embedding.</summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Create(
         ClipEmbeddingTransformer transformer,
         ClipConfig config,
@@ -165,12 +165,12 @@ internal static class OnnxMetadata
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>What wrote a model.</summary>
+/// <summary>The producer of a model.</summary>
 internal static class LibraryVersion
 {
     public const string Name = "Microsoft.ML.Dpl";
 
-    /// <summary>As the package has it, without the commit.</summary>
+    /// <summary>The package's version, without the commit.</summary>
     public static string Number { get; } =
         typeof(LibraryVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 }

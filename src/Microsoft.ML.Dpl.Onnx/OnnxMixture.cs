@@ -3,17 +3,17 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>The attention of a layer that mixes candidates as nodes, as <see cref="FoldedMixture.Attention"/> computes it.</summary>
+/// <summary>The attention of a layer that mixes candidates as ONNX nodes, equivalent to <see cref="FoldedMixture.Attention"/>.</summary>
 internal static class OnnxMixture
 {
-    /// <param name="graph">Where the nodes go.</param>
-    /// <param name="name">What the nodes' names begin with.</param>
-    /// <param name="queries">Name of [batch, heads, queries, headWidth], scaled.</param>
-    /// <param name="keys">Name of [batch, heads, headWidth, tokens].</param>
-    /// <param name="values">Name of [batch, heads, tokens, headWidth].</param>
+    /// <param name="graph">The graph to add the nodes to.</param>
+    /// <param name="name">Prefix of the nodes' names.</param>
+    /// <param name="queries">Name of the scaled queries, [batch, heads, queries, headWidth].</param>
+    /// <param name="keys">Name of the keys, [batch, heads, headWidth, tokens].</param>
+    /// <param name="values">Name of the values, [batch, heads, tokens, headWidth].</param>
     /// <param name="prompt">The candidates' keys and values.</param>
     /// <param name="mixture">The candidates' weights.</param>
-    /// <returns>Name of [batch, heads, queries, headWidth].</returns>
+    /// <returns>Name of the result, [batch, heads, queries, headWidth].</returns>
     public static string Attend(
         OnnxGraph graph,
         string name,
@@ -32,7 +32,8 @@ internal static class OnnxMixture
             [queries, graph.Constant(name + "k.prompt", prompt.Keys.Transposed())]
         );
 
-        // The reductions that could give log Z have another form from opset 18 on; a score minus its log-softmax is log Z in any.
+        // Computes log Z as a score minus its log-softmax, because the reductions that could give it have a different signature from opset
+        // 18 on.
         string logs = graph.Add("LogSoftmax", name + "attention.logs", [tokenScores], With("axis", -1));
         string logTotals = graph.Add("Sub", name + "tokens.totals", [tokenScores, logs]);
         string logTotal = graph.Add(

@@ -4,15 +4,16 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>Writes a model as one file, or as two where it is too large for one.</summary>
-/// <param name="Bytes">What the model has with all constants in itself, about.</param>
-/// <param name="Create">Makes the model, whose large constants go where it is told.</param>
+/// <summary>Writes a model as one file, or as two if it is too large for one.</summary>
+/// <param name="Bytes">Approximate size in bytes of the model with all its constants.</param>
+/// <param name="Create">Creates the model; its large constants are written to the argument, or stored in the model if that is null.</param>
 internal sealed record OnnxModelFile(long Bytes, Func<OnnxData?, ModelProto> Create)
 {
-    /// <summary>What stands behind the model's name in that of the file with its weights.</summary>
+    /// <summary>Appended to the model's file name to get the name of the file with its weights.</summary>
     private const string DataExtension = ".data";
 
-    /// <summary>Writes the model with its weights in itself where it has at most <paramref name="largest"/> bytes then.</summary>
+    /// <summary>Writes the model, with its weights in the same file unless <paramref name="externalData"/> is set or the file would have
+    /// more than <paramref name="largest"/> bytes.</summary>
     public void Write(string path, bool externalData, long largest)
     {
         if (!externalData && Bytes <= largest)
@@ -22,14 +23,14 @@ internal sealed record OnnxModelFile(long Bytes, Func<OnnxData?, ModelProto> Cre
             return;
         }
         string beside = path + DataExtension;
-        // Both are written before either gets its name, and the weights get theirs first.
+        // Both files are complete before either is renamed to its final name, the weights first.
         WholeFile.Write(path, stream =>
             WholeFile.Write(beside, weights => OnnxImageModel.Write(Create(new OnnxData(weights, Path.GetFileName(beside))), stream))
         );
     }
 
-    /// <summary>Writes the model, or refuses one of more than <paramref name="largest"/> bytes.</summary>
-    /// <exception cref="NotSupportedException">It is larger.</exception>
+    /// <summary>Writes the model as a single file of at most <paramref name="largest"/> bytes.</summary>
+    /// <exception cref="NotSupportedException">The model is larger.</exception>
     public void Write(Stream stream, long largest)
     {
         if (Bytes > largest)

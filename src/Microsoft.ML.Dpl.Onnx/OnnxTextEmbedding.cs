@@ -4,18 +4,18 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>CLIP's text tower as an ONNX model: the vector of a text's tokens.</summary>
+/// <summary>CLIP's text tower as an ONNX model, which computes the vector of a text's tokens.</summary>
 internal static class OnnxTextEmbedding
 {
     public const string Tokens = "tokens";
 
-    /// <param name="tower">Tokens to features.</param>
-    /// <param name="normalize">Whether vectors have length 1.</param>
-    /// <param name="metadata">What a reader needs besides the graph.</param>
-    /// <param name="precision">Of the weights.</param>
-    /// <param name="data">Takes the large constants; null: the model has all of them in itself.</param>
-    /// <param name="cancellationToken">Looked at before each constant.</param>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <param name="tower">The text tower.</param>
+    /// <param name="normalize">Whether vectors are normalised to length 1.</param>
+    /// <param name="metadata">The metadata, which tells users of the model what they need to know besides the graph.</param>
+    /// <param name="precision">Precision of the weights.</param>
+    /// <param name="data">Receives the large constants; null to store all constants in the model.</param>
+    /// <param name="cancellationToken">Checked before each constant.</param>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public static ModelProto Create(
         TextTowerArrays tower,
         bool normalize,
@@ -38,7 +38,7 @@ internal static class OnnxTextEmbedding
         return OnnxImageModel.Finish(graph, metadata);
     }
 
-    /// <summary>Bytes of a model that has all constants in itself; a little more than it will have.</summary>
+    /// <summary>Size in bytes of a model that contains all its constants; a slight overestimate.</summary>
     public static long SizeOf(ClipConfig config, OnnxPrecision precision) =>
         OnnxImageModel.SizeOf(ClipLayout.Text(config), (long)config.ContextLength * config.ContextLength, precision);
 }

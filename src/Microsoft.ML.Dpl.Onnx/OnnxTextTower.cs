@@ -6,8 +6,8 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>The plain <see cref="TextTower"/> as nodes: attention is causal, so what lies behind a text's end changes nothing, and the last
-/// block computes the end-of-text token alone.</summary>
+/// <summary>The plain <see cref="TextTower"/> as ONNX nodes: attention is causal, so tokens after a text's end have no effect, and the last
+/// block computes only the end-of-text token.</summary>
 internal sealed class OnnxTextTower : OnnxBlocks
 {
     private readonly OnnxGraph _graph;
@@ -18,10 +18,10 @@ internal sealed class OnnxTextTower : OnnxBlocks
         _mask,
         _endMask;
 
-    /// <param name="graph">Where the nodes go.</param>
-    /// <param name="tower">Only read.</param>
-    /// <param name="tokens">Name of [batch, length] ids, any that the vocabulary has behind a text's end.</param>
-    /// <param name="linear">Writes the layers' products with their weights.</param>
+    /// <param name="graph">The graph to add the nodes to.</param>
+    /// <param name="tower">The text tower; not modified.</param>
+    /// <param name="tokens">Name of the token ids, [batch, length]; after a text's end, any ids of the vocabulary.</param>
+    /// <param name="linear">Writes the linear layers.</param>
     public OnnxTextTower(OnnxGraph graph, TextTowerArrays tower, string tokens, IOnnxLinear linear)
         : base(graph, tower.Config.Text, ClipLayout.TextBlocks, tower.Weight, linear)
     {
@@ -56,8 +56,8 @@ internal sealed class OnnxTextTower : OnnxBlocks
     protected override string ReadRows(string name, string rows) =>
         _graph.Add("GatherND", name + ".end", [Reshape(name + ".tokens", rows, _tokensShape), _ends], With("batch_dims", 1));
 
-    /// <summary>[batch, 1] the place of each text's end: the first of its id, or of the highest id (<see cref="ClipConfig.EndOfTextId"/>).
-    /// Of several equal numbers ArgMax takes the first.</summary>
+    /// <summary>[batch, 1] the position of each text's end: the first occurrence of the end-of-text id, or of the highest id
+    /// (<see cref="ClipConfig.EndOfTextId"/>). ArgMax returns the first of several equal values.</summary>
     private string Ends(string tokens)
     {
         string from = _tower.Config.EndOfTextId is int id
@@ -67,7 +67,8 @@ internal sealed class OnnxTextTower : OnnxBlocks
         return _graph.Add("ArgMax", "ends", [ranked], With("axis", 1), With("keepdims", 1));
     }
 
-    /// <summary>What is added to scores: [length, length], and [batch, 1, 1, length] for the ends alone.</summary>
+    /// <summary>The causal masks that are added to the scores: [length, length] for all tokens, and [batch, 1, 1, length] for only the end
+    /// tokens.</summary>
     private (string All, string Ends) Masks()
     {
         int longest = _tower.Config.ContextLength;
@@ -103,7 +104,7 @@ internal sealed class OnnxTextTower : OnnxBlocks
             [Norm("final_norm", endRows, "ln_final"), _graph.Constant("projection", _tower.Weight("text_projection"))]
         );
 
-    /// <summary>As many along an axis as texts have tokens.</summary>
+    /// <summary>Takes the first elements along an axis, as many as the texts have tokens.</summary>
     private string Beginning(string name, string of, long axis) =>
         _graph.Add("Slice", name, [of, _graph.Integers(name + ".start", 0), _length, _graph.Integers(name + ".axis", axis)]);
 }

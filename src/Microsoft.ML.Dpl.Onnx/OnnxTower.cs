@@ -6,8 +6,8 @@ using static Microsoft.ML.Dpl.Onnx.OnnxGraph;
 namespace Microsoft.ML.Dpl.Onnx;
 
 /// <summary>
-/// <see cref="FoldedImageTower"/> as nodes, layer by layer, with the same constants: prompts are extra keys and values, the last block
-/// computes the class token alone. A layer that mixes candidates has the attention of <see cref="OnnxMixture"/>.
+/// <see cref="FoldedImageTower"/> as ONNX nodes, layer by layer, with the same constants: prompts are additional keys and values, and the
+/// last block computes only the class token. Layers that mix candidates use the attention of <see cref="OnnxMixture"/>.
 /// </summary>
 internal sealed class OnnxTower : OnnxBlocks
 {
@@ -18,10 +18,10 @@ internal sealed class OnnxTower : OnnxBlocks
         _batchOf3;
     private string? _batchOf4;
 
-    /// <param name="graph">Where the nodes go.</param>
-    /// <param name="tower">Only read.</param>
-    /// <param name="images">Name of [batch, 3, size, size] normalised.</param>
-    /// <param name="linear">Writes the layers' products with their weights.</param>
+    /// <param name="graph">The graph to add the nodes to.</param>
+    /// <param name="tower">The image tower; not modified.</param>
+    /// <param name="images">Name of the normalised pixels, [batch, 3, size, size].</param>
+    /// <param name="linear">Writes the linear layers.</param>
     public OnnxTower(OnnxGraph graph, TowerArrays tower, string images, IOnnxLinear linear)
         : base(graph, tower.Config.Image, ClipLayout.ImageBlocks, tower.Weight, linear)
     {
@@ -48,7 +48,7 @@ internal sealed class OnnxTower : OnnxBlocks
     {
         long patch = _tower.Config.PatchSize,
             width = _tower.Config.Image.Width;
-        // Without padding the convolution leaves out what fills no whole patch.
+        // Without padding, the convolution ignores pixels that do not fill a whole patch.
         string patches = _graph.Add(
             "Conv",
             "patches.grid",
@@ -95,7 +95,7 @@ internal sealed class OnnxTower : OnnxBlocks
         }
     }
 
-    /// <summary>Only the class token is read behind the last block.</summary>
+    /// <summary>Selects the class token, the only one that is used after the last block.</summary>
     protected override string ReadRows(string name, string rows) =>
         _graph.Add(
             "Gather",

@@ -5,13 +5,13 @@ using Microsoft.ML.Dpl.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Adds CLIP's embedding of a column of images or texts, by ONNX Runtime: what a zip of a
-/// <see cref="ClipEmbeddingTransformer"/> that carries CLIP becomes where the application has no libtorch.</summary>
+/// <summary>Adds CLIP's embedding of a column of images or texts, using ONNX Runtime. A zip of a <see cref="ClipEmbeddingTransformer"/>
+/// that contains CLIP is loaded as this type if the application has no libtorch.</summary>
 /// <remarks>
-/// <para>Columns, kinds of image columns and messages are those of the <see cref="ClipEmbeddingTransformer"/>; of vectors of length 1 no
-/// number differs by more than 1e-5.</para>
-/// <para>Thread-safe. Saved with <c>mlContext.Model.Save</c>, it is the zip that it was loaded from. Rows are embedded in batches when the
-/// output column is first asked for.</para>
+/// <para>Columns, supported types of image columns and messages are those of the <see cref="ClipEmbeddingTransformer"/>; for vectors of
+/// length 1, no number differs by more than 1e-5.</para>
+/// <para>Thread-safe. Saving with <c>mlContext.Model.Save</c> reproduces the zip that it was loaded from. Rows are embedded lazily, in
+/// batches, when the output column is read.</para>
 /// </remarks>
 public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
 {
@@ -22,7 +22,7 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
     private readonly EmbeddingSchema _schema;
     private readonly ModelShares _shares = new();
 
-    /// <summary>Takes over embedder and entries.</summary>
+    /// <summary>Takes ownership of embedder and entries.</summary>
     internal ClipOnnxEmbeddingTransformer(
         EmbeddingColumns columns,
         EmbeddingDescription description,
@@ -34,16 +34,16 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
         _schema = new EmbeddingSchema(columns.Output, embedding.Width);
     }
 
-    /// <summary>Name of the column that is embedded.</summary>
+    /// <summary>Name of the column to embed.</summary>
     public string InputColumnName => _columns.Input;
 
-    /// <summary>Name of the column with the vectors.</summary>
+    /// <summary>Name of the output column with the vectors.</summary>
     public string OutputColumnName => _columns.Output;
 
-    /// <summary>The CLIP's name where the embedding was made.</summary>
+    /// <summary>The name of the CLIP that the embedding was created with.</summary>
     public string BackboneName => _description.Backbone.Name;
 
-    /// <summary>Whether every vector has length 1.</summary>
+    /// <summary>Whether vectors are normalised to length 1.</summary>
     public bool IsNormalized => _description.Normalize;
 
     bool ITransformer.IsRowToRowMapper => true;
@@ -56,15 +56,15 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
         return _schema.AppendTo(inputSchema);
     }
 
-    /// <summary>Adds the vectors. Rows are read and embedded in batches when the column is first asked for.</summary>
-    /// <param name="input">With the input column.</param>
+    /// <summary>Adds the vectors. Rows are read and embedded lazily, in batches, when the column is read.</summary>
+    /// <param name="input">Data with the input column.</param>
     /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
     public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
 
-    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result.</summary>
-    /// <param name="input">With the input column.</param>
-    /// <param name="cancellationToken">Ends the work before the next row: whoever reads a row without a vector yet gets an
-    /// <see cref="OperationCanceledException"/>.</param>
+    /// <summary>Like <see cref="Transform(IDataView)"/>, with cancellation of cursors over the result.</summary>
+    /// <param name="input">Data with the input column.</param>
+    /// <param name="cancellationToken">Cancels the computation before the next row: reading a row whose vector has not been computed yet
+    /// throws <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
@@ -82,7 +82,7 @@ public sealed class ClipOnnxEmbeddingTransformer : ITransformer, IDisposable
             return true;
         });
 
-    /// <summary>Gives back one share of the model, as <see cref="ClipEmbeddingTransformer.Dispose"/> does.</summary>
+    /// <summary>Releases one reference to the model, like <see cref="ClipEmbeddingTransformer.Dispose"/>.</summary>
     public void Dispose()
     {
         if (!_shares.GiveBack())

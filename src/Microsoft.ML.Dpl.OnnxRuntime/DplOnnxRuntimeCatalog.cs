@@ -5,27 +5,26 @@ using Microsoft.ML.Dpl.OnnxRuntime;
 
 namespace Microsoft.ML;
 
-/// <summary>Loading for ONNX Runtime by name.</summary>
+/// <summary>Extension methods of <c>mlContext.Model</c> that load models for ONNX Runtime explicitly.</summary>
 public static class DplOnnxRuntimeCatalog
 {
-    /// <summary>Loads a model as <c>Model.Load</c> does, to be scored by ONNX Runtime even where libtorch is at hand, and with options of
-    /// one's own, also beside another version of TorchSharp or none. Without such a wish <c>Model.Load</c> does.</summary>
-    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
+    /// <summary>Loads a model like <c>Model.Load</c>, but always scores it with ONNX Runtime, even if libtorch is available, and accepts
+    /// options. Also works without TorchSharp or with another version of it. Otherwise, <c>Model.Load</c> is sufficient.</summary>
+    /// <param name="catalog">The model operations catalog, <c>mlContext.Model</c>.</param>
     /// <param name="filePath">A zip whose models of this library were saved with CLIP's image tower or a graph
-    /// (<see cref="ModelContents.WithImageTower"/>, <see cref="ModelContents.WithOnnx"/>; of an embedding
+    /// (<see cref="ModelContents.WithImageTower"/>, <see cref="ModelContents.WithOnnx"/>; for an embedding,
     /// <see cref="ClipEmbeddingTransformer.CarriesClip"/>), alone or in a pipeline.</param>
-    /// <param name="inputSchema">The columns that the model reads; null where the zip does not say.</param>
-    /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>
-    /// <returns>A pipeline with a <see cref="DplOnnxTransformer"/> or <see cref="ClipOnnxEmbeddingTransformer"/> in it, or that
+    /// <param name="inputSchema">The schema of the model's input; null if the zip does not contain it.</param>
+    /// <param name="options">The options for ONNX Runtime; null for the defaults.</param>
+    /// <returns>A pipeline that contains a <see cref="DplOnnxTransformer"/> or <see cref="ClipOnnxEmbeddingTransformer"/>, or just that
     /// transformer.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The options ask for less than one thread, or a precision that there is
-    /// not.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The options specify fewer than one thread, or an undefined precision.</exception>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
-    /// <exception cref="InvalidDataException">It is no model, or damaged; the message names the file and, of a part of the zip, the
-    /// entry.</exception>
-    /// <exception cref="InvalidOperationException">A model in it was saved with neither, or with a graph of another precision than the one
-    /// asked for.</exception>
-    /// <exception cref="NotSupportedException">Its tower is larger than the 2 GB that a graph can have.</exception>
+    /// <exception cref="InvalidDataException">The file is not a model or is damaged; the message names the file and, for a part of the zip,
+    /// the entry.</exception>
+    /// <exception cref="InvalidOperationException">A model in the zip was saved without image tower and graph, or with a graph of another
+    /// precision than the requested one.</exception>
+    /// <exception cref="NotSupportedException">The graph of the model's tower would exceed the limit of 2 GB.</exception>
     public static ITransformer LoadWithOnnxRuntime(
         this ModelOperationsCatalog catalog,
         string filePath,
@@ -47,13 +46,14 @@ public static class DplOnnxRuntimeCatalog
         return loaded;
     }
 
-    /// <summary>Loads the classifier of a model zip as what it is, to be scored by ONNX Runtime: <see cref="LoadWithOnnxRuntime"/> gives a
-    /// chain where a pipeline was saved.</summary>
-    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
-    /// <param name="filePath">As for <see cref="LoadWithOnnxRuntime"/>, with one classifier of this library in it.</param>
-    /// <param name="options">How ONNX Runtime is to score; null: as it does by itself.</param>
-    /// <returns>The classifier alone, without what stands before and after it in a pipeline: it reads its own image column, or an image
-    /// given to <see cref="DplOnnxTransformer.Predict(string)"/>. The caller disposes it.</returns>
+    /// <summary>Loads the classifier of a model zip with its own type, for scoring with ONNX Runtime. For a saved pipeline,
+    /// <see cref="LoadWithOnnxRuntime"/> returns a chain.</summary>
+    /// <param name="catalog">The model operations catalog, <c>mlContext.Model</c>.</param>
+    /// <param name="filePath">A zip as for <see cref="LoadWithOnnxRuntime"/>, which contains exactly one classifier of this
+    /// library.</param>
+    /// <param name="options">The options for ONNX Runtime; null for the defaults.</param>
+    /// <returns>Only the classifier, without the pipeline's other steps: it reads its image column, or an image passed to
+    /// <see cref="DplOnnxTransformer.Predict(string)"/>. The caller disposes it.</returns>
     /// <inheritdoc cref="LoadWithOnnxRuntime"/>
     public static DplOnnxTransformer LoadDplWithOnnxRuntime(
         this ModelOperationsCatalog catalog,
@@ -69,8 +69,8 @@ public static class DplOnnxRuntimeCatalog
         }
         catch (Exception e) when (e.GetBaseException() is ReflectionTypeLoadException)
         {
-            // ML.NET registers the library's components and then goes over all of its types, those of training too, which TorchSharp
-            // belongs to. Once registered they are not looked at again, so where its version is another the second time succeeds.
+            // ML.NET registers the library's components and then enumerates all of its types, including those for training, which depend on
+            // TorchSharp. A registered assembly is not enumerated again, so with another version of TorchSharp the second attempt succeeds.
             return catalog.Load(filePath, out schema);
         }
     }

@@ -6,13 +6,13 @@ using Microsoft.ML.Dpl.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Classifies images with a prompted CLIP, by ONNX Runtime: what a model zip that has CLIP's image tower
-/// (<see cref="ModelContents.WithImageTower"/>, <see cref="ModelContents.WithClip"/>) or a graph
-/// (<see cref="ModelContents.WithOnnx"/>) becomes where the application has no libtorch.</summary>
+/// <summary>Classifies images with a prompted CLIP, using ONNX Runtime. A model zip that contains CLIP's image tower
+/// (<see cref="ModelContents.WithImageTower"/>, <see cref="ModelContents.WithClip"/>) or an ONNX graph
+/// (<see cref="ModelContents.WithOnnx"/>) is loaded as this type if the application has no libtorch.</summary>
 /// <remarks>
-/// <para>Columns, annotations, kinds of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ by less
-/// than 1e-5. What needs CLIP itself (other classes, explanations, words of prompts, ONNX files) needs libtorch.</para>
-/// <para>Thread-safe. Saved with <c>mlContext.Model.Save</c>, it is the zip that it was loaded from.</para>
+/// <para>Columns, annotations, supported types of image columns and messages are those of the <see cref="DplTransformer"/>; scores differ
+/// by less than 1e-5. Operations on CLIP itself (other classes, explanations, words of prompts, ONNX export) require libtorch.</para>
+/// <para>Thread-safe. Saving with <c>mlContext.Model.Save</c> reproduces the zip that it was loaded from.</para>
 /// </remarks>
 public sealed class DplOnnxTransformer : ITransformer, IDisposable
 {
@@ -24,7 +24,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     private readonly ScoreSchema _scores;
     private readonly ModelShares _shares = new();
 
-    /// <summary>Takes over scorer and entries.</summary>
+    /// <summary>Takes ownership of scorer and entries.</summary>
     internal DplOnnxTransformer(ModelColumns columns, StoredDescription description, string json, OnnxScorer scorer, KeptEntries kept)
     {
         (_columns, _description, _json, _scorer, _kept) = (columns, description, json, scorer, kept);
@@ -38,7 +38,7 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     /// <summary>Name of the column that images are read from.</summary>
     public string ImageColumnName => _columns.ImageColumnName;
 
-    /// <summary>Name of the column with the best class.</summary>
+    /// <summary>Name of the column with the most probable class.</summary>
     public string PredictedLabelColumnName => _columns.PredictedLabelColumnName;
 
     /// <summary>Name of the column with the classes' probabilities.</summary>
@@ -47,19 +47,20 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
 
-    /// <summary>The least probability of a class that is predicted; null: any. See <see cref="DplTransformer.Threshold"/>.</summary>
+    /// <summary>The minimum probability for a class to be predicted; null for no minimum. See
+    /// <see cref="DplTransformer.Threshold"/>.</summary>
     public double? Threshold => _description.Threshold;
 
-    /// <summary>Prompt lengths per layer; of a mixture, that of the largest weight.</summary>
+    /// <summary>Prompt lengths per layer; for a mixture, that of the candidate with the largest weight.</summary>
     public PromptConfiguration Configuration { get; }
 
-    /// <summary>The CLIP's name where the model was trained.</summary>
+    /// <summary>The name of the CLIP that the model was trained with.</summary>
     public string BackboneName => _description.Backbone.Name;
 
-    /// <summary>Pixels a side of the images that the image tower takes.</summary>
+    /// <summary>Side of the image tower's square input in pixels.</summary>
     public int ImageSize => _scorer.Preprocessing.CropSize;
 
-    /// <summary>Whether images are turned and mirrored as their files ask; see
+    /// <summary>Whether images are rotated and mirrored according to their EXIF orientation; see
     /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation => _description.ApplyExifOrientation;
 
@@ -76,13 +77,14 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
         return _scores.AppendTo(inputSchema);
     }
 
-    /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
-    /// for.</summary>
+    /// <summary>Adds predicted label and score. Images are read and scored lazily, in batches, when one of the two columns is
+    /// read.</summary>
     public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
 
-    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
-    /// <param name="input">With the image column.</param>
-    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <summary>Like <see cref="Transform(IDataView)"/>, with cancellation of cursors over the result, for example in an
+    /// evaluation.</summary>
+    /// <param name="input">Data with the image column.</param>
+    /// <param name="cancellationToken">Cancels scoring before the next image: reading a row whose scores have not been computed yet throws
     /// <see cref="OperationCanceledException"/>.</param>
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
@@ -90,12 +92,12 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
         return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
 
-    /// <summary>Classifies one image file, without a data view; as <see cref="DplTransformer.Predict(string)"/>.</summary>
-    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file; a relative path starts at the model's image folder.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <summary>Classifies one image file without a data view, like <see cref="DplTransformer.Predict(string)"/>.</summary>
+    /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file; a relative path is resolved against the model's image folder.</param>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not an image that can be decoded, or it has too many pixels.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ImagePrediction Predict(string path)
     {
@@ -103,9 +105,9 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
         return Predict(_description.Reading.FromFile(_description.Reading.PathOf(path)));
     }
 
-    /// <summary>Classifies one image; as <see cref="Predict(string)"/>. Any number of threads may call it at once.</summary>
-    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
-    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <summary>Classifies one image, like <see cref="Predict(string)"/>. Thread-safe.</summary>
+    /// <param name="image">A Bgra32 or Rgba32 image of any size; still owned by the caller.</param>
+    /// <exception cref="InvalidDataException">The image has a different pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ImagePrediction Predict(MLImage image)
     {
@@ -133,9 +135,9 @@ public sealed class DplOnnxTransformer : ITransformer, IDisposable
             return true;
         });
 
-    /// <summary>Gives back one share of the model, as <see cref="DplTransformer.Dispose"/> does: whoever loaded the model has one, and so
-    /// has each <c>PredictionEngine</c> made of it. With the last one predictions under way end first; later ones throw
-    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <summary>Releases one reference to the model, like <see cref="DplTransformer.Dispose"/>: the code that loaded the model has one, and
+    /// so has each <c>PredictionEngine</c> created from it. Releasing the last one waits for running predictions; later ones throw
+    /// <see cref="ObjectDisposedException"/>. May be called on any thread and more than once.</summary>
     public void Dispose()
     {
         if (!_shares.GiveBack())

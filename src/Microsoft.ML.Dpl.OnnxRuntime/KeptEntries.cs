@@ -3,16 +3,16 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>The entries of a loaded model, for saving it again as it was. They lie in temporary files: ONNX Runtime has the weights in
-/// memory already. Thread-safe.</summary>
+/// <summary>Keeps the entries of a loaded model, so that it can be saved again unchanged. They are kept in temporary files, because ONNX
+/// Runtime already has the weights in memory. Thread-safe.</summary>
 internal sealed class KeptEntries : IDisposable
 {
     private readonly List<(string Name, FileStream File)> _entries = [];
 
-    /// <summary>Copies entries.</summary>
-    /// <param name="reader">Our folder of the zip.</param>
-    /// <param name="names">Theirs, in the order in which they are saved again.</param>
-    /// <exception cref="InvalidDataException">One is missing or too large.</exception>
+    /// <summary>Copies the entries to temporary files.</summary>
+    /// <param name="reader">The model's folder in the zip.</param>
+    /// <param name="names">The entries' names, in the order in which they are saved again.</param>
+    /// <exception cref="InvalidDataException">An entry is missing or too large.</exception>
     /// <exception cref="IOException">A temporary file cannot be written.</exception>
     public KeptEntries(ModelReader reader, IEnumerable<string> names)
     {
@@ -37,7 +37,7 @@ internal sealed class KeptEntries : IDisposable
         }
     }
 
-    /// <summary>For <see cref="ModelZipFormat.Write"/>.</summary>
+    /// <summary>The entries for <see cref="ModelZipFormat.Write"/>.</summary>
     public (string Name, Action<BinaryWriter> Write)[] Streams =>
         [.. _entries.Select(entry => (entry.Name, (Action<BinaryWriter>)(writer => Read(entry.Name, from =>
                             {
@@ -45,7 +45,7 @@ internal sealed class KeptEntries : IDisposable
                                 return true;
                             }))))];
 
-    /// <summary>Reads something of an entry, from its beginning; what goes wrong names the entry.</summary>
+    /// <summary>Reads an entry from its beginning, adding its name to exceptions.</summary>
     /// <exception cref="InvalidDataException">The entry is damaged.</exception>
     public T Read<T>(string name, Func<Stream, T> read)
     {
@@ -57,7 +57,7 @@ internal sealed class KeptEntries : IDisposable
         }
     }
 
-    /// <summary>A whole entry.</summary>
+    /// <summary>Reads a whole entry.</summary>
     public byte[] ReadBytes(string name) => Read(name, from =>
         {
             byte[] bytes = new byte[from.Length];
@@ -84,7 +84,7 @@ internal sealed class KeptEntries : IDisposable
                 Options = FileOptions.DeleteOnClose,
             }
         );
-        // Where a file can be used without a name, nothing stays behind a process that is killed.
+        // On systems where an open file can be deleted, no file is left behind if the process is killed.
         if (!OperatingSystem.IsWindows())
             File.Delete(path);
         return file;

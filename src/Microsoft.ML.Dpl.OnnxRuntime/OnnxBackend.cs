@@ -7,8 +7,8 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>Loads models for ONNX Runtime: by the graph in their zip, or by one that is made of the image tower there. The library finds
-/// it by its name.</summary>
+/// <summary>Loads models for ONNX Runtime, with the graph in their zip or one created from CLIP's towers there. The library finds this type
+/// by its name.</summary>
 internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
 {
     private readonly DplOnnxRuntimeOptions _options;
@@ -151,10 +151,10 @@ internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
         }
     }
 
-    /// <summary>Of a graph that is made here.</summary>
+    /// <summary>The precision of graphs that are created on loading.</summary>
     private OnnxPrecision Precision => _options.Precision ?? OnnxPrecision.Float32;
 
-    /// <summary>A graph that was saved is used as it is.</summary>
+    /// <summary>Requires that a saved graph, which is used unchanged, has the requested precision.</summary>
     private void RequirePrecision(OnnxPrecision saved)
     {
         if (_options.Precision is { } asked && asked != saved)

@@ -7,8 +7,8 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>The image tower's vectors of a column.</summary>
-/// <param name="scorer">Taken over.</param>
+/// <summary>Embeds an image column with the image tower.</summary>
+/// <param name="scorer">The scorer; this object takes ownership of it.</param>
 /// <param name="reading">How images are read.</param>
 internal sealed class OnnxImageEmbedder(OnnxScorer scorer, ImageReading reading) : IEmbedder
 {
@@ -19,7 +19,7 @@ internal sealed class OnnxImageEmbedder(OnnxScorer scorer, ImageReading reading)
     public void Dispose() => scorer.Dispose();
 }
 
-/// <summary>The text tower's vectors of a column: tokens in, vectors out. Thread-safe.</summary>
+/// <summary>Embeds a text column with the text tower: the input is tokens, the output vectors. Thread-safe.</summary>
 internal sealed class OnnxTextEmbedder : IEmbedder, IBatchScorer<int[]>
 {
     private readonly OnnxGraphSession _graph;
@@ -27,11 +27,11 @@ internal sealed class OnnxTextEmbedder : IEmbedder, IBatchScorer<int[]>
     private readonly ClipConfig _config;
     private readonly TokenReader _tokens;
 
-    /// <param name="session">Taken over once this is made.</param>
-    /// <param name="output">What the graph is run for.</param>
-    /// <param name="config">The model's shape.</param>
-    /// <param name="tokens">How texts are read.</param>
-    /// <exception cref="InvalidDataException">The graph takes or gives something else.</exception>
+    /// <param name="session">The session; this object takes ownership if the constructor succeeds.</param>
+    /// <param name="output">The requested output.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="tokens">Reads texts as tokens.</param>
+    /// <exception cref="InvalidDataException">The graph does not have the expected input or output.</exception>
     public OnnxTextEmbedder(InferenceSession session, ScorerOutput output, ClipConfig config, TokenReader tokens)
     {
         (_output, _config, _tokens) = (output, config, tokens);
@@ -46,7 +46,7 @@ internal sealed class OnnxTextEmbedder : IEmbedder, IBatchScorer<int[]>
 
     public int BatchSize => _output.BatchSize;
 
-    /// <summary>Numbers of a text.</summary>
+    /// <summary>How many numbers the output has per text.</summary>
     public int Size => _graph.Size;
 
     public ScoredColumn Find(DataViewSchema schema, string columnName) => _tokens.ScoredBy(this, schema, columnName);
@@ -60,7 +60,7 @@ internal sealed class OnnxTextEmbedder : IEmbedder, IBatchScorer<int[]>
     {
         int[][] live = [.. prepared.Select((ids, i) => LiveTokens.Read(ids, i, _config))];
         int longest = live.Max(ids => ids.Length);
-        // Behind a text's end the tower reads nothing, so any id may fill the row.
+        // The tower ignores tokens after a text's end, so shorter rows can be padded with any id.
         long[] tokens = new long[live.Length * longest];
         for (int text = 0; text < live.Length; text++)
         for (int i = 0; i < live[text].Length; i++)

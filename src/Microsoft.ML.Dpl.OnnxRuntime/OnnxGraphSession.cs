@@ -6,15 +6,15 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>What a graph is run for.</summary>
-/// <param name="Name">The output's.</param>
-/// <param name="Size">Numbers of a row; null: whatever the graph says.</param>
-/// <param name="BatchSize">Most rows of one run.</param>
-/// <param name="Work">What a run for one row is, for messages.</param>
-/// <param name="Transformer">Whose graph it is.</param>
+/// <summary>The requested output of a graph.</summary>
+/// <param name="Name">The output's name.</param>
+/// <param name="Size">How many numbers each row has; null for any number.</param>
+/// <param name="BatchSize">Maximum number of rows per run.</param>
+/// <param name="Work">What a run for one row does, for error messages.</param>
+/// <param name="Transformer">The type of the transformer that uses the graph.</param>
 internal sealed record ScorerOutput(string Name, int? Size, int BatchSize, string Work, Type Transformer);
 
-/// <summary>A graph of one input in ONNX Runtime, of which one output is asked for. Thread-safe.</summary>
+/// <summary>Runs a graph with one input in ONNX Runtime and returns one of its outputs. Thread-safe.</summary>
 internal sealed partial class OnnxGraphSession : IDisposable
 {
     private readonly InferenceSession _session;
@@ -22,12 +22,12 @@ internal sealed partial class OnnxGraphSession : IDisposable
     private readonly ScorerOutput _output;
     private readonly UseGate _gate;
 
-    /// <param name="session">Taken over once this is made.</param>
+    /// <param name="session">The session; this object takes ownership if the constructor succeeds.</param>
     /// <param name="input">The input's name.</param>
-    /// <param name="isInput">Whether it is as it should be.</param>
-    /// <param name="shown">The input's shape, for messages.</param>
-    /// <param name="output">What the graph is run for.</param>
-    /// <exception cref="InvalidDataException">The graph takes or gives something else.</exception>
+    /// <param name="isInput">Checks the input's type and shape.</param>
+    /// <param name="shown">The input's shape, for error messages.</param>
+    /// <param name="output">The requested output.</param>
+    /// <exception cref="InvalidDataException">The graph does not have the expected input or output.</exception>
     public OnnxGraphSession(InferenceSession session, string input, Func<NodeMetadata, bool> isInput, string shown, ScorerOutput output)
     {
         (_session, _input, _output, _gate) = (session, input, output, new UseGate(output.Transformer.FullName!));
@@ -43,16 +43,16 @@ internal sealed partial class OnnxGraphSession : IDisposable
         (Input, Size) = (taken, size);
     }
 
-    /// <summary>What the graph takes.</summary>
+    /// <summary>The graph's input.</summary>
     public NodeMetadata Input { get; }
 
-    /// <summary>Numbers of a row.</summary>
+    /// <summary>How many numbers the output has per row.</summary>
     public int Size { get; }
 
-    /// <summary>One row of numbers for each of the batch.</summary>
+    /// <summary>Runs the graph, and returns one array of numbers per row of the batch.</summary>
     /// <param name="value">The batch.</param>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
-    /// <exception cref="OutOfMemoryException">There is not enough memory for so many.</exception>
+    /// <exception cref="OutOfMemoryException">There is not enough memory for the batch.</exception>
     public float[][] Run(OrtValue value) =>
         Use(() =>
         {
@@ -68,13 +68,13 @@ internal sealed partial class OnnxGraphSession : IDisposable
             }
         });
 
-    /// <summary>Does something that a dispose waits for.</summary>
+    /// <summary>Runs work that disposal waits for.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public T Use<T>(Func<T> work) => _gate.Use(work);
 
     public void Dispose() => _gate.Dispose(_session.Dispose);
 
-    // Its exceptions have one type for all that goes wrong.
+    // ONNX Runtime has the same exception type for all errors.
     [GeneratedRegex("failed to allocate memory|bad.alloc|out of memory", RegexOptions.IgnoreCase)]
     private static partial Regex NoMemory();
 

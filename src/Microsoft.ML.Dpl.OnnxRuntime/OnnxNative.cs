@@ -4,18 +4,19 @@ using Microsoft.ML.OnnxRuntime;
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
 /// <summary>
-/// Starts ONNX Runtime. Its official builds send usage events and leave an identifier in the user's cache unless told otherwise before they
-/// start (Privacy.md in the package Microsoft.ML.OnnxRuntime), so here they are told.
+/// Starts ONNX Runtime. Its official builds send usage events and store an identifier in the user's cache unless telemetry is disabled
+/// before they start (Privacy.md in the package Microsoft.ML.OnnxRuntime), so telemetry is disabled here.
 /// </summary>
 internal static class OnnxNative
 {
-    /// <summary>Environment variable of ONNX Runtime; where the user or the application has set it, it stays as it is.</summary>
+    /// <summary>The environment variable of ONNX Runtime that disables telemetry; not changed if the user or the application has set
+    /// it.</summary>
     public const string TelemetryVariable = "ORT_DISABLE_TELEMETRY";
 
     private static readonly Lazy<bool> Started = new(Start);
 
-    /// <summary>Starts it once for the process; to be called before anything else of ONNX Runtime.</summary>
-    /// <exception cref="DllNotFoundException">Its native library cannot be loaded; the message says what to do.</exception>
+    /// <summary>Starts ONNX Runtime once per process; must be called before anything else of ONNX Runtime.</summary>
+    /// <exception cref="DllNotFoundException">The native library cannot be loaded; the message says what to do.</exception>
     public static void EnsureStarted() => _ = Started.Value;
 
     private static bool Start()
@@ -24,13 +25,13 @@ internal static class OnnxNative
         if (isQuiet)
         {
             Environment.SetEnvironmentVariable(TelemetryVariable, "1");
-            // Elsewhere .NET keeps an environment of its own, which native code does not see.
+            // Except on Windows, .NET has its own copy of the environment, which native code does not see.
             if (!OperatingSystem.IsWindows())
                 SetNativeVariable(TelemetryVariable, "1", overwrite: 0);
         }
         try
         {
-            // What Windows' own tracing is told, the variable does not reach.
+            // The variable does not affect event tracing on Windows, which must be disabled separately.
             if (isQuiet)
                 OrtEnv.Instance().DisableTelemetryEvents();
             else

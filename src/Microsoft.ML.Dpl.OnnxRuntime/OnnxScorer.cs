@@ -6,18 +6,19 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>The graph of a model of images in ONNX Runtime: pixels in, probabilities or a vector out. Thread-safe.</summary>
+/// <summary>Runs the graph of an image model in ONNX Runtime: the input is pixels, the output probabilities or a vector.
+/// Thread-safe.</summary>
 internal sealed class OnnxScorer : IImageScorer, IDisposable
 {
     private readonly OnnxGraphSession _graph;
     private readonly ClipImageProcessor _processor;
     private readonly ScorerOutput _output;
-    private readonly float[] _normalised; // [3, 256], of each channel and byte
+    private readonly float[] _normalised; // [3, 256], the normalised value of each byte per channel
 
-    /// <param name="session">Taken over once this is made.</param>
-    /// <param name="output">What the graph is run for.</param>
-    /// <param name="preprocessing">How images are prepared, given the side of the graph's input in pixels.</param>
-    /// <exception cref="InvalidDataException">The graph takes or gives something else.</exception>
+    /// <param name="session">The session; this object takes ownership if the constructor succeeds.</param>
+    /// <param name="output">The requested output.</param>
+    /// <param name="preprocessing">Returns the image preprocessing, given the side of the graph's input in pixels.</param>
+    /// <exception cref="InvalidDataException">The graph does not have the expected input or output.</exception>
     public OnnxScorer(InferenceSession session, ScorerOutput output, Func<int, ClipImageProcessorConfig> preprocessing)
     {
         _output = output;
@@ -36,10 +37,10 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
 
     public int BatchSize => _output.BatchSize;
 
-    /// <summary>Numbers of an image.</summary>
+    /// <summary>How many numbers the output has per image.</summary>
     public int Size => _graph.Size;
 
-    /// <summary>How images are prepared.</summary>
+    /// <summary>The image preprocessing.</summary>
     public ClipImageProcessorConfig Preprocessing => _processor.Config;
 
     public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
@@ -74,7 +75,7 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
         return _graph.Run(input);
     }
 
-    /// <summary>Does something that a dispose waits for.</summary>
+    /// <summary>Runs work that disposal waits for.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public T Use<T>(Func<T> work) => _graph.Use(work);
 

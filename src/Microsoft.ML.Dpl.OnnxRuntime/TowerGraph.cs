@@ -9,16 +9,16 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.OnnxRuntime;
 
-/// <summary>The graph of a model zip that has CLIP's towers instead of one, made when it is loaded.</summary>
+/// <summary>Creates the ONNX graph for a model zip that contains CLIP's towers instead of a graph, when it is loaded.</summary>
 internal static class TowerGraph
 {
-    /// <summary>The graph of a classifier.</summary>
+    /// <summary>Creates the graph of a classifier.</summary>
     /// <param name="kept">The zip's entries.</param>
-    /// <param name="columns">What its main stream says.</param>
-    /// <param name="description">What its description says.</param>
-    /// <param name="precision">Of the weights.</param>
+    /// <param name="columns">The content of the zip's main stream.</param>
+    /// <param name="description">The zip's description.</param>
+    /// <param name="precision">Precision of the weights.</param>
     /// <exception cref="InvalidDataException">An entry is damaged or does not fit the others.</exception>
-    /// <exception cref="NotSupportedException">The graph is larger than one can be.</exception>
+    /// <exception cref="NotSupportedException">The graph exceeds the maximum size.</exception>
     public static byte[] Create(KeptEntries kept, ModelColumns columns, StoredDescription description, OnnxPrecision precision)
     {
         ClipConfig config = ReadConfig(kept);
@@ -45,7 +45,7 @@ internal static class TowerGraph
         return Written(OnnxClassifier.SizeOf(classifier, precision), () => OnnxClassifier.Create(classifier, [], precision: precision));
     }
 
-    /// <summary>The graph of plain CLIP's vectors of images.</summary>
+    /// <summary>Creates the graph of plain CLIP's image embedding.</summary>
     /// <inheritdoc cref="Create"/>
     public static byte[] CreateEmbedding(KeptEntries kept, bool normalize, OnnxPrecision precision)
     {
@@ -54,7 +54,7 @@ internal static class TowerGraph
         return Written(OnnxEmbedding.SizeOf(tower, precision), () => OnnxEmbedding.Create(tower, normalize, [], precision: precision));
     }
 
-    /// <summary>The graph of plain CLIP's vectors of texts.</summary>
+    /// <summary>Creates the graph of plain CLIP's text embedding.</summary>
     /// <inheritdoc cref="Create"/>
     public static byte[] CreateTextEmbedding(KeptEntries kept, ClipConfig config, bool normalize, OnnxPrecision precision)
     {
@@ -66,7 +66,7 @@ internal static class TowerGraph
         );
     }
 
-    /// <summary>The shape of the CLIP in the zip.</summary>
+    /// <summary>Reads the configuration of the CLIP in the zip.</summary>
     /// <exception cref="InvalidDataException">The entry is damaged.</exception>
     public static ClipConfig ReadConfig(KeptEntries kept) => ClipConfigReader.Parse(kept.ReadBytes(ClipEntries.Config), ClipEntries.Config);
 

@@ -2,21 +2,22 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>The range of an axis and its ticks at round numbers, in the units in which the plot is drawn: decimal logarithms where the axis
-/// is logarithmic.</summary>
-/// <remarks>Independent of fonts, unlike ScottPlot's, which measures labels: machines without fonts draw the same image.</remarks>
-/// <param name="Low">Of the range.</param>
-/// <param name="High">Above <paramref name="Low"/>.</param>
-/// <param name="Ticks">Places and what is written there, increasing.</param>
+/// <summary>The range of an axis and its ticks at round numbers, in the units in which the plot is drawn, which are decimal logarithms for
+/// a logarithmic axis.</summary>
+/// <remarks>Unlike ScottPlot's ticks, which depend on measured labels, these are independent of fonts, so that machines without fonts draw
+/// the same image.</remarks>
+/// <param name="Low">The lower end of the range.</param>
+/// <param name="High">The upper end of the range, above <paramref name="Low"/>.</param>
+/// <param name="Ticks">The ticks' positions, in increasing order, and labels.</param>
 internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double Place, string Label)> Ticks)
 {
     private const int WantedSteps = 5;
 
-    /// <summary>Share of the range from its low end, 0 to 1.</summary>
+    /// <summary>The position relative to the range, 0 at the lower end to 1 at the upper.</summary>
     public double Share(double place) => (place - Low) / (High - Low);
 
-    /// <param name="axis">May fix an end.</param>
-    /// <param name="values">Of all series, in the axis's own units; what is no finite number is passed over.</param>
+    /// <param name="axis">The axis, which may fix either end of the range.</param>
+    /// <param name="values">The values of all series, in the axis's own units; values that are not finite are ignored.</param>
     public static AxisTicks Create(PlotAxis axis, IEnumerable<double> values)
     {
         double[] finite = [.. values.Where(value => double.IsFinite(value) && (!axis.Logarithmic || value > 0))];
@@ -27,7 +28,7 @@ internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double 
         return axis.Logarithmic ? Logarithmic(low, high) : Linear(axis, low, high);
     }
 
-    /// <summary>A place on the axis in the plot's units; no number where it cannot be shown.</summary>
+    /// <summary>The position of a value on the axis in the plot's units; NaN if it cannot be shown.</summary>
     public static double Place(PlotAxis axis, double value) =>
         !axis.Logarithmic ? value
         : value > 0 ? Math.Log10(value)
@@ -41,12 +42,12 @@ internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double 
         double step = Round((high - low) / WantedSteps);
         if (whole)
             step = Math.Max(1, Math.Ceiling(step));
-        // Ranges of counts end where the counts end; others at the next tick.
+        // Ranges of whole numbers end at the data's ends; others are extended to the next tick.
         if (!whole)
             (low, high) = (axis.Minimum ?? Math.Floor(low / step + 1e-9) * step, axis.Maximum ?? Math.Ceiling(high / step - 1e-9) * step);
         double first = Math.Ceiling(low / step - 1e-9),
             last = Math.Floor(high / step + 1e-9);
-        // Numbers so large and so close that the ticks between them cannot be told apart have none.
+        // No ticks if the numbers are so large and so close together that ticks between them could not be distinguished.
         int count = last - first is >= 0 and < 2 * WantedSteps + 2 ? (int)(last - first) + 1 : 0;
         return new AxisTicks(
             low,
@@ -55,7 +56,7 @@ internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double 
         );
     }
 
-    /// <summary>A range around the only value: some room on both sides, but none that no value can have.</summary>
+    /// <summary>A range around a single value, with a margin on both sides that does not extend to impossible values.</summary>
     private static (double Low, double High) Around(PlotAxis axis, double value)
     {
         double margin = axis.Numbers == PlotNumbers.Whole || value == 0 ? 1 : Math.Abs(value) * 0.1;

@@ -4,16 +4,16 @@ using ScottPlot.TickGenerators;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Draws plots: marks, frame and grid by ScottPlot, words by <see cref="SvgFinish"/>.</summary>
+/// <summary>Draws plots: marks, frame and grid with ScottPlot, text with <see cref="SvgFinish"/>.</summary>
 public static class PlotDrawing
 {
     private const float LineWidth = 2,
         PointSize = 6;
 
-    /// <summary>The one method that is called through the load context's border, so it knows plain text only.</summary>
+    /// <summary>The only method that is called across the load context's boundary, so its argument and result are plain strings.</summary>
     /// <param name="json">A plot's description as JSON.</param>
     /// <returns>An <c>svg</c> element as text, without an XML declaration.</returns>
-    /// <exception cref="JsonException">The text is no plot.</exception>
+    /// <exception cref="JsonException">The text is not a plot's description.</exception>
     public static string Svg(string json)
     {
         PlotImage image = JsonSerializer.Deserialize<PlotImage>(json, JsonForm.Options)
@@ -84,7 +84,7 @@ public static class PlotDrawing
         }
     }
 
-    /// <summary>Lines are broken where a number is none.</summary>
+    /// <summary>Splits the points into runs of finite numbers, because lines are broken at other values.</summary>
     private static List<List<(double X, double Y)>> FiniteRuns(IEnumerable<(double X, double Y)> points)
     {
         List<List<(double, double)>> runs =
@@ -106,7 +106,7 @@ public static class PlotDrawing
     private static IEnumerable<(double X, double Y)> Points(PlotImage image, PlotSeries series) =>
         series.X.Zip(series.Y, (x, y) => (AxisTicks.Place(image.Horizontal, x), AxisTicks.Place(image.Vertical, y)));
 
-    /// <summary>Bars are as wide as they are; half of the outer ones reaches beyond their places.</summary>
+    /// <summary>The horizontal values that the axis must cover; for bars, including half a bar's width on either side.</summary>
     private static IEnumerable<double> Places(PlotSeries series) =>
         series.Mark != PlotMark.Bars ? series.X : series.X.SelectMany(x => new[] { x - series.BarWidth / 2, x + series.BarWidth / 2 });
 }

@@ -4,15 +4,15 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Draws plots with ScottPlot in a load context of its own: it needs SkiaSharp 3, while ML.NET in the same process needs SkiaSharp
-/// 2. Thread-safe.</summary>
+/// <summary>Draws plots with ScottPlot in a separate load context, because ScottPlot needs SkiaSharp 3, while ML.NET in the same process
+/// needs SkiaSharp 2. Thread-safe.</summary>
 internal static class PlotHost
 {
     private static readonly Lazy<Func<string, string>> Drawing = new(Load);
 
     /// <summary>Draws a plot.</summary>
     /// <returns>An <c>svg</c> element as text.</returns>
-    /// <exception cref="FileNotFoundException">The folder plots/ is not beside the application.</exception>
+    /// <exception cref="FileNotFoundException">The folder plots/ is missing in the application's folder.</exception>
     public static string Svg(PlotImage image) => Drawing.Value(JsonSerializer.Serialize(image, JsonForm.Options));
 
     private static Func<string, string> Load()
@@ -28,7 +28,7 @@ internal static class PlotHost
         return method.CreateDelegate<Func<string, string>>();
     }
 
-    /// <summary>Takes assemblies and native libraries from the folder of one assembly, and from the application only what is not
+    /// <summary>Loads assemblies and native libraries from the folder of one assembly, and from the application only if they are not
     /// there.</summary>
     private sealed class PlotContext(string path) : AssemblyLoadContext("plots")
     {

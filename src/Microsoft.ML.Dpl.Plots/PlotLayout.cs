@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Where the parts of a plot are, in pixels from its top left corner. The vertical axis's label stands above the plot, which is
-/// read more easily than a turned one.</summary>
-/// <param name="Left">Space left of the data, for the labels of ticks.</param>
-/// <param name="Top">Space above.</param>
-/// <param name="Right">Space right of it.</param>
-/// <param name="Bottom">Space below.</param>
+/// <summary>The layout of a plot, in pixels. The vertical axis's label is above the plot, where it is easier to read than a rotated
+/// one.</summary>
+/// <param name="Left">Space to the left of the data, for the tick labels.</param>
+/// <param name="Top">Space above the data.</param>
+/// <param name="Right">Space to the right of the data.</param>
+/// <param name="Bottom">Space below the data.</param>
 internal sealed record PlotLayout(float Left, float Top, float Right, float Bottom)
 {
-    /// <summary>Height of text, of a line of it, and the width of a character in wide fonts.</summary>
+    /// <summary>Text height, line height, and the width of a character in wide fonts.</summary>
     public const float TextSize = 12,
         Line = 18,
         CharacterWidth = 7.2f;
@@ -19,13 +19,13 @@ internal sealed record PlotLayout(float Left, float Top, float Right, float Bott
     private const float Sample = 20,
         Gap = 18;
 
-    /// <summary>Baseline of the legend's first line, where there is one.</summary>
+    /// <summary>Baseline of the legend's first line, if there is a legend.</summary>
     public const float LegendLine = TitleLine + Line;
 
-    /// <summary>Whether series need names.</summary>
+    /// <summary>Whether the plot has a legend, which it needs for more than one series.</summary>
     public static bool HasLegend(PlotImage image) => image.Series.Count > 1;
 
-    /// <summary>Where the legend names each series: the left end, and the line from 0.</summary>
+    /// <summary>The position of each series in the legend: the left end, and the line, from 0.</summary>
     public static IReadOnlyList<(float Left, int Line)> Legend(PlotImage image)
     {
         List<(float Left, int Line)> places = [];
@@ -42,7 +42,7 @@ internal sealed record PlotLayout(float Left, float Top, float Right, float Bott
         return places;
     }
 
-    /// <summary>The same image, higher by the lines that its legend has beyond the first, so that these take nothing from the
+    /// <summary>The image with its height increased by the legend's lines beyond the first, so that they take no space from the
     /// data.</summary>
     public static PlotImage WithRoomForLegend(PlotImage image) =>
         HasLegend(image) ? image with { Height = image.Height + (int)Line * Legend(image)[^1].Line } : image;

@@ -3,8 +3,8 @@ using ScottPlot;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Colours of a plot: ScottPlot draws with placeholders, and each becomes a CSS variable, so that a page has its plots follow
-/// light and dark.</summary>
+/// <summary>The colours of a plot: ScottPlot draws with placeholder colours, each of which is replaced by a CSS variable, so that plots
+/// follow the page's light or dark mode.</summary>
 internal static class SvgColours
 {
     private const byte FirstRed = 0x12,
@@ -18,7 +18,7 @@ internal static class SvgColours
 
     public static Color Axis { get; } = new(FirstRed, FirstGreen, AxisBlue);
 
-    /// <summary>The style sheet of a plot that is a file of its own.</summary>
+    /// <summary>The style sheet of a plot in a separate file.</summary>
     public const string StyleSheet = """
         svg { --ink: #24292f; --muted: #57606a; --grid: #d8dee4; --plot-1: #2563ab; --plot-2: #c2570c; --plot-3: #17806d; --plot-4: #8250a8; background: #fff }
         @media (prefers-color-scheme: dark) { svg { --ink: #e6edf3; --muted: #9da7b1; --grid: #343b43; --plot-1: #6cb0f5; --plot-2: #f0964b; --plot-3: #4fc4ab; --plot-4: #c9a2ec; background: #14181d } }
@@ -27,12 +27,12 @@ internal static class SvgColours
     /// <param name="colour">0 to 4.</param>
     public static Color Series(int colour) => new(FirstRed, FirstGreen, (byte)(SeriesBlue + Within(colour)));
 
-    /// <summary>A CSS value for a colour of a series.</summary>
+    /// <summary>The CSS value for a series colour.</summary>
     public static string Css(int colour) =>
         Within(colour) == 0 ? $"var(--ink,{Fallbacks[0]})" : $"var(--plot-{Within(colour)},{Fallbacks[Within(colour)]})";
 
-    /// <summary>The CSS value that stands for a placeholder; null for other colours.</summary>
-    /// <param name="written">As Skia writes colours: a hash and six digits.</param>
+    /// <summary>The CSS value that replaces a placeholder; null for other colours.</summary>
+    /// <param name="written">A colour as written by Skia: # and six hexadecimal digits.</param>
     public static string? Css(string written)
     {
         if (

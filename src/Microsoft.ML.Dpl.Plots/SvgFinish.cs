@@ -3,15 +3,15 @@ using System.Xml.Linq;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>Makes a drawing of Skia one for a page: a view box instead of a size, names of its own, colours as CSS variables, and words
-/// that any browser's fonts can show.</summary>
+/// <summary>Prepares a drawing by Skia for embedding in a page: a view box instead of a fixed size, unique ids, colours as CSS variables,
+/// and text as text elements, which work with any browser's fonts.</summary>
 internal static class SvgFinish
 {
     private static readonly XNamespace Space = "http://www.w3.org/2000/svg";
 
-    /// <param name="drawn">As ScottPlot wrote it.</param>
-    /// <param name="image">Has the words.</param>
-    /// <param name="layout">As it was drawn with.</param>
+    /// <param name="drawn">The SVG text as written by ScottPlot.</param>
+    /// <param name="image">The plot's description, with its texts.</param>
+    /// <param name="layout">The layout that was used for drawing.</param>
     /// <param name="across">The horizontal axis.</param>
     /// <param name="up">The vertical axis.</param>
     public static string Apply(string drawn, PlotImage image, PlotLayout layout, AxisTicks across, AxisTicks up)
@@ -35,14 +35,14 @@ internal static class SvgFinish
         return svg.ToString(SaveOptions.DisableFormatting);
     }
 
-    /// <summary>Backgrounds without colour.</summary>
+    /// <summary>Whether an element is an invisible background.</summary>
     private static bool IsInvisible(XElement element) =>
         element.Name.LocalName == "rect"
         && element.Parent?.Name.LocalName != "clipPath"
         && (string?)element.Attribute("fill-opacity") == "0"
         && element.Attribute("stroke") is null;
 
-    /// <summary>Names are the page's, not the drawing's: two drawings on one page would take each other's clips.</summary>
+    /// <summary>Makes ids unique within the page, because otherwise two drawings on one page would use each other's clip paths.</summary>
     private static void Rename(XElement svg, string prefix)
     {
         string[] names = [.. svg.Descendants().Attributes("id").Select(id => id.Value)];
@@ -90,7 +90,7 @@ internal static class SvgFinish
         }
     }
 
-    /// <summary>A series as the legend shows it, 14 wide.</summary>
+    /// <summary>The sample of a series in the legend, 14 wide.</summary>
     private static IEnumerable<XElement> Sample(PlotSeries series, double x, double middle)
     {
         var fill = new XAttribute("style", $"fill:{SvgColours.Css(series.Colour)};");

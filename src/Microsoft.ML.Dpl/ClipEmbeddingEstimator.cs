@@ -7,14 +7,14 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>CLIP's embeddings of a column of images or texts. Nothing is learned: <see cref="Fit"/> looks at the columns alone.</summary>
+/// <summary>Adds CLIP's embeddings of a column of images or texts. Nothing is learned: <see cref="Fit"/> only checks the columns.</summary>
 /// <remarks>
 /// <para>To create it, use <see cref="ClipCatalog.ClipImageEmbedding"/> or <see cref="ClipCatalog.ClipTextEmbedding"/>.</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
-/// <item><term>Input, of images</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
-/// <item><term>Input, of texts</term><description>Text; a missing one is read as an empty one</description></item>
-/// <item><term>Output</term><description>Vector of <c>float</c>, of the known size
+/// <item><term>Input (images)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
+/// <item><term>Input (texts)</term><description>Text; a missing text is read as an empty one</description></item>
+/// <item><term>Output</term><description>Vector of <c>float</c> with the fixed size
 /// <see cref="ClipConfig.EmbeddingWidth"/></description></item>
 /// </list>
 /// </remarks>
@@ -49,11 +49,11 @@ public sealed class ClipEmbeddingEstimator : IEstimator<ClipEmbeddingTransformer
         (_outputColumnName, _inputColumnName) = (outputColumnName, inputColumnName ?? outputColumnName);
     }
 
-    /// <summary>Checks the columns and reads CLIP's weights, unless another part of the process has them already; no row is read.</summary>
-    /// <param name="input">With the input column.</param>
+    /// <summary>Checks the columns and loads CLIP's weights, unless they are already loaded in this process; no row is read.</summary>
+    /// <param name="input">Data with the input column.</param>
     /// <returns>The transformer. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
-    /// <exception cref="IOException">CLIP's weights are gone or have changed.</exception>
+    /// <exception cref="IOException">CLIP's weights are missing or have changed.</exception>
     public ClipEmbeddingTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -4,24 +4,24 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>How CLIP's embeddings of a column are computed, whatever it holds.</summary>
+/// <summary>The options shared by CLIP's image and text embeddings.</summary>
 public abstract class ClipEmbeddingOptions
 {
     internal const int DefaultBatchSize = DplTrainer.ComputeOptions.DefaultPredictionBatchSize;
 
     private protected ClipEmbeddingOptions() { }
 
-    /// <summary>Whether every vector is brought to length 1, so that a dot product is the cosine that CLIP compares by.</summary>
+    /// <summary>Whether vectors are normalised to length 1, so that a dot product is the cosine similarity that CLIP uses.</summary>
     public bool Normalize { get; init; } = true;
 
     /// <summary>Rows per forward pass, at least 1.</summary>
     public int BatchSize { get; init; } = DefaultBatchSize;
 
-    /// <summary><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the <c>MLContext</c> names, else the CPU. A model that is
-    /// loaded goes by its <c>MLContext</c> alone.</summary>
+    /// <summary><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null for the <c>MLContext</c>'s GPU or, without one, the CPU. A loaded model uses
+    /// only the settings of its <c>MLContext</c>.</summary>
     public string? Device { get; init; }
 
-    /// <summary>What a zip will hold; see <see cref="ClipEmbeddingTransformer.CarriesClip"/>.</summary>
+    /// <summary>Whether saved zips contain CLIP; see <see cref="ClipEmbeddingTransformer.CarriesClip"/>.</summary>
     public bool CarryClip { get; init; }
 
     internal void Validate()
@@ -34,17 +34,18 @@ public abstract class ClipEmbeddingOptions
 
     internal abstract EmbeddedInput Input { get; }
 
-    /// <summary>The same as a zip keeps it.</summary>
+    /// <summary>The description of these options for a zip.</summary>
     internal virtual EmbeddingDescription Describe(BackboneReference backbone) => new(Input, backbone, Normalize, CarryClip);
 }
 
-/// <summary>How CLIP's embeddings of images are computed.</summary>
+/// <summary>The options for CLIP's embeddings of images.</summary>
 public sealed class ClipImageEmbeddingOptions : ClipEmbeddingOptions
 {
-    /// <summary>Where relative paths of images start; kept in the saved model. Null: the current folder.</summary>
+    /// <summary>The folder that relative image paths are resolved against, which is stored in the saved model; null for the current
+    /// folder.</summary>
     public string? ImageFolder { get; init; }
 
-    /// <summary>Whether images given as paths or bytes are turned and mirrored as their files ask; see
+    /// <summary>Whether images given as paths or bytes are rotated and mirrored according to their EXIF orientation; see
     /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation { get; init; }
 
@@ -69,11 +70,11 @@ public sealed class ClipImageEmbeddingOptions : ClipEmbeddingOptions
         );
 }
 
-/// <summary>How CLIP's embeddings of texts are computed.</summary>
+/// <summary>The options for CLIP's embeddings of texts.</summary>
 public sealed class ClipTextEmbeddingOptions : ClipEmbeddingOptions
 {
-    /// <summary>Whether a text that is longer than CLIP reads (75 tokens between start and end, some 50 English words) ends the work with a
-    /// <see cref="TextTooLongException"/>. Otherwise its end is not read, and the log says so once for each pass over the data.</summary>
+    /// <summary>Whether a text that is too long for CLIP (more than 75 tokens between start and end, about 50 English words) causes a
+    /// <see cref="TextTooLongException"/>. Otherwise it is truncated, with a warning in the log once per pass over the data.</summary>
     public bool RefuseLongTexts { get; init; }
 
     internal override EmbeddedInput Input => EmbeddedInput.Text;
@@ -86,6 +87,6 @@ public sealed class ClipTextEmbeddingOptions : ClipEmbeddingOptions
 
     private protected override void ValidateInput()
     {
-        // Nothing beyond what all have in common.
+        // There are no checks beyond the common ones.
     }
 }

@@ -7,13 +7,13 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Image classification by plain CLIP. Nothing is learned: <see cref="Fit"/> looks at the columns alone, and gives a
-/// <see cref="DplTransformer"/> without any prompt.</summary>
+/// <summary>Image classification with plain CLIP. Nothing is learned: <see cref="Fit"/> only checks the columns and returns a
+/// <see cref="DplTransformer"/> without prompts.</summary>
 /// <remarks>
 /// <para>To create it, use <see cref="ClipCatalog.ClipZeroShot(MulticlassClassificationCatalog, ClipBackbone, IEnumerable{string},
 /// ClipZeroShotOptions)"/>.</para>
-/// <para><c>Evaluate</c> compares the numbers of keys, so the label's key must have the classes in the same order: let
-/// <c>MapValueToKey</c> take them from a view of the names (<c>keyData</c>).</para>
+/// <para><c>Evaluate</c> compares key values by number, so the label's key must have the classes in the same order: pass a data view of the
+/// names to <c>MapValueToKey</c> (<c>keyData</c>).</para>
 /// </remarks>
 public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
 {
@@ -52,11 +52,11 @@ public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
         (_environment, _backbone, _options) = (environment, backbone, options);
     }
 
-    /// <summary>Checks the columns and has CLIP read the classes' names; no row is read.</summary>
-    /// <param name="input">With the image column.</param>
+    /// <summary>Checks the columns and computes the text features of the classes; no row is read.</summary>
+    /// <param name="input">Data with the image column.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The image column is missing or of an unsuitable type.</exception>
-    /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
+    /// <exception cref="ArgumentException">A name is empty after CLIP's text cleaning, or two names give the same tokens.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     public DplTransformer Fit(IDataView input)
     {

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>What <see cref="ClipZeroShotEstimator"/> reads and adds.</summary>
+/// <summary>The options of <see cref="ClipZeroShotEstimator"/>.</summary>
 public sealed class ClipZeroShotOptions
 {
     /// <summary>Column with the images: <c>MLImage</c>, file paths as text, or encoded files as bytes.</summary>
@@ -17,24 +17,25 @@ public sealed class ClipZeroShotOptions
     /// <summary>Name of the added column with the class probabilities.</summary>
     public string ScoreColumnName { get; init; } = DefaultColumnNames.Score;
 
-    /// <summary>Texts of a class with {} for its name, underscores as spaces, whose features are averaged. Null: <c>a photo of a {}.</c>
-    /// alone.</summary>
+    /// <summary>Templates with {} for a class's name, whose features are averaged; underscores in names become spaces. Null: only
+    /// <c>a photo of a {}.</c> is used.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
 
     /// <summary>Images per forward pass, at least 1.</summary>
     public int BatchSize { get; init; } = DplTrainer.ComputeOptions.DefaultPredictionBatchSize;
 
-    /// <summary><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the <c>MLContext</c> names, else the CPU. A model that is
-    /// loaded goes by its <c>MLContext</c> alone.</summary>
+    /// <summary><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null for the <c>MLContext</c>'s GPU or, without one, the CPU. A loaded model uses
+    /// only the settings of its <c>MLContext</c>.</summary>
     public string? Device { get; init; }
 
-    /// <summary>What a zip of the model will hold; <see cref="DplTransformer.Contents"/> can still change it.</summary>
+    /// <summary>What a saved zip of the model contains; <see cref="DplTransformer.Contents"/> can change it later.</summary>
     public ModelContents ModelContents { get; init; }
 
-    /// <summary>Where relative paths of images start; kept in the saved model. Null: the current folder.</summary>
+    /// <summary>The folder that relative image paths are resolved against, which is stored in the saved model; null for the current
+    /// folder.</summary>
     public string? ImageFolder { get; init; }
 
-    /// <summary>Whether images given as paths or bytes are turned and mirrored as their files ask; see
+    /// <summary>Whether images given as paths or bytes are rotated and mirrored according to their EXIF orientation; see
     /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation { get; init; }
 

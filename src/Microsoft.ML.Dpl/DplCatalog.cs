@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>Where <c>MLContext</c> offers Differentiable Prompt Learning.</summary>
+/// <summary>Extension methods of <c>MLContext</c> and its catalogs for Differentiable Prompt Learning.</summary>
 public static class DplCatalog
 {
     /// <summary>Few-shot image classification with a frozen CLIP and searched prompts.</summary>
@@ -15,9 +15,10 @@ public static class DplCatalog
     /// <param name="backbone">The frozen CLIP.</param>
     /// <param name="labelColumnName">Column with the classes: a key with names, or text.</param>
     /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
-    /// <param name="validationSet">Rows that the search is judged by; null: a share of the training rows.</param>
-    /// <param name="configuration">Prompt lengths to train without a search; null: search.</param>
-    /// <param name="exampleWeightColumnName">Column of type <c>float</c> with how much each row's loss counts; null: all alike.</param>
+    /// <param name="validationSet">Validation rows for the search; null to set aside some of the training rows.</param>
+    /// <param name="configuration">Prompt lengths to train without a search; null to search for them.</param>
+    /// <param name="exampleWeightColumnName">Column of type <c>float</c> with the weight of each row's loss; null for equal
+    /// weights.</param>
     /// <exception cref="ArgumentException">The configuration does not fit the backbone.</exception>
     /// <example><code>
     /// var pipeline = mlContext.Transforms.Conversion.MapValueToKey("Label")
@@ -47,7 +48,7 @@ public static class DplCatalog
 
     /// <summary>Few-shot image classification with a frozen CLIP and searched prompts, with all options.</summary>
     /// <param name="catalog">The trainers of the multiclass catalog.</param>
-    /// <param name="options">What the fit does.</param>
+    /// <param name="options">The options of the fit.</param>
     /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
     public static DplTrainer DifferentiablePromptLearning(
         this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog,
@@ -58,15 +59,16 @@ public static class DplCatalog
         return new DplTrainer(MLNetInternals.EnvironmentOf(catalog), options);
     }
 
-    /// <summary>Saves a model as ML.NET's own <c>Save</c> does, but whole or not at all: beside its place, then to the disk itself, then
-    /// renamed. ML.NET's own writes over the file that is there, which a full disk or a kill then costs.</summary>
-    /// <remarks>The log is told where a zip names a CLIP's folder and does not contain it.</remarks>
-    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
-    /// <param name="model">Any model, with this library's in it or not.</param>
-    /// <param name="inputSchema">The columns that the model reads; null: they are not kept in the zip.</param>
-    /// <param name="filePath">The zip; a file there is replaced once the new one is complete, and a missing folder is made.</param>
-    /// <exception cref="IOException">It cannot be written; what was there is as it was.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    /// <summary>Saves a model like ML.NET's own <c>Save</c>, but atomically: to a temporary file in the same folder, which is flushed to
+    /// disk and then renamed. ML.NET overwrites the existing file, which is then lost if the disk is full or the process is
+    /// killed.</summary>
+    /// <remarks>Logs a note if the zip refers to a CLIP on disk and does not contain it.</remarks>
+    /// <param name="catalog">The model operations catalog, <c>mlContext.Model</c>.</param>
+    /// <param name="model">Any model, whether or not it contains one of this library.</param>
+    /// <param name="inputSchema">The schema of the model's input; null to omit it from the zip.</param>
+    /// <param name="filePath">The zip; an existing file is replaced once the new one is complete, and a missing folder is created.</param>
+    /// <exception cref="IOException">The file cannot be written; an existing file is unchanged.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     public static void SaveWhole(this ModelOperationsCatalog catalog, ITransformer model, DataViewSchema? inputSchema, string filePath)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -77,7 +79,7 @@ public static class DplCatalog
             WholeFile.Write(filePath, stream => catalog.Save(model, inputSchema, stream));
             TellOfClip(catalog, model, filePath);
         }
-        // The latter is what .NET makes of the system's EFBIG.
+        // .NET throws ArgumentOutOfRangeException for the system error EFBIG.
         catch (Exception e) when (e is IOException or ArgumentOutOfRangeException { ParamName: "value" })
         {
             string why =
@@ -86,7 +88,7 @@ public static class DplCatalog
         }
     }
 
-    /// <summary>Says that a zip holds no CLIP, which is forgotten easily where it lies at hand.</summary>
+    /// <summary>Logs that a zip contains no CLIP, which is easily overlooked on a machine where the CLIP is available.</summary>
     private static void TellOfClip(ModelOperationsCatalog catalog, ITransformer model, string filePath)
     {
         IEnumerable<ClipBackbone?> named = LoadedZip
@@ -110,15 +112,16 @@ public static class DplCatalog
             );
     }
 
-    /// <summary>Loads the classifier of a model zip as what it is: <c>Load</c> gives a chain where a pipeline was saved, on which only what
-    /// any model can do is at hand.</summary>
-    /// <param name="catalog">What saves and loads models: <c>mlContext.Model</c>.</param>
+    /// <summary>Loads the classifier of a model zip with its own type. For a saved pipeline, <c>Load</c> returns a chain that offers only
+    /// the members of <see cref="ITransformer"/>.</summary>
+    /// <param name="catalog">The model operations catalog, <c>mlContext.Model</c>.</param>
     /// <param name="filePath">A zip of one model of this library, alone or in a pipeline.</param>
-    /// <returns>The classifier alone, without what stands before and after it in a pipeline: it reads its own image column, or an image
-    /// given to <see cref="DplTransformer.Predict(string)"/>. The caller disposes it.</returns>
+    /// <returns>Only the classifier, without the pipeline's other steps: it reads its image column, or an image passed to
+    /// <see cref="DplTransformer.Predict(string)"/>. The caller disposes it.</returns>
     /// <exception cref="IOException">The file is missing or cannot be read, or the model's CLIP was not found.</exception>
-    /// <exception cref="InvalidDataException">It is no model, damaged, or holds none or several of this library's.</exception>
-    /// <exception cref="InvalidOperationException">The application has no libtorch, so that ONNX Runtime scores the model.</exception>
+    /// <exception cref="InvalidDataException">The file is not a model or is damaged, or it contains no model of this library or
+    /// several.</exception>
+    /// <exception cref="InvalidOperationException">The application has no libtorch, so the model was loaded for ONNX Runtime.</exception>
     public static DplTransformer LoadDpl(this ModelOperationsCatalog catalog, string filePath)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -132,19 +135,20 @@ public static class DplCatalog
         );
     }
 
-    /// <summary>Makes a classifier of exported prompts, CLIP and class names, without training: what
-    /// <see cref="DplTransformer.ExportPrompts"/> gave predicts the same bits as before on the same machine.</summary>
-    /// <param name="mlContext">Says which GPU is used where <paramref name="device"/> does not.</param>
-    /// <param name="prompts">As <see cref="ExportedPrompts.Load"/> reads them; <see cref="ExportedPrompts.ClassNames"/> must be set.</param>
-    /// <param name="backbone">The CLIP they were trained on.</param>
+    /// <summary>Creates a classifier from exported prompts, a CLIP and class names, without training. Prompts from
+    /// <see cref="DplTransformer.ExportPrompts"/> give bit-identical predictions on the same machine.</summary>
+    /// <param name="mlContext">Supplies the GPU setting if <paramref name="device"/> is null.</param>
+    /// <param name="prompts">The prompts, for example from <see cref="ExportedPrompts.Load"/>; <see cref="ExportedPrompts.ClassNames"/>
+    /// must be set.</param>
+    /// <param name="backbone">The CLIP that the prompts were trained with.</param>
     /// <param name="imageColumnName">Column with the images: <c>MLImage</c>, path as text, or encoded bytes.</param>
-    /// <param name="predictedLabelColumnName">The added column with the most probable class: a key where the trained model's was one, else
-    /// text.</param>
+    /// <param name="predictedLabelColumnName">The added column with the most probable class: a key if it was one in the trained model,
+    /// otherwise text.</param>
     /// <param name="scoreColumnName">The added column with the class probabilities.</param>
-    /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null: the GPU that the context names, else the CPU.</param>
+    /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null for the context's GPU or, without one, the CPU.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained on another, there are fewer than two
-    /// classes, a name is blank or repeated, or CLIP reads two alike.</exception>
+    /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained with another one, there are fewer than two
+    /// classes, a name is blank or repeated, or two names give the same tokens.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,

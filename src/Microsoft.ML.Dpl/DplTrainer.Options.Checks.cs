@@ -10,12 +10,12 @@ namespace Microsoft.ML.Dpl;
 
 public sealed partial class DplTrainer
 {
-    // What the options may be, and what they mean to the engine.
+    // Validation of the options, and their conversion to the engine's settings.
     public sealed partial class Options
     {
         private static readonly TimeSpan LongestCheckpointInterval = TimeSpan.FromDays(365);
 
-        /// <summary>Checks everything that can be checked without data.</summary>
+        /// <summary>Checks everything that can be checked without the data.</summary>
         /// <exception cref="ArgumentException">An option is missing, out of range or contradicts another.</exception>
         internal void Validate()
         {
@@ -52,7 +52,7 @@ public sealed partial class DplTrainer
         /// <summary>How images are read.</summary>
         internal ImageReading Reading => new(Images.Folder, Images.MaxPixels, Images.ApplyExifOrientation);
 
-        /// <summary>The same in the engine's terms.</summary>
+        /// <summary>Converts the options to the engine's settings.</summary>
         internal FitSettings ToSettings(int seed)
         {
             RecipeDefaults defaults = RecipeDefaults.For(Training.Recipe);
@@ -130,7 +130,7 @@ public sealed partial class DplTrainer
 
         private bool Compares => Configuration is null && (Search.Compare ?? RecipeDefaults.For(Training.Recipe).Compares);
 
-        /// <summary>What of the training rows is set aside; null: nothing.</summary>
+        /// <summary>How training rows are set aside for validation; null if none are.</summary>
         private ValidationSplit? Split =>
             (Validation.Set, Validation.RowsPerClass, Validation.Fraction, Configuration) switch
             {

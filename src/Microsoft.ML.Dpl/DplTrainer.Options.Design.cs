@@ -7,10 +7,10 @@ namespace Microsoft.ML.Dpl;
 
 public sealed partial class DplTrainer
 {
-    // The design's part of the checks, and what it means to the engine.
+    // Validation of the design options, and their conversion to the engine's settings.
     public sealed partial class Options
     {
-        /// <summary>What is done to the cross-entropy and beside it; null: nothing.</summary>
+        /// <summary>Changes and additions to the cross-entropy loss; null if there are none.</summary>
         private ObjectiveSettings? Objective
         {
             get
@@ -36,7 +36,7 @@ public sealed partial class DplTrainer
             }
         }
 
-        /// <summary>How prompts are made; null: as in the paper.</summary>
+        /// <summary>How prompts are parameterised; null for the paper's way.</summary>
         private DesignSettings? DesignSettings =>
             Design is { Prompts: IndependentPrompts, Context: null, Templates: null, Teacher: null } && TaskResidual is null
                 ? null
@@ -49,12 +49,12 @@ public sealed partial class DplTrainer
                     TaskResidual = TaskResidual,
                 };
 
-        /// <summary>α of the residual beside the class features; null: there is none.</summary>
+        /// <summary>The factor α of the task residual; null if there is none.</summary>
         internal double? TaskResidual
         {
             get
             {
-                // Zero-shot CLIP, and CoOp, stay what they are.
+                // Zero-shot CLIP and CoOp do not get a residual by default.
                 bool hasPrompts = Configuration is not { IsZeroShot: true };
                 double scale = Design.TaskResidual ?? (hasPrompts ? RecipeDefaults.For(Training.Recipe).TaskResidual : 0);
                 return scale > 0 ? scale : null;

@@ -2,19 +2,21 @@ using Microsoft.ML.Dpl.Fit;
 
 namespace Microsoft.ML.Dpl;
 
-// Training that goes on from an earlier model.
+// Training that starts from an earlier model.
 public sealed partial class DplTrainer
 {
-    /// <summary>Trains on from an earlier model, on more images of the same classes for instance: its prompts, its context, its
-    /// task residual and its temperature are where the training begins; without a residual it gets one only where
-    /// <see cref="DesignOptions.TaskResidual"/> is set. Nothing is searched or compared; the prompt lengths are the model's.</summary>
-    /// <param name="input">As for <see cref="Fit(IDataView)"/>, with the model's classes in the model's order.</param>
-    /// <param name="initial">Of the same <see cref="Options.Backbone"/>; stays the caller's, as it is.</param>
+    /// <summary>Continues training from an earlier model, for instance with more images of the same classes: the model's prompts, context,
+    /// task residual and temperature are the initial values. A model without a task residual gets one only if
+    /// <see cref="DesignOptions.TaskResidual"/> is set. There is no search or comparison; the prompt lengths are those of the
+    /// model.</summary>
+    /// <param name="input">Training data as for <see cref="Fit(IDataView)"/>, with the same classes as the model in the same order.</param>
+    /// <param name="initial">The model to start from, with the same <see cref="Options.Backbone"/>; not changed, and still owned by the
+    /// caller.</param>
     /// <returns>A new classifier. The caller disposes it.</returns>
     /// <inheritdoc cref="Fit(IDataView)" path="/exception"/>
-    /// <exception cref="ArgumentException">The model has another CLIP, a mixture, no prompts, or others than
-    /// <see cref="Options.Configuration"/> or <see cref="Options.Design"/> ask for.</exception>
-    /// <exception cref="InvalidOperationException">The data has other classes, or in another order.</exception>
+    /// <exception cref="ArgumentException">The model has a different CLIP, a mixture or no prompts, or its prompts do not match
+    /// <see cref="Options.Configuration"/> or <see cref="Options.Design"/>.</exception>
+    /// <exception cref="InvalidOperationException">The data has different classes, or the same ones in a different order.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public DplTransformer Fit(IDataView input, DplTransformer initial)
     {
@@ -66,7 +68,7 @@ public sealed partial class DplTrainer
 
         static ArgumentException Refused(string why) => new($"A training cannot go on from this model: {why}.", nameof(initial));
 
-        // A context that begins with words has their number for a length, which is not known before they are read.
+        // Lengths are not compared here: a context initialised from words is as long as their tokens, which is not known before tokenizing.
         static (ContextPosition, bool)? LayoutOf(PromptContext? context) =>
             context is null ? null : (context.Position, context.ClassSpecific);
     }
@@ -74,10 +76,10 @@ public sealed partial class DplTrainer
 
 public sealed partial class DplTransformer
 {
-    /// <summary>Whether something is added to the features of the classes' texts.</summary>
+    /// <summary>Whether the model has a task residual, which is added to the classes' text features.</summary>
     internal bool HasTaskResidual => _prompts.Rows.ClassOffsets is not null;
 
-    /// <summary>What a training goes on from, copied. The caller owns it.</summary>
+    /// <summary>A copy of the values that further training starts from. The caller owns it.</summary>
     internal InitialPrompts ToInitial(Clip.ClipBackbone backbone) =>
         _scorer.Use(() =>
         {

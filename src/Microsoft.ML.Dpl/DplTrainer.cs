@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>
 /// Differentiable Prompt Learning (Huang, Pedapati, Chen, Gao, IJCAI 2025, arXiv 2501.00457): CLIP stays frozen, prompt rows enter the keys
-/// and values of its layers, a bilevel search finds how many rows each layer of each branch uses, and a second stage trains just those.
+/// and values of its layers, a bilevel search finds how many rows each layer of each branch uses, and a second stage trains only those.
 /// </summary>
 /// <remarks>
 /// <para>To create it, use
@@ -18,7 +18,7 @@ namespace Microsoft.ML.Dpl;
 /// <item><term>Label (input)</term><description>A key with names, or text. The class order is that of the key values; text is ordered by
 /// code point</description></item>
 /// <item><term>Image (input)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
-/// <item><term>Weight (optional input)</term><description><c>float</c>, at least 0: how much the row's loss counts</description></item>
+/// <item><term>Weight (optional input)</term><description><c>float</c>, at least 0: the weight of the row's loss</description></item>
 /// <item><term>PredictedLabel (output)</term><description>A key with the label's key values, or text</description></item>
 /// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities</description></item>
 /// </list>
@@ -35,22 +35,22 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         (_environment, _options) = (environment, options);
     }
 
-    /// <summary>Searches (unless a configuration is given) and trains.</summary>
-    /// <param name="input">One labelled image per row. Every image is decoded before training begins, so that a broken one is known at
-    /// once.</param>
+    /// <summary>Searches the prompt lengths (unless a configuration is given) and trains the prompts.</summary>
+    /// <param name="input">One labelled image per row. Every image is decoded before training begins, so that an unreadable image is
+    /// reported early.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of an unsuitable type.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="InvalidOperationException">An image cannot be read, there are fewer than two classes, a class has too few rows, a
-    /// weight is negative or not finite, all are 0, CLIP reads two class names alike, or the workspace holds the checkpoint of another
-    /// fit.</exception>
-    /// <exception cref="DivergedException">The loss or a gradient ceased to be a number, and <see cref="Options.OnDivergence"/> asks to
-    /// throw, or there is nothing to return.</exception>
-    /// <exception cref="InvalidDataException">CLIP's weights are not all numbers; the message names the tensor.</exception>
+    /// weight is negative or not finite, all weights are 0, two class names give the same tokens, or the workspace contains the checkpoint
+    /// of a different fit.</exception>
+    /// <exception cref="DivergedException">The loss or a gradient became infinite or NaN, and <see cref="Options.OnDivergence"/> is set to
+    /// throw or there is no model to return.</exception>
+    /// <exception cref="InvalidDataException">CLIP's weights are not all finite; the message names the tensor.</exception>
     /// <exception cref="IOException"><see cref="ComputeOptions.WorkspacePath"/> cannot be written, or another fit uses it.</exception>
-    /// <exception cref="InvalidDataException">The workspace holds checkpoints, and none of them can be read.</exception>
-    /// <exception cref="OperationCanceledException">The token of the options or the <c>MLContext</c> was cancelled, and
-    /// <see cref="Options.OnCancel"/> asks to throw, or no epoch had ended.</exception>
+    /// <exception cref="InvalidDataException">The workspace contains checkpoints, but none of them can be read.</exception>
+    /// <exception cref="OperationCanceledException">The options' token or the <c>MLContext</c> was cancelled, and
+    /// <see cref="Options.OnCancel"/> is set to throw or no epoch was complete.</exception>
     public DplTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -82,13 +82,13 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         return transformer;
     }
 
-    /// <summary>Searches the prompt lengths and trains nothing: the first stage of <see cref="Fit(IDataView)"/>, with the same images set
-    /// aside for validation and the same course.</summary>
-    /// <param name="input">As for <see cref="Fit(IDataView)"/>.</param>
+    /// <summary>Searches the prompt lengths without training: the first stage of <see cref="Fit(IDataView)"/>, with the same images set
+    /// aside for validation and the same steps.</summary>
+    /// <param name="input">Training data as for <see cref="Fit(IDataView)"/>.</param>
     /// <returns>
-    /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search that has ended an epoch returns the
-    /// choice of the last one. A workspace keeps an interrupted search as it does an interrupted fit, but neither goes on with the other's
-    /// checkpoint.
+    /// The lengths. With <see cref="Options.OnCancel"/> set to return the best, a cancelled search returns the choice after its last
+    /// complete epoch, if there is one. A workspace keeps checkpoints of an interrupted search as for a fit, but neither resumes from the
+    /// other's checkpoint.
     /// </returns>
     /// <inheritdoc cref="Fit(IDataView)" path="/exception"/>
     /// <exception cref="ArgumentException">An option is out of range, or <see cref="Options.Configuration"/> is given.</exception>
@@ -127,7 +127,8 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         }
     }
 
-    /// <summary>A device asked for by name is meant; the context's own setting speaks for the context's GPU.</summary>
+    /// <summary>By default there is no fallback for an explicitly named device; the context's setting applies only to the context's
+    /// GPU.</summary>
     private TorchSharp.torch.Device ChooseDevice(HostLog log)
     {
         EnvironmentOptions environment = MLNetInternals.OptionsOf(_environment);

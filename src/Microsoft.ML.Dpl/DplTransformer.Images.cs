@@ -4,25 +4,25 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl;
 
-// Image files as this model sees them.
+// Predictions, explanations and preprocessing for single images.
 public sealed partial class DplTransformer
 {
-    /// <summary>Whether images are turned and mirrored as their files ask; see
+    /// <summary>Whether images are rotated and mirrored according to their EXIF orientation; see
     /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public bool ApplyExifOrientation => _description.ApplyExifOrientation;
 
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
     public long MaxImagePixels => _description.Reading.MaximumPixels;
 
-    /// <summary>Reads an image file as predictions do: within <see cref="MaxImagePixels"/>, upright if <see cref="ApplyExifOrientation"/>
-    /// says so, a relative path from the model's image folder.</summary>
+    /// <summary>Reads an image file as for predictions: with at most <see cref="MaxImagePixels"/>, upright if
+    /// <see cref="ApplyExifOrientation"/> is set, and with a relative path resolved against the model's image folder.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
-    /// <returns>Rgba32, colours multiplied by alpha as ML.NET keeps them, the path as its tag: for <see cref="ClassExplanation.Draw"/>, and
-    /// for <see cref="Explain(MLImage, string?)"/>. The caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <returns>An Rgba32 image with premultiplied alpha, as in ML.NET, and the path as its tag; for <see cref="ClassExplanation.Draw"/>
+    /// and <see cref="Explain(MLImage, string?)"/>. The caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not an image that can be decoded, or it has too many pixels.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     public MLImage ReadImage(string path)
     {
         RgbImage image = Decode(path, out string opened);
@@ -37,19 +37,20 @@ public sealed partial class DplTransformer
         return read;
     }
 
-    /// <summary>Classifies one image file, without a data view: read as <see cref="ReadImage"/> reads it, with the scores that
-    /// <see cref="Transform(IDataView)"/> gives of this image alone. Many images are done faster by <c>Transform</c>, in batches.</summary>
+    /// <summary>Classifies one image file without a data view. The image is read as by <see cref="ReadImage"/>, and the scores are those
+    /// that <see cref="Transform(IDataView)"/> gives for this image alone. For many images, <c>Transform</c> is faster, because it works in
+    /// batches.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not an image that can be decoded, or it has too many pixels.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ImagePrediction Predict(string path) => Predict(Decode(path, out _));
 
-    /// <summary>Classifies one image; as <see cref="Predict(string)"/>. Any number of threads may call it at once.</summary>
-    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
-    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <summary>Classifies one image, like <see cref="Predict(string)"/>. Thread-safe.</summary>
+    /// <param name="image">A Bgra32 or Rgba32 image of any size; still owned by the caller.</param>
+    /// <exception cref="InvalidDataException">The image has a different pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ImagePrediction Predict(MLImage image)
     {
@@ -59,15 +60,15 @@ public sealed partial class DplTransformer
 
     private ImagePrediction Predict(RgbImage image) => ImagePrediction.Create(_scores, _scorer, image);
 
-    /// <summary>Shows which parts of an image file speak for a class; as <see cref="Explain(MLImage, string?)"/>, on the image as
-    /// <see cref="ReadImage"/> reads it.</summary>
+    /// <summary>Shows which parts of an image file support a class, like <see cref="Explain(MLImage, string?)"/>, with the image read as by
+    /// <see cref="ReadImage"/>.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
-    /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
+    /// <param name="className">One of <see cref="ClassNames"/>; null for the most probable class.</param>
     /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not an image that can be decoded, or it has too many pixels.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ClassExplanation Explain(string path, string? className = null)
     {
@@ -75,22 +76,22 @@ public sealed partial class DplTransformer
         return Explain(Decode(path, out _), chosen);
     }
 
-    /// <summary>An image file as this model's image tower takes it: read as <see cref="ReadImage"/> does, resized, cropped and normalised.
-    /// It is what a model in ONNX is to be given.</summary>
+    /// <summary>The input of this model's image tower for an image file: read as by <see cref="ReadImage"/>, resized, cropped and
+    /// normalised. This is also the input for a model exported to ONNX.</summary>
     /// <param name="path">A PNG, JPEG, GIF, BMP or WebP file.</param>
-    /// <returns>[3, size, size], row by row, size being <see cref="ClipConfig.ImageSize"/> of the <see cref="Backbone"/>: all of red, then
-    /// green, then blue; (value / 255 − mean) / deviation.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <returns>[3, size, size], row by row, where size is the <see cref="ClipConfig.ImageSize"/> of the <see cref="Backbone"/>: all red
+    /// values, then green, then blue; each is (value / 255 − mean) / deviation.</returns>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not an image that can be decoded, or it has too many pixels.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(string path) => _scorer.Pixels(Decode(path, out _));
 
-    /// <summary>An image as this model's image tower takes it; as <see cref="Pixels(string)"/>.</summary>
-    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
+    /// <summary>The input of this model's image tower for an image; see <see cref="Pixels(string)"/>.</summary>
+    /// <param name="image">A Bgra32 or Rgba32 image of any size; still owned by the caller.</param>
     /// <returns>[3, size, size], row by row.</returns>
-    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <exception cref="InvalidDataException">The image has a different pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(MLImage image)
     {

@@ -10,11 +10,11 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl;
 
-// From a model to its bare prompts, and back.
+// Export of a model's prompts, and import as a model.
 public sealed partial class DplTransformer
 {
-    /// <summary>Copies what was trained: prompts, class features and the search's alphas, with the names that are needed to make a model of
-    /// them again.</summary>
+    /// <summary>Copies the trained values: prompts, class features and the search's alphas, with the names that are needed to create a
+    /// model from them again.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ExportedPrompts ExportPrompts() =>
         _scorer.Use(() =>
@@ -39,9 +39,9 @@ public sealed partial class DplTransformer
             }
         );
 
-    /// <summary>Makes a model of prompts; the classes' text features are computed again.</summary>
-    /// <exception cref="ArgumentException">The prompts do not fit the backbone, lack classes, or have some that CLIP cannot read or tell
-    /// apart.</exception>
+    /// <summary>Creates a model from prompts, recomputing the classes' text features.</summary>
+    /// <exception cref="ArgumentException">The prompts do not fit the backbone, have no classes, or have classes that CLIP cannot read or
+    /// distinguish.</exception>
     internal static DplTransformer FromPrompts(
         IHostEnvironment environment,
         ExportedPrompts prompts,
@@ -92,7 +92,7 @@ public sealed partial class DplTransformer
         using var ordinary = inference_mode(false);
         Tensor? residual = prompts.PlacedResidual();
         RequireFits(prompts, residual, columns.Classes.Count, backbone.Config);
-        // Names that CLIP cuts are only warned of, as in a fit.
+        // Truncated names cause only a warning, as in a fit.
         TrainedPrompts trained = new TextBranch(backbone, chosen).Encode(
             new PromptRows(
                 [.. text.Select(ToTensor)],
@@ -124,7 +124,7 @@ public sealed partial class DplTransformer
         static Tensor? ToTensor(float[,]? rows) => rows is null ? null : NativeTensor.From(rows);
     }
 
-    /// <summary>How the context stands in the texts; null where the prompts have none.</summary>
+    /// <summary>The layout of the context in the texts; null if the prompts have none.</summary>
     private static ContextLayout? ContextOf(ExportedPrompts prompts, int classes, ClipConfig config)
     {
         if (prompts.Context is null && prompts.ContextDesign is null)
@@ -185,7 +185,7 @@ public sealed partial class DplTransformer
         }
     }
 
-    /// <summary>The layers of a branch, those without a prompt added where a file did not count them.</summary>
+    /// <summary>Checks a branch's layers and appends layers without a prompt if the number of layers was inferred from a file.</summary>
     private static List<float[,]?> Fitted(IReadOnlyList<float[,]?> layers, string branch, ClipTransformerConfig config, bool mayBeFewer)
     {
         if (layers.Count > config.Layers || (layers.Count < config.Layers && !mayBeFewer))

@@ -6,7 +6,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-// To a model zip and back.
+// Saving to a model zip, and loading.
 public sealed partial class DplTransformer
 {
     void ICanSaveModel.Save(ModelSaveContext ctx)
@@ -36,14 +36,14 @@ public sealed partial class DplTransformer
     private IReadOnlyList<(string, Action<BinaryWriter>)> GraphStreams(IOnnxWriter writer) =>
         OnnxEntries.Create(Preprocessing, stream => writer.Write(this, _scorer.Classifier, stream));
 
-    /// <summary>Reads the rest of a model zip, whose CLIP it carries or finds.</summary>
+    /// <summary>Reads the rest of a model zip; its CLIP comes from the zip or is found on this machine.</summary>
     internal static DplTransformer Load(IHostEnvironment env, ModelReader reader, ModelColumns columns, StoredDescription description)
     {
         using var log = new HostLog(env, nameof(DplTransformer), "Loading");
         EnvironmentOptions options = MLNetInternals.OptionsOf(env);
         TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
         ClipBackbone backbone = ClipEntries.ReadOrFind(reader, description.Backbone, description.Contents);
-        // The transformer takes a share of its own.
+        // Keeps the CLIP until the transformer holds it.
         using IDisposable? untilThen = backbone.Hold();
         log.Info($"Backbone: {backbone}.");
         description.RequireLayers(backbone.Config.Text.Layers, backbone.Config.Image.Layers);
@@ -60,7 +60,7 @@ public sealed partial class DplTransformer
         );
         try
         {
-            // Whether what writes a graph is at hand matters only when it is saved again.
+            // Sets the fields directly: whether an ONNX writer is available matters only when the model is saved again.
             return new DplTransformer(columns, description, prompts, backbone, device)
             {
                 _contents = description.Contents,
@@ -75,7 +75,7 @@ public sealed partial class DplTransformer
     }
 }
 
-/// <summary>What ML.NET calls to load a model of this library.</summary>
+/// <summary>The loader that ML.NET calls for a model of this library.</summary>
 internal static class DplModelLoader
 {
     // Found by ComponentCatalog through the LoadableClass attribute in MLNetInternals.cs.

@@ -2,19 +2,19 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl;
 
-// Learned vectors as words of CLIP's vocabulary.
+// Learned vectors read as words of CLIP's vocabulary.
 public sealed partial class DplTransformer
 {
-    /// <summary>Reads a layer's text prompt as words: for each of its rows the tokens of CLIP's vocabulary whose embeddings lie nearest, as
-    /// CoOp does (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
+    /// <summary>Reads a layer's text prompt as words: for each row, the tokens of CLIP's vocabulary with the nearest embeddings, as in CoOp
+    /// (Zhou et al., IJCV 2022, arXiv 2109.01134).</summary>
     /// <remarks>
-    /// Take it with care, as the authors of CoOp do. Only the first layer reads embeddings of tokens; the rows of deeper layers stand among
-    /// that layer's hidden states, another space of the same width, so the nearest words there mean little.
+    /// Interpret the words with care, as CoOp's authors advise. Only the first layer's input consists of token embeddings; rows of deeper
+    /// layers are in the space of hidden states, which merely has the same width, so their nearest words mean little.
     /// </remarks>
-    /// <param name="layer">Text layer from 0.</param>
+    /// <param name="layer">Index of the text layer, from 0.</param>
     /// <param name="k">Words per row, at least 1.</param>
-    /// <param name="distance">What near means.</param>
-    /// <returns>One entry per row, of a <see cref="Mixture"/> the rows of its candidates one after the other; none where the layer has no
+    /// <param name="distance">The distance measure.</param>
+    /// <returns>One entry per row; for a <see cref="Mixture"/>, the rows of its candidates one after another; empty if the layer has no
     /// prompt.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, or <paramref name="k"/> is below 1 or above the size of the
     /// vocabulary.</exception>
@@ -31,11 +31,11 @@ public sealed partial class DplTransformer
         return NearestWords(_prompts.Rows.Text[layer], k, distance);
     }
 
-    /// <summary>Reads the vectors of the <see cref="Context"/> as words. They stand in the input of the text tower, where tokens do, so
-    /// that the nearest words mean more than those of deeper prompts.</summary>
+    /// <summary>Reads the vectors of the <see cref="Context"/> as words. The vectors are in the text tower's input, like token embeddings,
+    /// so their nearest words are more meaningful than those of deeper prompts.</summary>
     /// <param name="k">Words per vector, at least 1.</param>
-    /// <param name="distance">What near means.</param>
-    /// <returns>One entry per vector, of a class-specific context class by class; none without a context.</returns>
+    /// <param name="distance">The distance measure.</param>
+    /// <returns>One entry per vector, class by class for a class-specific context; empty without a context.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="k"/> is below 1 or above the size of the vocabulary.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>

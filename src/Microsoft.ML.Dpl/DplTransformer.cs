@@ -10,14 +10,14 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>Classifies images with a prompted CLIP.</summary>
 /// <remarks>
-/// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> as any ML.NET model. The zip holds the prompts,
-/// the classes' text features, the configuration and the search's history, and names the CLIP by SHA-256; the CLIP itself must be at hand
-/// where the model is loaded, unless <see cref="Contents"/> puts it into the zip.</para>
+/// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> like any ML.NET model. The zip contains the
+/// prompts, the classes' text features, the configuration and the search's history, and identifies the CLIP by SHA-256; the CLIP itself
+/// must be available where the model is loaded, unless <see cref="Contents"/> puts it into the zip.</para>
 /// <para>Thread-safe. Columns:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type</description></listheader>
 /// <item><term>Image (input)</term><description><c>MLImage</c>, path as text, or the bytes of an encoded file</description></item>
-/// <item><term>PredictedLabel (output)</term><description>A key with the label column's key values, or text where the label was
+/// <item><term>PredictedLabel (output)</term><description>A key with the label column's key values, or text if the label was
 /// text</description></item>
 /// <item><term>Score (output)</term><description>Vector of <c>float</c>: the classes' probabilities, which sum to 1; slot names are the
 /// classes</description></item>
@@ -31,12 +31,12 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     private readonly PromptScorer _scorer;
     private readonly TorchSharp.torch.Device _device;
     private ScoreSchema _scores;
-    private readonly IDisposable? _hold; // on a CLIP that exists in memory only
+    private readonly IDisposable? _hold; // keeps a CLIP that exists only in memory
     private ModelContents _contents;
     private OnnxPrecision _onnxPrecision;
     private readonly ModelShares _shares = new();
 
-    /// <summary>Takes over <paramref name="prompts"/>.</summary>
+    /// <summary>Takes ownership of <paramref name="prompts"/>.</summary>
     internal DplTransformer(
         ModelColumns columns,
         StoredDescription description,
@@ -70,52 +70,52 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     /// <summary>Name of the column with the classes' probabilities.</summary>
     public string ScoreColumnName => _columns.ScoreColumnName;
 
-    /// <summary>Prompt lengths per layer; where <see cref="Mixture"/> has several, that of the largest weight in each layer, the shorter
-    /// of equals.</summary>
+    /// <summary>Prompt lengths per layer; with a <see cref="Mixture"/>, that of the candidate with the largest weight in each layer, the
+    /// shorter one in a tie.</summary>
     public PromptConfiguration Configuration { get; }
 
-    /// <summary>The candidates that the layers mix, and their weights; null where each layer has one prompt of a fixed length, or
+    /// <summary>The candidates that the layers mix, and their weights; null if each layer has one prompt of a fixed length or
     /// none.</summary>
     public TrainedMixture? Mixture => _prompts.Rows.Mixture;
 
-    /// <summary>How the search came to the configuration; null where it was given.</summary>
+    /// <summary>Report of the search that found the configuration; null if the configuration was given.</summary>
     public SearchReport? SearchReport { get; }
 
     /// <summary>Accuracy of the prompts on the validation rows, 0 to 1; null without validation rows.</summary>
     public double? ValidationAccuracy => _description.ValidationAccuracy;
 
-    /// <summary>Whether the fit was cancelled and this is the best it had by then; see <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
+    /// <summary>Whether the fit was cancelled, in which case this is its best model up to then; see
+    /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
     public bool WasCancelled => _description.WasCancelled;
 
-    /// <summary>What the trained configuration was compared to, in the order of comparison; empty where nothing was compared. The one with
-    /// the lowest validation loss was trained.</summary>
+    /// <summary>The configurations that were compared before training, in the order of comparison; empty if there was no comparison. The
+    /// one with the lowest validation loss was trained.</summary>
     public IReadOnlyList<Finalist> Finalists => _description.Finalists ?? [];
 
-    /// <summary>Whether the fit's loss or gradients ceased to be numbers and this is the best it had before; see
+    /// <summary>Whether the fit's loss or gradients became infinite or NaN, in which case this is the best model from before that; see
     /// <see cref="InterruptionBehavior.ReturnBest"/>.</summary>
     public bool HasDiverged => _description.HasDiverged;
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template => _description.Template;
 
-    /// <summary>The learned context in the texts of the classes, which then are the context, the name and a full stop; null: they are the
-    /// <see cref="Template"/>'s.</summary>
+    /// <summary>The learned context in the texts of the classes, which then consist of the context, the name and a full stop; null if the
+    /// texts follow <see cref="Template"/>.</summary>
     public PromptContext? Context => _description.Context;
 
-    /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone is read.</summary>
+    /// <summary>The templates over which the class features are averaged; null if only <see cref="Template"/> is used.</summary>
     public IReadOnlyList<string>? Templates => _description.Templates;
 
-    /// <summary>What the prompts were made and trained with; null: with the plain method, or it is not known.</summary>
+    /// <summary>How the prompts were built and trained; null for the plain method, or if unknown.</summary>
     public PromptDesign? Design => _description.Design;
 
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
 
     /// <summary>
-    /// The least probability of a class that is predicted, above 0 to 1: where none of the classes comes to it, the image is none of them,
-    /// and the predicted label is missing, as ML.NET has it: key 0, or an empty text. Null, as after a fit: the most probable class is
-    /// predicted, however improbable. Scores stay as they are. Kept in the zip; data views and engines that were made before it was set
-    /// keep to what was then.
+    /// The minimum probability for a class to be predicted, above 0 and at most 1: if no class reaches it, the predicted label is ML.NET's
+    /// missing value, key 0 or an empty text. Null, as after a fit: the most probable class is always predicted. Scores are not affected.
+    /// Stored in the zip; data views and prediction engines that were created before a change keep the earlier value.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is not above 0 and at most 1.</exception>
     public double? Threshold
@@ -129,10 +129,10 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
     }
 
-    /// <summary>What a zip of this model will hold; after loading, what its zip held.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="ModelContents.WithClip"/> is asked for, but this model came from a zip
-    /// without the text tower; or <see cref="ModelContents.WithOnnx"/>, but the application does not reference the package
+    /// <summary>What a saved zip of this model contains; after loading, what the loaded zip contained.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not defined.</exception>
+    /// <exception cref="InvalidOperationException">The value is <see cref="ModelContents.WithClip"/>, but this model came from a zip
+    /// without the text tower; or it is <see cref="ModelContents.WithOnnx"/>, but the application does not reference the package
     /// <c>Microsoft.ML.Dpl.Onnx</c>.</exception>
     public ModelContents Contents
     {
@@ -152,8 +152,9 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         }
     }
 
-    /// <summary>What the graph of a zip with <see cref="ModelContents.WithOnnx"/> will be; after loading, what it was.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such value.</exception>
+    /// <summary>The precision of the graph in a zip saved with <see cref="ModelContents.WithOnnx"/>; after loading, that of the loaded
+    /// zip.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not defined.</exception>
     public OnnxPrecision OnnxPrecision
     {
         get => _onnxPrecision;
@@ -175,13 +176,14 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         return _scores.AppendTo(inputSchema);
     }
 
-    /// <summary>Adds predicted label and score. Images are read and scored in batches when one of the two columns is first asked
-    /// for.</summary>
+    /// <summary>Adds predicted label and score. Images are read and scored lazily, in batches, when one of the two columns is
+    /// read.</summary>
     public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
 
-    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result, such as an evaluation.</summary>
-    /// <param name="input">With the image column.</param>
-    /// <param name="cancellationToken">Ends the scoring before the next image: whoever reads a row without scores yet gets an
+    /// <summary>Like <see cref="Transform(IDataView)"/>, with cancellation of cursors over the result, for example in an
+    /// evaluation.</summary>
+    /// <param name="input">Data with the image column.</param>
+    /// <param name="cancellationToken">Cancels scoring before the next image: reading a row whose scores have not been computed yet throws
     /// <see cref="OperationCanceledException"/>.</param>
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
@@ -189,12 +191,12 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         return new BatchedScoringDataView(input, FindImages(input.Schema).ScoredBy(_scorer), _scores, cancellationToken);
     }
 
-    /// <summary>Shows which parts of an image speak for a class: a heat map over the patches that CLIP sees. Costs about three predictions
-    /// of one image.</summary>
-    /// <param name="image">Bgra32 or Rgba32, of any size; stays the caller's.</param>
-    /// <param name="className">One of <see cref="ClassNames"/>; null: the most probable class.</param>
+    /// <summary>Shows which parts of an image support a class, as a heat map over the patches that CLIP sees. Takes about as long as three
+    /// predictions of one image.</summary>
+    /// <param name="image">A Bgra32 or Rgba32 image of any size; still owned by the caller.</param>
+    /// <param name="className">One of <see cref="ClassNames"/>; null for the most probable class.</param>
     /// <exception cref="ArgumentException">There is no class of this name; the message lists the classes.</exception>
-    /// <exception cref="InvalidDataException">The image has another pixel format.</exception>
+    /// <exception cref="InvalidDataException">The image has a different pixel format.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ClassExplanation Explain(MLImage image, string? className = null)
     {
@@ -219,18 +221,19 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
         );
     }
 
-    /// <summary>A classifier for other classes, without training: the trained prompts around other names, as in base-to-new generalisation
-    /// (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
-    /// <param name="names">The new classes in the order of the scores, at least two. They go into <see cref="Template"/>; underscores
-    /// become spaces. A name that the model was trained with keeps its task residual (<see cref="DplTrainer.DesignOptions.TaskResidual"/>),
-    /// others have none.</param>
+    /// <summary>Creates a classifier for other classes without training, using the trained prompts with other names, as in base-to-new
+    /// generalisation (Zhou et al., CVPR 2022, arXiv 2203.05557).</summary>
+    /// <param name="names">The new classes in the order of the scores, at least two. They are put into <see cref="Template"/>, with
+    /// underscores replaced by spaces. A name that the model was trained with keeps its task residual
+    /// (<see cref="DplTrainer.DesignOptions.TaskResidual"/>), other names have none.</param>
     /// <returns>
-    /// A transformer with the same columns, prompts and template. Where the predicted label is a key it stays a key, whose values are the
-    /// new names; they are text where the old ones were numbers and a new one is none. Where it is text it stays text. Validation accuracy,
-    /// measured on other classes, is not carried over. The caller disposes it; this transformer is independent of it.
+    /// A transformer with the same columns, prompts and template. A predicted label that is a key stays a key, with the new names as its
+    /// values, which are text if the old values were numbers and a new name is not a number. A predicted label that is text stays text. The
+    /// validation accuracy is not copied, because it was measured on other classes. The caller disposes the new transformer, which is
+    /// independent of this one.
     /// </returns>
-    /// <exception cref="ArgumentException">Fewer than two names, a blank or repeated one, one too long for CLIP, or two that CLIP reads
-    /// alike.</exception>
+    /// <exception cref="ArgumentException">There are fewer than two names; a name is blank, repeated or too long for CLIP; or two names
+    /// give the same tokens.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read, or the model has a class-specific
     /// <see cref="Context"/>.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
@@ -287,24 +290,25 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(inputSchema, FindImages(inputSchema).ScoredBy(_scorer), _scores, _shares.Take);
 
-    /// <summary>The CLIP as the model names it, wherever the present one was found.</summary>
+    /// <summary>The reference to the CLIP as stored in the model, wherever the CLIP in use was found.</summary>
     internal BackboneReference TrainedOn => _description.Backbone;
 
-    /// <summary>How images are prepared.</summary>
+    /// <summary>The image preprocessing.</summary>
     internal ClipImageProcessorConfig Preprocessing => _scorer.Preprocessing;
 
-    /// <summary>Does something with what scores are computed with, which a dispose waits for; in a dispose scope of its own.</summary>
+    /// <summary>Runs work with the folded classifier, in its own dispose scope; disposal waits for it.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T Use<T>(Func<FoldedClassifier, T> work) => _scorer.Use(() => work(_scorer.Classifier));
 
-    /// <summary>Gives back one share of the model. The last frees the prompts and this transformer's share of CLIP: predictions under way
-    /// end first; later ones throw <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <summary>Releases one reference to the model. Releasing the last one waits for running predictions, then frees the prompts and this
+    /// transformer's lease on CLIP; later predictions throw <see cref="ObjectDisposedException"/>. May be called on any thread and more
+    /// than once.</summary>
     /// <remarks>
-    /// <para>Whoever made the model has one share, and so has each <c>PredictionEngine</c> made of it, whose own <c>Dispose</c> calls this
-    /// one: engines may come and go, one for each request or from a pool, and the model stays until its owner and all of its engines have
-    /// disposed it.</para>
-    /// <para>An engine made with <c>OwnsTransformer = false</c>, or one that is never disposed, keeps its share, and a pipeline that ML.NET
-    /// loaded passes on only the first call. Such a model is freed by the garbage collector, once nothing refers to it.</para>
+    /// <para>The creator of the model has one reference, and so has each <c>PredictionEngine</c> created from it, whose own <c>Dispose</c>
+    /// calls this method. Engines can therefore be created per request or from a pool, and the model stays alive until its owner and all of
+    /// its engines have disposed it.</para>
+    /// <para>An engine that was created with <c>OwnsTransformer = false</c> or is never disposed keeps its reference, and a pipeline loaded
+    /// by ML.NET forwards only the first call. In these cases the garbage collector frees the model once it is unreachable.</para>
     /// </remarks>
     public void Dispose()
     {

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Refuses values of options. An option's name is the expression that was checked, which is how a user writes it.</summary>
+/// <summary>Validates option values. The option's name in a message is the checked expression, as the user writes it.</summary>
 internal static class OptionChecks
 {
     private const double LargestRate = 1e37;
@@ -41,16 +41,17 @@ internal static class OptionChecks
             );
     }
 
-    /// <summary>Null is not given, and passes.</summary>
+    /// <summary>A null value means that the option is not set, and is valid.</summary>
     public static void RequireAtLeast(int? value, int minimum, [CallerArgumentExpression(nameof(value))] string option = "") =>
         RequireRange(value is null || value >= minimum, value, $"at least {minimum}", option);
 
-    /// <summary>A learning rate, above 0. Steps are computed in float32, and Adam's first ones are longer than its rate, which leaves less
-    /// than float32 holds.</summary>
+    /// <summary>Requires a learning rate above 0. The maximum is below that of float32, in which updates are computed, because Adam's first
+    /// updates are larger than its learning rate.</summary>
     public static void RequireRate(double? value, [CallerArgumentExpression(nameof(value))] string option = "") =>
         RequireRange(value is null or (> 0 and <= LargestRate), value, $"above 0 and at most {LargestRate:g1}", option);
 
-    /// <summary>A number that steps compute with, in float32. Null is not given, and passes.</summary>
+    /// <summary>Requires a number within the range of float32, in which updates are computed. A null value means that the option is not
+    /// set, and is valid.</summary>
     public static void RequireSingle(
         bool holds,
         double? value,
@@ -58,7 +59,7 @@ internal static class OptionChecks
         [CallerArgumentExpression(nameof(value))] string option = ""
     ) => RequireRange(holds && value is null or <= float.MaxValue, value, $"{range} and at most {float.MaxValue:g2}", option);
 
-    /// <summary>A context that leaves room for a class's name in CLIP's texts.</summary>
+    /// <summary>Requires a context that leaves room for a class's name in CLIP's text length.</summary>
     public static void RequireContext(PromptContext context, ClipConfig config, string option)
     {
         int longest = ContextLayout.LongestOf(config);
@@ -73,10 +74,10 @@ internal static class OptionChecks
             RequireName(context.Words, $"{option}.{nameof(context.Words)}");
     }
 
-    /// <summary>Null is not given, and passes.</summary>
+    /// <summary>A null value means that the option is not set, and is valid.</summary>
     public static void RequireRange(bool holds, double? value, string range, [CallerArgumentExpression(nameof(value))] string option = "")
     {
-        // NaN fails every comparison and is refused too.
+        // NaN fails every comparison and so is rejected too.
         if (!holds || (value is double number && !double.IsFinite(number)))
             throw new ArgumentOutOfRangeException(option, FormattableString.Invariant($"{option} must be {range}; it is {value}."));
     }

@@ -7,23 +7,23 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Finds the CLIP that a saved model was trained on: a model zip names it by SHA-256 and need not contain it.</summary>
+/// <summary>Finds the CLIP that a saved model was trained with: a model zip identifies it by SHA-256 and need not contain it.</summary>
 internal static class BackboneLocator
 {
-    /// <summary>Folders or files to look at, separated as PATH is.</summary>
+    /// <summary>The environment variable with folders or files to search, separated as in PATH.</summary>
     public const string EnvironmentVariable = "DPL_CLIP";
 
     private static readonly ConcurrentDictionary<object, ClipBackbone> Registered = new();
 
-    /// <summary>Makes a backbone known to every model that this process loads.</summary>
+    /// <summary>Makes a backbone available to all models that this process loads.</summary>
     public static void Register(ClipBackbone backbone) => Registered[backbone.Location ?? (object)backbone] = backbone;
 
-    /// <param name="name">The CLIP's name in the model, for messages.</param>
+    /// <param name="name">The CLIP's name in the model.</param>
     /// <param name="sha256">The SHA-256 of the weights, 64 hexadecimal digits.</param>
-    /// <param name="savedLocation">Its location when the model was saved; null where that was not stored.</param>
+    /// <param name="savedLocation">Its location when the model was saved; null if that was not stored.</param>
     /// <param name="savedVocabulary">The location of the vocabulary of a single file in OpenAI's layout; null otherwise.</param>
-    /// <exception cref="FileNotFoundException">None of the places holds these weights; the message lists what was found there and how to
-    /// name another.</exception>
+    /// <exception cref="FileNotFoundException">These weights are in none of the searched places; the message lists what was found there and
+    /// how to specify another.</exception>
     public static ClipBackbone Find(string name, string sha256, string? savedLocation, string? savedVocabulary)
     {
         var looked = new List<string>();
@@ -31,7 +31,7 @@ internal static class BackboneLocator
         {
             try
             {
-                // The same weights may be registered from several places, of which some are gone by now.
+                // The same weights may be registered from several places, some of which may no longer exist.
                 backbone.RequireUnchanged();
                 if (Matches(backbone, sha256))
                     return backbone;
@@ -86,8 +86,8 @@ internal static class BackboneLocator
             yield return (folder, "the hub's cache");
     }
 
-    /// <summary>A model that was trained on a CLIP of the hub names its repository. The hub itself is not asked, since a model zip may come
-    /// from anywhere.</summary>
+    /// <summary>The cached folder of a CLIP from the hub, for which a model stores the repository's name. The hub itself is not accessed,
+    /// because a model zip may come from an untrusted source.</summary>
     private static string? InHubCache(string name)
     {
         if (!name.Contains('/', StringComparison.Ordinal) || !HubNames.IsRepository(name))
@@ -98,11 +98,12 @@ internal static class BackboneLocator
         }
         catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException or ArgumentException)
         {
-            return null; // the other places are named in the message
+            return null; // the caller's error message lists the other places
         }
     }
 
-    /// <summary>A model zip may come from anywhere: a network path in it must not make this machine connect anywhere.</summary>
+    /// <summary>Whether a path is on this machine. A model zip may come from an untrusted source, so a network path in it must not make
+    /// this machine connect to it.</summary>
     private static bool IsLocal([NotNullWhen(true)] string? path) =>
         path is not null
         && Path.IsPathFullyQualified(path)
@@ -113,17 +114,17 @@ internal static class BackboneLocator
         string.Equals(backbone.Sha256, sha256, StringComparison.OrdinalIgnoreCase);
 }
 
-/// <summary>A CLIP that a package carries as resources named <c>model/…</c>, or another folder where it carries several; unpacked into
-/// the user's cache once, under a name made of its content.</summary>
+/// <summary>A CLIP that a package contains as embedded resources named <c>model/…</c>, or with another folder name if it contains several.
+/// It is unpacked once into the user's cache, under a name derived from its content.</summary>
 internal static class EmbeddedBackbone
 {
     public const string DefaultFolder = "model";
 
-    /// <param name="assemblyName">The package's assembly.</param>
-    /// <param name="model">The folder that the resources' names begin with.</param>
-    /// <returns>Null where the application does not reference the package.</returns>
-    /// <exception cref="InvalidDataException">The assembly carries no model.</exception>
-    /// <exception cref="IOException">There is no place to unpack to.</exception>
+    /// <param name="assemblyName">The name of the package's assembly.</param>
+    /// <param name="model">The folder name that the resources' names begin with.</param>
+    /// <returns>Null if the application does not reference the package.</returns>
+    /// <exception cref="InvalidDataException">The assembly contains no model.</exception>
+    /// <exception cref="IOException">There is no writable folder to unpack to.</exception>
     public static ClipBackbone? TryOpen(string assemblyName, string model = DefaultFolder)
     {
         Assembly assembly;
@@ -176,7 +177,7 @@ internal static class EmbeddedBackbone
         }
         catch (IOException) when (Directory.Exists(folder))
         {
-            // Another process was first, with the same content.
+            // Another process has already unpacked the same content.
         }
     }
 
@@ -186,7 +187,7 @@ internal static class EmbeddedBackbone
         foreach (string resource in resources)
         {
             using Stream content = assembly.GetManifestResourceStream(resource)!;
-            // The same content has the same name in whichever folder it is carried.
+            // The hash does not depend on the resources' folder, so the same content always gets the same name.
             hash.Append(Encoding.UTF8.GetBytes($"{DefaultFolder}/{resource[prefixLength..]}"));
             hash.Append(Convert.FromHexString(Sha256.Compute(content)));
         }

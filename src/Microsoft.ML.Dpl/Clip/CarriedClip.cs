@@ -4,22 +4,22 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>A CLIP that a model zip carried. Its weights are in memory only, once, and are freed with the last share in them.</summary>
+/// <summary>A CLIP that was loaded from a model zip. Its weights exist only in memory, once, and are freed with the last lease.</summary>
 internal sealed class CarriedClip : IClipSource
 {
     private readonly string _sha256;
     private readonly ClipImageProcessorConfig _processor;
     private readonly ClipVocabulary? _vocabulary;
 
-    // Handed to the first lease; from then on the leases own them.
+    // Passed to the first lease; from then on the leases own them.
     private ImageWeights? _image;
     private TextWeights? _text;
 
-    /// <param name="sha256">The SHA-256 of the weights it was made from.</param>
-    /// <param name="processor">Its preprocessing.</param>
-    /// <param name="image">Its image tower on the CPU, which this object takes over.</param>
-    /// <param name="text">Its text tower on the CPU, which this object takes over, and its vocabulary; null where only the image tower was
-    /// carried.</param>
+    /// <param name="sha256">The SHA-256 of the original weights.</param>
+    /// <param name="processor">The image preprocessing.</param>
+    /// <param name="image">The image tower on the CPU; this object takes ownership of it.</param>
+    /// <param name="text">The text tower on the CPU, of which this object takes ownership, and the vocabulary; null if the zip contains
+    /// only the image tower.</param>
     public CarriedClip(
         string sha256,
         ClipImageProcessorConfig processor,

@@ -5,10 +5,10 @@ namespace Microsoft.ML.Dpl.Clip;
 /// <summary>The activation between the two linear layers of a transformer block.</summary>
 public enum ClipActivation
 {
-    /// <summary><c>x · sigmoid(1.702 x)</c>, OpenAI's CLIP.</summary>
+    /// <summary><c>x · sigmoid(1.702 x)</c>, used by OpenAI's CLIPs.</summary>
     QuickGelu,
 
-    /// <summary>The exact Gaussian error linear unit, TinyCLIP and LAION's CLIPs.</summary>
+    /// <summary>The exact Gaussian error linear unit, used by TinyCLIP and LAION's CLIPs.</summary>
     Gelu,
 }
 
@@ -37,23 +37,23 @@ public sealed record ClipTransformerConfig
 /// <summary>The shape of a CLIP with a vision transformer.</summary>
 public sealed record ClipConfig
 {
-    /// <summary>Width of the space that texts and images share.</summary>
+    /// <summary>Width of the embedding space shared by texts and images.</summary>
     public required int EmbeddingWidth { get; init; }
 
-    /// <summary>The text tower.</summary>
+    /// <summary>The text tower's transformer.</summary>
     public required ClipTransformerConfig Text { get; init; }
 
-    /// <summary>The longest text in tokens, start and end included.</summary>
+    /// <summary>Maximum text length in tokens, including start and end tokens.</summary>
     public required int ContextLength { get; init; }
 
     /// <summary>Number of token ids.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>The id whose first occurrence is read as the text's feature; <c>null</c>: the highest id of the text, as OpenAI's code and
-    /// configurations with the legacy value 2 do.</summary>
+    /// <summary>The token id at whose first occurrence the text feature is read; <c>null</c> for the highest id in the text, as in OpenAI's
+    /// code and for configurations with the legacy value 2.</summary>
     public int? EndOfTextId { get; init; }
 
-    /// <summary>The image tower.</summary>
+    /// <summary>The image tower's transformer.</summary>
     public required ClipTransformerConfig Image { get; init; }
 
     /// <summary>Side of the square input image in pixels.</summary>
@@ -62,11 +62,11 @@ public sealed record ClipConfig
     /// <summary>Side of a patch in pixels.</summary>
     public required int PatchSize { get; init; }
 
-    /// <summary>Patches along one side of the image; a remainder of pixels is not seen, as in the strided convolution.</summary>
+    /// <summary>Patches along one side of the image; remaining pixels are ignored, as in the strided convolution.</summary>
     public int Grid => ImageSize / PatchSize;
 }
 
-/// <summary>Writes a CLIP's shape and preprocessing as Hugging Face's <c>config.json</c> and <c>preprocessor_config.json</c>, from which
+/// <summary>Writes a CLIP's configuration and preprocessing as Hugging Face's <c>config.json</c> and <c>preprocessor_config.json</c>;
 /// <see cref="ClipConfigReader"/> and <see cref="ClipImageProcessorConfig"/> read back equal values.</summary>
 internal static class ClipJson
 {

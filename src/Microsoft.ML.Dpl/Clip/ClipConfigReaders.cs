@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Bounds of what a configuration may ask for, far above any published CLIP.</summary>
+/// <summary>Upper bounds for the fields of a configuration, far above those of any published CLIP.</summary>
 file static class Largest
 {
     public const int Layers = 512,
@@ -16,20 +16,20 @@ file static class Largest
         Vocabulary = 1 << 24;
 }
 
-/// <summary>Reads the <c>config.json</c> of a Hugging Face CLIP, with that library's defaults for every field left out.</summary>
+/// <summary>Reads the <c>config.json</c> of a Hugging Face CLIP, with that library's defaults for missing fields.</summary>
 internal static class ClipConfigReader
 {
-    /// <summary>The end-of-text id that old configurations give, whatever it is.</summary>
+    /// <summary>The end-of-text id in old configurations, whatever the actual id is.</summary>
     public const int LegacyEndOfText = 2;
 
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">The file is not a configuration of a CLIP with a vision transformer, or a field is out of
     /// range.</exception>
     public static ClipConfig FromFile(string path) => Parse(ModelFile.ReadAll(path), path);
 
     /// <param name="json">The text of the file in UTF-8.</param>
-    /// <param name="location">The file, for messages.</param>
-    /// <exception cref="InvalidDataException">As <see cref="FromFile"/>.</exception>
+    /// <param name="location">The file, for error messages.</param>
+    /// <exception cref="InvalidDataException">For the same reasons as in <see cref="FromFile"/>.</exception>
     public static ClipConfig Parse(ReadOnlyMemory<byte> json, string location) => ConfigSection.Read(json, location, Read);
 
     private static ClipConfig Read(ConfigSection root)
@@ -38,7 +38,7 @@ internal static class ClipConfigReader
         if (type != "clip")
             throw root.Fault("model_type", type is null ? "is missing; a CLIP's says 'clip'" : $"is '{type}'; only 'clip' is supported");
 
-        // Old files carry a second copy of each section, which wins as a whole where it is present.
+        // Old files contain a second copy of each section, which, if present, replaces the first as a whole.
         ConfigSection text = root.Section(root.Has("text_config_dict") ? "text_config_dict" : "text_config");
         ConfigSection vision = root.Section(root.Has("vision_config_dict") ? "vision_config_dict" : "vision_config");
 
@@ -95,26 +95,26 @@ internal static class ClipConfigReader
     private static int? EndOfText(ConfigSection text, int vocabulary)
     {
         int id = text.Integer("eos_token_id", 49407, 0, Largest.Vocabulary);
-        // Configurations from before the value was corrected all say 2, and are read by the highest id.
+        // Configurations from before this value was corrected all say 2; for them, the end of the text is the highest token id.
         if (id == LegacyEndOfText)
             return null;
         return id < vocabulary ? id : throw text.Fault("eos_token_id", $"is {id}, but ids end below vocab_size {vocabulary}");
     }
 }
 
-/// <summary>Reads <c>open_clip_config.json</c>, with open_clip's defaults for every field left out. What would make another network than
-/// CLIP's is refused by its field.</summary>
+/// <summary>Reads <c>open_clip_config.json</c>, with open_clip's defaults for missing fields. Fields that would result in a different
+/// network than CLIP's are rejected by name.</summary>
 internal static class OpenClipConfigReader
 {
     private const double NormEpsilon = 1e-5;
 
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a configuration of a CLIP with a vision transformer, or a field is out of
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not a configuration of a CLIP with a vision transformer, or a field is out of
     /// range.</exception>
     public static ClipConfig FromFile(string path) => Read(path, root => Config(root.Section("model_cfg")));
 
-    /// <summary>Its preprocessing; images are always resized to the short side and cropped.</summary>
-    /// <exception cref="InvalidDataException">It asks for something else than CLIP's preprocessing.</exception>
+    /// <summary>Reads the preprocessing; images are always resized by their shorter side and cropped.</summary>
+    /// <exception cref="InvalidDataException">The file specifies preprocessing other than CLIP's.</exception>
     public static ClipImageProcessorConfig Preprocessing(string path, int imageSize) => Read(path, root =>
         {
             ConfigSection fields = root.Section("preprocess_cfg");
@@ -222,14 +222,15 @@ internal static class OpenClipConfigReader
     }
 }
 
-/// <summary>The configuration of a checkpoint in OpenAI's names, read off its tensors' shapes, since such files carry none.</summary>
+/// <summary>Derives the configuration of a checkpoint with OpenAI's names from its tensors' shapes, because such files contain no
+/// configuration.</summary>
 internal static class OpenAIConfig
 {
     private const int HeadWidth = 64;
     private const double NormEpsilon = 1e-5;
 
-    /// <summary>Quick GELU, 64 floats per head and the highest token id as the end of the text, as in OpenAI's code.</summary>
-    /// <exception cref="InvalidDataException">It is not a CLIP with a vision transformer in these names.</exception>
+    /// <summary>Assumes quick GELU, 64 floats per head and the highest token id as the end of the text, as in OpenAI's code.</summary>
+    /// <exception cref="InvalidDataException">The checkpoint is not a CLIP with a vision transformer with OpenAI's names.</exception>
     public static ClipConfig FromShapes(ITensorSource source)
     {
         ClipCheckpoint.RefuseResNet(source);

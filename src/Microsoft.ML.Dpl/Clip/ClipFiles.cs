@@ -6,39 +6,38 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Where a CLIP's weights and vocabulary come from: files, or a model zip that carried them.</summary>
+/// <summary>The source of a CLIP's weights and vocabulary: files, or a model zip that contained them.</summary>
 internal interface IClipSource
 {
-    /// <summary>Whether the text tower and its vocabulary are there.</summary>
+    /// <summary>Whether the text tower and its vocabulary are available.</summary>
     bool HasText { get; }
 
-    /// <summary>Lower-case hexadecimal SHA-256 by which a model names the weights.</summary>
-    /// <exception cref="IOException">The weights are gone or have changed.</exception>
-    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
+    /// <summary>Lower-case hexadecimal SHA-256 by which a model identifies the weights.</summary>
+    /// <exception cref="IOException">The weights are missing or have changed.</exception>
+    /// <exception cref="InvalidDataException">A file in the hub's cache does not match its hash.</exception>
     string HashWeights();
 
-    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <exception cref="IOException">The weights are missing or have changed.</exception>
     void RequireUnchanged();
 
-    /// <summary>The image tower on a device, shared with everyone who rents it there.</summary>
-    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <summary>The image tower on a device, shared by all callers that rent it for that device.</summary>
+    /// <exception cref="IOException">The weights are missing or have changed.</exception>
     Lease<ImageWeights> RentImageTower(ClipConfig config, Device device);
 
-    /// <summary>The text tower on a device, shared with everyone who rents it there.</summary>
-    /// <exception cref="IOException">There is no text tower, or the weights are gone or have changed.</exception>
+    /// <summary>The text tower on a device, shared by all callers that rent it for that device.</summary>
+    /// <exception cref="IOException">There is no text tower, or the weights are missing or have changed.</exception>
     Lease<TextWeights> RentTextTower(ClipConfig config, Device device);
 
     /// <exception cref="IOException">There is no vocabulary.</exception>
-    /// <exception cref="InvalidDataException">It is malformed.</exception>
+    /// <exception cref="InvalidDataException">The vocabulary is malformed.</exception>
     ClipVocabulary ReadVocabulary();
 
     /// <param name="imageSize">The side of the image tower's input in pixels.</param>
-    /// <exception cref="InvalidDataException">The preprocessing is one that this library does not support.</exception>
+    /// <exception cref="InvalidDataException">The configuration specifies preprocessing that this library does not support.</exception>
     ClipImageProcessorConfig ReadImageProcessor(int imageSize);
 
-    /// <summary>A share in weights that exist in memory only, so that they stay until it is disposed; null where they can be read
-    /// again.</summary>
-    /// <exception cref="IOException">The weights are gone.</exception>
+    /// <summary>Keeps weights that exist only in memory until the result is disposed; null if the weights can be read again.</summary>
+    /// <exception cref="IOException">The weights have been disposed.</exception>
     IDisposable? Hold();
 }
 
@@ -63,13 +62,13 @@ internal sealed class ClipFiles : IClipSource
     /// <summary>vocab.json, tokenizer.json or bpe_simple_vocab_16e6.txt.gz.</summary>
     public string VocabularyPath => _vocabulary.Path;
 
-    /// <summary>merges.txt; null where the vocabulary is one file.</summary>
+    /// <summary>merges.txt; null if the vocabulary is a single file.</summary>
     public string? MergesPath => _vocabulary.MergesPath;
 
-    /// <summary>preprocessor_config.json, processor_config.json or open_clip's configuration; null where there is none.</summary>
+    /// <summary>preprocessor_config.json, processor_config.json or open_clip's configuration; null if there is none.</summary>
     public string? PreprocessorConfigPath { get; }
 
-    /// <summary>Whether the weights are a single file with a vocabulary of its own place, instead of a folder.</summary>
+    /// <summary>Whether the weights are a single file with a separately located vocabulary, instead of a folder.</summary>
     public bool IsOpenAILayout { get; private init; }
 
     public bool HasText => true;
@@ -88,7 +87,7 @@ internal sealed class ClipFiles : IClipSource
                     + $"{FolderLayout.OpenClipConfig} as open_clip's has.",
                 config
             );
-        // Checkpoints from before torch 1.6 are not zips, and reading them would mean executing them.
+        // Checkpoints from before torch 1.6 are not zip archives, and reading them would mean executing pickle code.
         FolderLayout layout = FolderLayout.Choose(
             name => File.Exists(In(name)) && (Path.GetExtension(name) != ".bin" || TorchArchive.IsZip(In(name))),
             File.Exists(config) ? config : null
@@ -108,9 +107,9 @@ internal sealed class ClipFiles : IClipSource
         return (new ClipFiles(files, weights, ClipNaming.ForOpenClip(source), vocabulary, openClip), _ => shape);
     }
 
-    /// <param name="weights">A .safetensors file or an archive of PyTorch.</param>
-    /// <param name="vocabulary">The vocabulary's files, which need not exist yet; <see cref="RequireTokenizer"/> asks for them.</param>
-    /// <exception cref="FileNotFoundException">There is no such weights file.</exception>
+    /// <param name="weights">A .safetensors file or a PyTorch archive.</param>
+    /// <param name="vocabulary">The vocabulary's files, which need not exist yet; <see cref="RequireTokenizer"/> checks for them.</param>
+    /// <exception cref="FileNotFoundException">The weights file does not exist.</exception>
     public static ClipFiles InOpenAILayout(string weights, VocabularyFiles vocabulary)
     {
         if (!File.Exists(weights))
@@ -118,9 +117,9 @@ internal sealed class ClipFiles : IClipSource
         return new ClipFiles([weights], weights, ClipNaming.OpenAI, vocabulary, preprocessor: null) { IsOpenAILayout = true };
     }
 
-    /// <summary>Opens the weights; only their headers are read.</summary>
+    /// <summary>Opens the weights; reads only their headers.</summary>
     /// <exception cref="InvalidDataException">A file is invalid.</exception>
-    /// <exception cref="IOException">A file has changed since this object was made.</exception>
+    /// <exception cref="IOException">A file has changed since this object was created.</exception>
     public ITensorSource OpenWeights()
     {
         RequireUnchanged();
@@ -146,7 +145,7 @@ internal sealed class ClipFiles : IClipSource
 
     public IDisposable? Hold() => null;
 
-    /// <exception cref="IOException">A weights file is gone or has changed since this object was made.</exception>
+    /// <exception cref="IOException">A weights file is missing or has changed since this object was created.</exception>
     public void RequireUnchanged()
     {
         foreach (FileStamp file in Weights)
@@ -156,10 +155,10 @@ internal sealed class ClipFiles : IClipSource
     /// <exception cref="FileNotFoundException">A file of the tokenizer is missing.</exception>
     public void RequireTokenizer() => _vocabulary.RequirePresent();
 
-    /// <summary>Lower-case hexadecimal SHA-256 of the weights file; of several, SHA-256 over their SHA-256 values (32 bytes each) in the
-    /// order of their names.</summary>
-    /// <exception cref="IOException">A file has changed since this object was made.</exception>
-    /// <exception cref="InvalidDataException">A file of the hub's cache is not what its hash says.</exception>
+    /// <summary>Lower-case hexadecimal SHA-256 of the weights file; for several files, the SHA-256 over their SHA-256 values (32 bytes
+    /// each) in the order of their names.</summary>
+    /// <exception cref="IOException">A file has changed since this object was created.</exception>
+    /// <exception cref="InvalidDataException">A file in the hub's cache does not match its hash.</exception>
     public string HashWeights()
     {
         string[] hashes = [.. Weights.Select(Hash)];
@@ -187,7 +186,7 @@ internal sealed class ClipFiles : IClipSource
         return hash;
     }
 
-    /// <summary>Opens a .safetensors file, the index of several, or an archive of PyTorch.</summary>
+    /// <summary>Opens a .safetensors file, the index of several, or a PyTorch archive.</summary>
     private static ITensorSource Open(string path) =>
         PrefixedTensors.Stripped(
             Path.GetExtension(path).ToUpperInvariant() switch
@@ -212,15 +211,15 @@ internal sealed class ClipFiles : IClipSource
 
     private static IReadOnlyList<string> PresentShards(string index)
     {
-        // Opening names every shard that is missing, not only the first.
+        // Opened for its error message, which names all missing shards and not only the first.
         using ShardedSafetensors source = ShardedSafetensors.Open(index);
         return ShardedSafetensors.ShardPaths(index);
     }
 }
 
-/// <summary>A pair of files by which a folder, or a repository of the hub, holds a CLIP.</summary>
-/// <param name="Config">The file of the shape.</param>
-/// <param name="Weights">The file of the weights, or their index.</param>
+/// <summary>A pair of file names in which a folder, or a repository on the hub, stores a CLIP.</summary>
+/// <param name="Config">The configuration file.</param>
+/// <param name="Weights">The weights file, or the index of several.</param>
 internal sealed record FolderLayout(string Config, string Weights)
 {
     public const string HuggingFaceConfig = "config.json",
@@ -232,8 +231,8 @@ internal sealed record FolderLayout(string Config, string Weights)
     private const string OpenClipFile = "open_clip_model.safetensors",
         OpenClipArchive = "open_clip_pytorch_model.bin";
 
-    /// <summary>All of them, the best first: safetensors can be read without unpacking, and Hugging Face's files say more than
-    /// open_clip's.</summary>
+    /// <summary>All layouts in order of preference: safetensors can be read without unpacking, and Hugging Face's files are more
+    /// informative than open_clip's.</summary>
     public static IReadOnlyList<FolderLayout> All { get; } =
     [
         new(HuggingFaceConfig, SingleFile),
@@ -243,8 +242,8 @@ internal sealed record FolderLayout(string Config, string Weights)
         new(OpenClipConfig, OpenClipArchive),
     ];
 
-    /// <summary>Whether a file is named as open_clip names its weights, which say neither activation nor heads: only the configuration
-    /// beside them does.</summary>
+    /// <summary>Whether a file has open_clip's name for weights. These contain neither the activation nor the number of heads, which only
+    /// the configuration next to them states.</summary>
     public static bool IsOpenClipWeights(string path) => Path.GetFileName(path) is OpenClipFile or OpenClipArchive;
 
     public bool IsOpenClip => Config == OpenClipConfig;
@@ -253,14 +252,14 @@ internal sealed record FolderLayout(string Config, string Weights)
 
     public bool IsArchive => Weights is Archive or OpenClipArchive;
 
-    /// <summary>The best layout whose files are there; null where none's are.</summary>
-    /// <param name="has">Whether there is a file of a name.</param>
-    /// <param name="huggingFaceConfig">The path of config.json, read only where there is a choice; null where there is no such
+    /// <summary>The preferred layout of those whose files are present; null if there is none.</summary>
+    /// <param name="has">Whether a file of the given name exists.</param>
+    /// <param name="huggingFaceConfig">The path of config.json, read only if an open_clip layout is present too; null if there is no such
     /// file.</param>
     public static FolderLayout? Choose(Func<string, bool> has, string? huggingFaceConfig)
     {
         FolderLayout[] present = [.. All.Where(layout => has(layout.Config) && has(layout.Weights))];
-        // A repository may hold an image model's config.json beside open_clip's files.
+        // A repository may contain another image model's config.json next to open_clip's files.
         bool otherKind = present.Any(layout => layout.IsOpenClip) && huggingFaceConfig is not null && !SaysClip(huggingFaceConfig);
         return present.FirstOrDefault(layout => layout.IsOpenClip || !otherKind);
     }
@@ -277,27 +276,28 @@ internal sealed record FolderLayout(string Config, string Weights)
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Broken text is reported with the former and broken UTF-8 with the latter.
-            return false; // the other configuration is used; a broken one that is needed is reported by its reader
+            // JsonException means invalid JSON, and InvalidOperationException invalid UTF-8.
+            return false; // open_clip's configuration is used instead; if it is broken too, its reader reports that
         }
     }
 }
 
-/// <summary>Identifies a file and its state without reading the content.</summary>
+/// <summary>Identifies a file and its state without reading its content.</summary>
 /// <param name="FullPath">Absolute path.</param>
-/// <param name="Length">Bytes.</param>
+/// <param name="Length">The length in bytes.</param>
 /// <param name="LastWriteUtc">The time of the last write.</param>
 internal sealed record FileStamp(string FullPath, long Length, DateTime LastWriteUtc)
 {
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     public static FileStamp Read(string path)
     {
-        // Read from the open file: the path may be a link, as in Hugging Face's cache, whose own length is not the file's.
+        // The length is that of the open file, because the path may be a symbolic link, as in Hugging Face's cache, with a length of its
+        // own.
         using var file = File.OpenHandle(path);
         return new FileStamp(Path.GetFullPath(path), RandomAccess.GetLength(file), File.GetLastWriteTimeUtc(file));
     }
 
-    /// <exception cref="IOException">The file has changed since this stamp was made.</exception>
+    /// <exception cref="IOException">The file has changed since this stamp was created.</exception>
     public void ThrowIfChanged()
     {
         if (Read(FullPath) != this)

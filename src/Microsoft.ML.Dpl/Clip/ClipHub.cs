@@ -3,47 +3,48 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>One file of a cached model, checked against its hash.</summary>
+/// <summary>The result of checking one file of a cached model against its hash.</summary>
 public sealed record HubFileCheck
 {
     internal HubFileCheck(string file, long bytes, string? hash, bool? isValid) =>
         (File, Bytes, Hash, IsValid) = (file, bytes, hash, isValid);
 
-    /// <summary>Its name in the repository.</summary>
+    /// <summary>The file's name in the repository.</summary>
     public string File { get; }
 
-    /// <summary>Its length.</summary>
+    /// <summary>The file's length in bytes.</summary>
     public long Bytes { get; }
 
-    /// <summary>The hub's name for its content: SHA-256 of a large file, git's SHA-1 of a small one; <c>null</c> where the cache does not
-    /// say.</summary>
+    /// <summary>The hash by which the hub identifies the content: SHA-256 for a large file, git's SHA-1 for a small one; <c>null</c> if the
+    /// cache does not state it.</summary>
     public string? Hash { get; }
 
-    /// <summary>Whether the content matches it; <c>null</c> where that cannot be checked.</summary>
+    /// <summary>Whether the content matches the hash; <c>null</c> if that cannot be checked.</summary>
     public bool? IsValid { get; }
 }
 
-/// <summary>What the hub's cache on this machine holds of a CLIP. <see cref="ClipBackbone.FromPretrained"/> fills it.</summary>
+/// <summary>Inspects the hub's cache on this machine for CLIPs. <see cref="ClipBackbone.FromPretrained"/> fills the cache.</summary>
 public static class ClipHub
 {
-    /// <summary>The folder of a CLIP in the cache, if every file that is needed is there; <c>null</c> otherwise. Never asks the
+    /// <summary>The folder of a CLIP in the cache, if every required file is there; <c>null</c> otherwise. Never accesses the
     /// hub.</summary>
-    /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> takes.</param>
-    /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
+    /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> accepts.</param>
+    /// <param name="options">Revision and cache; <c>null</c> for the defaults and the environment variables.</param>
     /// <returns>The folder.</returns>
-    /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
-    /// <exception cref="InvalidDataException">What the cache holds is no CLIP with a vision transformer.</exception>
+    /// <exception cref="ArgumentException">The name is not valid, or an option is out of range.</exception>
+    /// <exception cref="InvalidDataException">The cached files are not a CLIP with a vision transformer.</exception>
     public static string? GetCachedFolder(string name, HubOptions? options = null) =>
         ClipDownload.Cached(ClipDownload.RepositoryOf(name), HubSettings.From(options));
 
-    /// <summary>Reads every file of a cached CLIP and checks it against the hash under which the cache keeps it. Never asks the
+    /// <summary>Reads every file of a cached CLIP and checks it against the hash under which the cache stores it. Never accesses the
     /// hub.</summary>
-    /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> takes.</param>
-    /// <param name="options">Revision and cache; <c>null</c>: the defaults and the environment.</param>
-    /// <param name="cancellationToken">Cancellation of the reading.</param>
-    /// <returns>All files of the revision in the cache, also those that others downloaded, in the order of their names.</returns>
-    /// <exception cref="HubException">The cache has nothing of this revision.</exception>
-    /// <exception cref="ArgumentException">It is not a name, or an option is out of range.</exception>
+    /// <param name="name">A name that <see cref="ClipBackbone.FromPretrained"/> accepts.</param>
+    /// <param name="options">Revision and cache; <c>null</c> for the defaults and the environment variables.</param>
+    /// <param name="cancellationToken">Cancels reading the files.</param>
+    /// <returns>The results for all files of the revision in the cache, including those downloaded by other tools, in the order of their
+    /// names.</returns>
+    /// <exception cref="HubException">The cache contains no files of this revision.</exception>
+    /// <exception cref="ArgumentException">The name is not valid, or an option is out of range.</exception>
     public static IReadOnlyList<HubFileCheck> Verify(string name, HubOptions? options = null, CancellationToken cancellationToken = default)
     {
         using var files = new HubRepository(ClipDownload.RepositoryOf(name), HubSettings.From(options), offline: true);
@@ -56,12 +57,12 @@ public static class ClipHub
         ];
     }
 
-    /// <summary>Fetches a vocabulary alone, for weights that carry none, such as OpenAI's archives.</summary>
+    /// <summary>Downloads only a vocabulary, for weights that come without one, such as OpenAI's archives.</summary>
     /// <param name="name">A CLIP with the same vocabulary.</param>
     /// <param name="options">The options of <see cref="ClipBackbone.FromPretrained"/>.</param>
-    /// <param name="cancellationToken">Cancellation of the download.</param>
-    /// <returns>A path that <see cref="ClipBackbone.FromOpenAI"/> takes.</returns>
-    /// <exception cref="HubException">It cannot be obtained.</exception>
+    /// <param name="cancellationToken">Cancels the download.</param>
+    /// <returns>A path that <see cref="ClipBackbone.FromOpenAI"/> accepts as the vocabulary.</returns>
+    /// <exception cref="HubException">The vocabulary cannot be obtained.</exception>
     public static async Task<string> FetchVocabularyAsync(
         string name = "openai/clip-vit-base-patch16",
         HubOptions? options = null,
@@ -73,31 +74,31 @@ public static class ClipHub
         string name = Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/');
         string? hash = HubCache.EtagOf(path);
         if (!HubCache.IsThere(path))
-            return new HubFileCheck(name, 0, hash, isValid: false); // a link whose blob is gone
+            return new HubFileCheck(name, 0, hash, isValid: false); // a symbolic link whose blob is missing
         using FileStream file = File.OpenRead(path);
         return new HubFileCheck(name, file.Length, hash, hash is null ? null : BlobHash.Check(path, hash, cancellationToken));
     }
 }
 
-/// <summary>A published CLIP that has a name.</summary>
+/// <summary>A published CLIP that can be opened by name.</summary>
 public sealed record KnownClip
 {
     internal KnownClip(string name, string repository, ClipConfig config) => (Name, Repository, Config) = (name, repository, config);
 
-    /// <summary>OpenAI's short name; of others, the repository's.</summary>
+    /// <summary>OpenAI's short name; for other CLIPs, the repository's name.</summary>
     public string Name { get; }
 
-    /// <summary>Its repository on Hugging Face's hub.</summary>
+    /// <summary>The repository on Hugging Face's hub.</summary>
     public string Repository { get; }
 
-    /// <summary>Its shape.</summary>
+    /// <summary>The configuration.</summary>
     public ClipConfig Config { get; }
 
-    /// <summary>Tokens of OpenAI's vocabulary, which all of <see cref="All"/> share.</summary>
+    /// <summary>Number of tokens in OpenAI's vocabulary, which all CLIPs in <see cref="All"/> share.</summary>
     internal const int OpenAITokens = 49408;
 
-    /// <summary>CLIPs that are known to work by name. Any other CLIP of the hub with a vision transformer can be named by its
-    /// repository.</summary>
+    /// <summary>CLIPs that are known to work by name. Any other CLIP on the hub with a vision transformer can be opened by its repository's
+    /// name.</summary>
     public static IReadOnlyList<KnownClip> All { get; } =
     [
         new("ViT-B/32", "openai/clip-vit-base-patch32", Base(32, ClipActivation.QuickGelu)),
@@ -113,19 +114,19 @@ public sealed record KnownClip
         ),
     ];
 
-    /// <summary>Numbers in all weights of both towers.</summary>
+    /// <summary>Number of parameters in both towers.</summary>
     public long Parameters =>
         ClipLayout
             .Image(Config)
             .Concat(ClipLayout.Text(Config))
             .Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
 
-    /// <summary>About how many bytes a download has: four for each of <see cref="Parameters"/>.</summary>
+    /// <summary>Approximate size of the download in bytes: four for each of <see cref="Parameters"/>.</summary>
     public long Bytes => sizeof(float) * Parameters;
 
-    /// <summary>The entry of a short name, in any case, or of a repository; <c>null</c> where there is none.</summary>
-    /// <param name="name">A name such as <c>ViT-B/16</c>.</param>
-    /// <returns>The entry.</returns>
+    /// <summary>Finds the entry for a short name or a repository, ignoring case; <c>null</c> if there is none.</summary>
+    /// <param name="name">A short name such as <c>ViT-B/16</c>, or a repository.</param>
+    /// <returns>The entry, or <c>null</c>.</returns>
     public static KnownClip? Find(string name) =>
         All.FirstOrDefault(known =>
             known.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || known.Repository.Equals(name, StringComparison.OrdinalIgnoreCase)
@@ -163,17 +164,17 @@ public sealed record KnownClip
         };
 }
 
-/// <summary>Fetches the files of a CLIP that this library reads, and no others, from the hub or its cache. Small files come first, so that
-/// what cannot be used is refused before the weights are downloaded.</summary>
+/// <summary>Fetches only those files of a CLIP that this library reads, from the hub or its cache. Small files come first, so that an
+/// unsupported model is rejected before its weights are downloaded.</summary>
 internal static class ClipDownload
 {
     /// <param name="name">A repository or a short name.</param>
     /// <param name="settings">The hub and the cache.</param>
-    /// <param name="cancellationToken">Cancellation of the download.</param>
+    /// <param name="cancellationToken">Cancels the download.</param>
     /// <returns>The repository, and the folder of its files in the cache.</returns>
     /// <exception cref="HubException">The model cannot be obtained.</exception>
-    /// <exception cref="ArgumentException">It is not a name of a repository.</exception>
-    /// <exception cref="InvalidDataException">Its configuration is no CLIP's.</exception>
+    /// <exception cref="ArgumentException">The name is not a valid repository name.</exception>
+    /// <exception cref="InvalidDataException">The model's configuration is not that of a CLIP.</exception>
     public static async Task<(string Repository, string Folder)> FetchAsync(
         string name,
         HubSettings settings,
@@ -187,7 +188,7 @@ internal static class ClipDownload
                 await FetchAsync(repository, settings, offline: true, isCached: true, cancellationToken).ConfigureAwait(false)
             );
         string? known = Known(repository, settings);
-        // A commit never changes, so the hub need not be asked about one that is here.
+        // A commit never changes, so the hub need not be accessed for a cached one.
         if (HubNames.IsCommit(settings.Options.Revision) && known is not null)
             return (repository, known);
         try
@@ -203,12 +204,12 @@ internal static class ClipDownload
         }
     }
 
-    /// <summary>The folder of a CLIP whose files are all in the cache; null where some are not.</summary>
+    /// <summary>The folder of a CLIP whose files are all in the cache; null if any is missing.</summary>
     public static string? Cached(string repository, HubSettings settings)
     {
         try
         {
-            // Without a network nothing is waited for.
+            // Blocking is safe here: offline, the task completes without waiting for anything.
             return FetchAsync(repository, settings, offline: true, isCached: true, CancellationToken.None).GetAwaiter().GetResult();
         }
         catch (HubException)
@@ -217,7 +218,7 @@ internal static class ClipDownload
         }
     }
 
-    // What is damaged in the cache may be sound at the hub.
+    // A file that is damaged in the cache may be intact on the hub.
     private static string? Known(string repository, HubSettings settings)
     {
         try
@@ -230,8 +231,8 @@ internal static class ClipDownload
         }
     }
 
-    /// <summary>A repository's name, looked up where it is a short one.</summary>
-    /// <exception cref="ArgumentException">It is neither.</exception>
+    /// <summary>The repository's name; short names are looked up.</summary>
+    /// <exception cref="ArgumentException">The name is neither a short name nor a valid repository name.</exception>
     public static string RepositoryOf(string name)
     {
         string repository = KnownClip.Find(name)?.Repository ?? name;
@@ -247,15 +248,15 @@ internal static class ClipDownload
         );
     }
 
-    /// <summary>The vocabulary of any of OpenAI's CLIPs in the cache; null where there is none.</summary>
+    /// <summary>The vocabulary of any CLIP in <see cref="KnownClip.All"/> that is cached; null if there is none.</summary>
     public static VocabularyFiles? CachedVocabulary(HubSettings settings) =>
         KnownClip
             .All.Select(known => new HubCache(settings.CacheFolder, known.Repository))
             .Select(cache => cache.Commit(settings.Options.Revision) is { } commit ? VocabularyFiles.TryIn(cache.Snapshot(commit)) : null)
             .FirstOrDefault(files => files is not null);
 
-    /// <summary>Fetches a repository's vocabulary alone.</summary>
-    /// <exception cref="HubException">It cannot be obtained.</exception>
+    /// <summary>Fetches only a repository's vocabulary.</summary>
+    /// <exception cref="HubException">The vocabulary cannot be obtained.</exception>
     public static async Task<VocabularyFiles> FetchVocabularyAsync(string name, HubSettings settings, CancellationToken cancellationToken)
     {
         var cache = new HubCache(settings.CacheFolder, RepositoryOf(name));
@@ -283,7 +284,7 @@ internal static class ClipDownload
         using var files = new HubRepository(repository, settings, settings.Offline, isCached);
         if (!await FetchVocabularyAsync(files, cancellationToken).ConfigureAwait(false))
             throw Lacks(files, settings, $"{VocabularyFiles.Ids} and {VocabularyFiles.Merges}, nor {VocabularyFiles.Tokenizer}");
-        // The revision's earlier commit may be a whole CLIP in the cache, which would no longer be found offline.
+        // An earlier commit of this revision may be cached as a complete CLIP, which could no longer be found offline after this call.
         if (!isCached)
             files.Complete();
         return VocabularyFiles.In(files.Folder);

@@ -4,9 +4,9 @@ namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>A tensor that a CLIP must have, under OpenAI's name.</summary>
 /// <param name="Name">OpenAI's parameter name.</param>
-/// <param name="Shape">Its shape there.</param>
-/// <param name="Fields">The configuration fields, in Hugging Face's names, that give the shape; <c>null</c>: no field does. For
-/// messages.</param>
+/// <param name="Shape">Its shape in OpenAI's layout.</param>
+/// <param name="Fields">The configuration fields, by Hugging Face's names, that determine the shape, for error messages; <c>null</c> if the
+/// shape does not depend on any.</param>
 internal sealed record ExpectedTensor(string Name, IReadOnlyList<long> Shape, string? Fields);
 
 /// <summary>All tensors of a CLIP with a vision transformer, in OpenAI's names and shapes.</summary>
@@ -81,30 +81,31 @@ internal static class ClipLayout
         [new($"{name}.weight", [width], field), new($"{name}.bias", [width], field)];
 }
 
-/// <summary>Where a checkpoint keeps one of <see cref="ClipLayout"/>'s tensors.</summary>
+/// <summary>Where a checkpoint stores one of the tensors of <see cref="ClipLayout"/>.</summary>
 /// <param name="Names">The parts, stacked along the first axis.</param>
 /// <param name="PartShape">The shape of each part as stored.</param>
-/// <param name="Transposed">Whether it is stored with its two axes exchanged.</param>
+/// <param name="Transposed">Whether the tensor is stored transposed.</param>
 internal sealed record StoredTensor(IReadOnlyList<string> Names, IReadOnlyList<long> PartShape, bool Transposed);
 
-/// <summary>The families of parameter names that CLIP checkpoints come in.</summary>
+/// <summary>The naming schemes of parameters in CLIP checkpoints.</summary>
 internal abstract class ClipNaming
 {
     private const string TwoTowers = "text.";
 
-    /// <summary>The names of OpenAI's own release: Q, K and V are one matrix, projections multiply from the right.</summary>
+    /// <summary>The names of OpenAI's own release: Q, K and V in one matrix, and projections that multiply from the right.</summary>
     public static ClipNaming OpenAI { get; } = new OpenAINaming();
 
-    /// <summary>The names of Hugging Face's <c>CLIPModel</c>: Q, K and V apart, projections as linear layers.</summary>
+    /// <summary>The names of Hugging Face's <c>CLIPModel</c>: separate Q, K and V, and projections as linear layers.</summary>
     public static ClipNaming HuggingFace { get; } = new HuggingFaceNaming();
 
-    /// <summary>The names of open_clip: OpenAI's, with the text tower below <c>text.</c> where the model was made of two towers.</summary>
+    /// <summary>The names of open_clip: OpenAI's, with the text tower under <c>text.</c> if the model was built from two separate
+    /// towers.</summary>
     public static ClipNaming ForOpenClip(ITensorSource source) =>
         new OpenClipNaming(source.Entries.ContainsKey(TwoTowers + "token_embedding.weight") ? TwoTowers : "");
 
     public abstract StoredTensor Locate(ExpectedTensor tensor);
 
-    /// <summary>Where the expected shape comes from, for messages.</summary>
+    /// <summary>Where the expected shape comes from, for error messages.</summary>
     public abstract string Explain(ExpectedTensor tensor);
 
     private sealed class OpenAINaming : ClipNaming
@@ -137,7 +138,7 @@ internal abstract class ClipNaming
             ["visual.conv1.weight"] = "vision_model.embeddings.patch_embedding.weight",
             ["visual.class_embedding"] = "vision_model.embeddings.class_embedding",
             ["visual.positional_embedding"] = "vision_model.embeddings.position_embedding.weight",
-            // The misspelling is theirs.
+            // The misspelling is Hugging Face's.
             ["visual.ln_pre.weight"] = "vision_model.pre_layrnorm.weight",
             ["visual.ln_pre.bias"] = "vision_model.pre_layrnorm.bias",
             ["visual.ln_post.weight"] = "vision_model.post_layernorm.weight",

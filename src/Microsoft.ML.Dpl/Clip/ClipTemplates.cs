@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>
-/// Texts with {} for a class's name, as CLIP's authors and the prompt-learning literature use them: OpenAI's 80 of ImageNet, and one for
-/// each of the eleven data sets on which prompts for CLIP are usually compared.
+/// Templates with {} for a class's name, as used by CLIP's authors and the prompt-learning literature: OpenAI's 80 for ImageNet, and one
+/// for each of the eleven data sets on which prompts for CLIP are usually compared.
 /// </summary>
 /// <remarks>
 /// The 80: <see href="https://github.com/openai/CLIP/blob/main/notebooks/Prompt_Engineering_for_ImageNet.ipynb">OpenAI's notebook</see>, at
@@ -15,7 +15,7 @@ namespace Microsoft.ML.Dpl.Clip;
 /// </remarks>
 public static class ClipTemplates
 {
-    /// <summary>OpenAI's 80 templates for ImageNet, in its order.</summary>
+    /// <summary>OpenAI's 80 templates for ImageNet, in OpenAI's order.</summary>
     public static IReadOnlyList<string> ImageNet { get; } =
     [
         "a bad photo of a {}.",
@@ -100,7 +100,7 @@ public static class ClipTemplates
         "a tattoo of the {}.",
     ];
 
-    // ImageNet's must be made before this: initialisers run in the order of the text.
+    // Must come after ImageNet, because static initialisers run in textual order.
     private static readonly (string Name, IReadOnlyList<string> Templates)[] Known =
     [
         ("imagenet-80", ImageNet),
@@ -130,15 +130,15 @@ public static class ClipTemplates
         known => known.Templates
     );
 
-    /// <summary>All names that <see cref="Named"/> knows, as they are usually written. Some name the same templates: <c>imagenet-80</c> and
+    /// <summary>All names that <see cref="Named"/> accepts, in their usual spelling. Some names are synonyms: <c>imagenet-80</c> and
     /// <c>openai-80</c>, <c>describable-textures</c> and <c>dtd</c>, <c>oxford-flowers</c> and <c>flowers102</c>.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Known.Select(known => known.Name)];
 
-    /// <summary>The templates of a name: 80 for <c>imagenet-80</c>, one for a data set, and 60 for <c>promptsrc-60</c>, those of
-    /// PromptSRC's teacher: OpenAI's first 60, the plain photo in front.</summary>
+    /// <summary>The templates of a name: 80 for <c>imagenet-80</c>, one for a data set, and 60 for <c>promptsrc-60</c>. The latter are
+    /// those of PromptSRC's teacher: OpenAI's first 60, with the default template moved to the front.</summary>
     /// <param name="name">One of <see cref="Names"/>; case, hyphens, underscores and spaces make no difference.</param>
     /// <returns>At least one template; each holds {} once.</returns>
-    /// <exception cref="ArgumentException">The name is not known; the message lists those that are.</exception>
+    /// <exception cref="ArgumentException">The name is unknown; the message lists the known names.</exception>
     /// <exception cref="ArgumentNullException">The name is null.</exception>
     public static IReadOnlyList<string> Named(string name)
     {
@@ -152,8 +152,8 @@ public static class ClipTemplates
     }
 
     /// <param name="template">A text with {} for the name.</param>
-    /// <param name="optionName">How a user knows it; the message and the exception's parameter name it.</param>
-    /// <exception cref="ArgumentException">{} is not there once.</exception>
+    /// <param name="optionName">The option's name as users know it, for the message and the exception's parameter name.</param>
+    /// <exception cref="ArgumentException">The template does not contain {} exactly once.</exception>
     internal static void Require([NotNull] string? template, string optionName)
     {
         if (!ClassTemplate.IsValid(template))
@@ -161,8 +161,9 @@ public static class ClipTemplates
     }
 
     /// <param name="templates">Texts with {} for the name.</param>
-    /// <param name="optionName">How a user knows them; the message and the exception's parameter name it.</param>
-    /// <exception cref="ArgumentException">There is none, one does not hold {} once, or CLIP reads two alike.</exception>
+    /// <param name="optionName">The option's name as users know it, for the message and the exception's parameter name.</param>
+    /// <exception cref="ArgumentException">There are no templates, one does not contain {} exactly once, or two are the same text to
+    /// CLIP.</exception>
     internal static void Require([NotNull] IEnumerable<string>? templates, string optionName)
     {
         var read = new Dictionary<string, int>();
@@ -171,7 +172,7 @@ public static class ClipTemplates
         {
             if (!ClassTemplate.IsValid(template))
                 throw new ArgumentException(NotOnce($"{optionName}[{index}]", template), optionName);
-            // As CLIP reads them: a template that differs in case or spaces would count twice.
+            // Compared in CLIP's cleaned form, because templates that differ only in case or spaces would be averaged twice.
             if (!read.TryAdd(ClipText.Clean(template), index))
                 throw new ArgumentException(
                     $"{optionName}[{read[ClipText.Clean(template)]}] and {optionName}[{index}] are the same text to CLIP, "
@@ -187,7 +188,7 @@ public static class ClipTemplates
             );
     }
 
-    /// <summary>One sentence: what a template must hold, and what it is.</summary>
+    /// <summary>A one-sentence error message: what a template must contain, and the given template.</summary>
     internal static string NotOnce(string optionName, string? template) =>
         $"{optionName} must hold {{}} once, where the class name goes; it is '{template}'.";
 

@@ -7,8 +7,8 @@ using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Turns text into CLIP's token ids: ML.NET's byte-pair tokenizer with CLIP's clean-up, word splitting and end-of-word marks.
-/// Thread-safe.</summary>
+/// <summary>Converts text to CLIP's token ids: ML.NET's byte-pair tokenizer with CLIP's text cleaning, word splitting and end-of-word
+/// marker. Thread-safe.</summary>
 internal sealed class ClipTokenizer
 {
     private static readonly IReadOnlyDictionary<char, byte> BytesOfSymbols = ClipVocabulary.BytesOfSymbols();
@@ -36,19 +36,19 @@ internal sealed class ClipTokenizer
 
     /// <summary>Reads Hugging Face's <c>vocab.json</c> and <c>merges.txt</c>, of any size.</summary>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is malformed; the message names it and what is wrong.</exception>
+    /// <exception cref="InvalidDataException">A file is malformed; the message names the file and the fault.</exception>
     public static ClipTokenizer FromHuggingFace(string vocabularyPath, string mergesPath) =>
         new(ClipVocabulary.ReadHuggingFace(vocabularyPath, mergesPath));
 
     /// <summary>Reads OpenAI's <c>bpe_simple_vocab_16e6.txt.gz</c>.</summary>
     /// <exception cref="FileNotFoundException">The file is missing.</exception>
-    /// <exception cref="InvalidDataException">The file is malformed; the message names it and what is wrong.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed; the message names the file and the fault.</exception>
     public static ClipTokenizer FromOpenAI(string path) => new(ClipVocabulary.ReadOpenAI(path));
 
-    /// <summary>The id every text begins with.</summary>
+    /// <summary>The id that every text begins with.</summary>
     public int StartId { get; }
 
-    /// <summary>The id every text ends with, whose row the text tower reads.</summary>
+    /// <summary>The id that every text ends with, at whose position the text tower reads the feature.</summary>
     public int EndId { get; }
 
     /// <summary>One more than the largest id.</summary>
@@ -64,8 +64,8 @@ internal sealed class ClipTokenizer
     /// <summary>Whether the vocabulary has a token of this id.</summary>
     public bool Has(int id) => _tokens.ContainsKey(id);
 
-    /// <summary>A token as people read it: bytes as UTF-8, where they are whole characters, and the mark of a word's end taken
-    /// off.</summary>
+    /// <summary>A token in readable form: its bytes decoded as UTF-8 as far as they are complete characters, without the end-of-word
+    /// marker.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public (string Text, bool EndsWord) Read(int id)
     {
@@ -81,10 +81,10 @@ internal sealed class ClipTokenizer
         );
     }
 
-    /// <summary>Start, text and end, without padding: at most <paramref name="contextLength"/> ids.</summary>
-    /// <param name="text">Any text; an empty one gives start and end.</param>
-    /// <param name="contextLength">The text tower's positions, at least 2.</param>
-    /// <param name="truncated">Whether the text's end was cut off to keep the end token within the context.</param>
+    /// <summary>Encodes a text as start token, text and end token, without padding: at most <paramref name="contextLength"/> ids.</summary>
+    /// <param name="text">Any text; an empty text gives only the start and end tokens.</param>
+    /// <param name="contextLength">The text tower's number of positions, at least 2.</param>
+    /// <param name="truncated">Whether the text was truncated so that the end token fits into the context.</param>
     public int[] Encode(string text, int contextLength, out bool truncated)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -95,13 +95,13 @@ internal sealed class ClipTokenizer
     }
 }
 
-/// <summary>Brings a text into the form that CLIP was trained on: HTML entities resolved, characters composed, white space collapsed, lower
+/// <summary>Normalises text to the form that CLIP was trained on: HTML entities decoded, characters composed, white space collapsed, lower
 /// case.</summary>
 internal static class ClipText
 {
     /// <summary>
-    /// Entities are resolved twice, since scraped captions were often escaped twice. Quotation marks stay as they are:
-    /// of what the ftfy library repairs, only the composition of accents (NFC) is done.
+    /// Entities are decoded twice, because scraped captions were often escaped twice. Of the repairs of the ftfy library, only the
+    /// composition of accents (NFC) is applied; quotation marks, for example, are unchanged.
     /// </summary>
     public static string Clean(string text)
     {
@@ -115,16 +115,16 @@ internal static class ClipText
             else if (clean.Length > 0 && clean[^1] != ' ')
                 clean.Append(' ');
         }
-        // U+0130 is the one letter whose lower case is two characters; .NET's invariant casing leaves it alone.
+        // U+0130 is the one letter whose lower case is two characters; .NET's invariant casing does not change it.
         return clean.ToString().TrimEnd(' ').ToLowerInvariant().Replace("\u0130", "i\u0307", StringComparison.Ordinal);
     }
 
-    // Enumeration replaces lone surrogates by U+FFFD.
+    // EnumerateRunes replaces lone surrogates with U+FFFD.
     private static string WithoutLoneSurrogates(string text) => string.Concat(text.EnumerateRunes());
 }
 
-/// <summary>Cuts clean text into words as CLIP does: special tokens, English contractions, runs of letters, single digits, runs of anything
-/// else but spaces.</summary>
+/// <summary>Splits cleaned text into words like CLIP: special tokens, English contractions, runs of letters, single digits, and runs of
+/// other non-space characters.</summary>
 internal sealed class ClipPreTokenizer : PreTokenizer
 {
     private static readonly string[] WholeWords =

@@ -7,28 +7,28 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>The tokens of a byte-pair vocabulary and the order in which pairs are merged, as read and checked from either published
-/// layout.</summary>
-/// <param name="Ids">Token text, in the byte-level alphabet, to id.</param>
-/// <param name="Merges">Pairs separated by one space, first merged first.</param>
-/// <param name="Location">The file or files, for messages.</param>
+/// <summary>The tokens of a byte-pair vocabulary and the order of its merges, read from any of the published layouts and checked.</summary>
+/// <param name="Ids">Maps token text, in the byte-level alphabet, to ids.</param>
+/// <param name="Merges">Pairs of tokens separated by one space, in order of priority.</param>
+/// <param name="Location">The file or files, for error messages.</param>
 internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IReadOnlyList<string> Merges, string Location)
 {
     public const string StartToken = "<|startoftext|>",
         EndToken = "<|endoftext|>",
         EndOfWord = "</w>";
 
-    /// <summary>OpenAI's file unpacks to 3.2 MB; one of a few kilobytes could unpack to more than memory holds.</summary>
+    /// <summary>OpenAI's file unpacks to 3.2 MB, but a malicious file of a few kilobytes could unpack to more than fits into
+    /// memory.</summary>
     private const long LargestUnpacked = 1 << 26;
 
     private const int ByteCount = 256,
         PrintingCount = 188,
         MaximumId = 10_000_000;
 
-    /// <summary>OpenAI's file holds more merges than its vocabulary of 49,408 uses.</summary>
+    /// <summary>OpenAI's file contains more merges than its vocabulary of 49,408 tokens uses.</summary>
     private const int OpenAIMergeCount = 49152 - ByteCount - 2;
 
-    /// <summary>Reads <c>vocab.json</c> (token to id) and <c>merges.txt</c> (one pair a line).</summary>
+    /// <summary>Reads <c>vocab.json</c> (token to id) and <c>merges.txt</c> (one pair per line).</summary>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is malformed; the message names it.</exception>
     public static ClipVocabulary ReadHuggingFace(string vocabularyPath, string mergesPath)
@@ -38,8 +38,8 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         return ReadHuggingFace(vocabulary, vocabularyPath, merges, mergesPath);
     }
 
-    /// <summary>Reads the content of these files, which <see cref="WriteIds"/> and <see cref="WriteMerges"/> write, from streams with names
-    /// for messages.</summary>
+    /// <summary>Reads the same content from streams, as written by <see cref="WriteIds"/> and <see cref="WriteMerges"/>; the names are for
+    /// error messages.</summary>
     /// <exception cref="InvalidDataException">A stream is malformed; the message names it.</exception>
     public static ClipVocabulary ReadHuggingFace(Stream vocabulary, string vocabularyName, Stream merges, string mergesName)
     {
@@ -62,7 +62,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
             writer.WriteLine(pair);
     }
 
-    /// <summary>Reads <c>bpe_simple_vocab_16e6.txt.gz</c>: ids follow from the order of bytes and merges.</summary>
+    /// <summary>Reads <c>bpe_simple_vocab_16e6.txt.gz</c>: the ids follow from the order of the bytes and merges.</summary>
     /// <exception cref="FileNotFoundException">The file is missing.</exception>
     /// <exception cref="InvalidDataException">The file is malformed or unpacks to more than 64 MiB; the message names it.</exception>
     public static ClipVocabulary ReadOpenAI(string path)
@@ -98,11 +98,11 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         return new ClipVocabulary(ids, merges, $"'{path}'");
     }
 
-    /// <summary>The printable stand-ins of the 256 bytes in GPT-2's order: bytes that print stand for themselves, the others follow from
-    /// U+0100.</summary>
+    /// <summary>The printable symbols for the 256 bytes in GPT-2's order: printable bytes represent themselves, and the others are mapped
+    /// to U+0100 and up.</summary>
     public static string[] ByteSymbols() => [.. BytesInOrder().Select((b, i) => $"{SymbolOf(b, i)}")];
 
-    /// <summary>The bytes that the stand-ins stand for.</summary>
+    /// <summary>The bytes that the symbols represent.</summary>
     public static IReadOnlyDictionary<char, byte> BytesOfSymbols() =>
         BytesInOrder().Select((b, i) => (SymbolOf(b, i), Byte: (byte)b)).ToDictionary(pair => pair.Item1, pair => pair.Byte);
 
@@ -147,7 +147,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         var merges = new List<string>(OpenAIMergeCount);
         for (int line = 1; merges.Count < most && reader.ReadLine() is { } text; line++)
         {
-            // The first line names the format's version, in OpenAI's file behind a file name in quotes.
+            // The first line states the format's version; in OpenAI's file it follows a file name in quotes.
             if (text.Length == 0 || (line == 1 && text.Contains("#version", StringComparison.Ordinal)))
                 continue;
             int space = text.IndexOf(' ', StringComparison.Ordinal);
@@ -186,8 +186,8 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
 /// merges.txt.</summary>
 internal static class TokenizerJson
 {
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a byte-pair vocabulary of a CLIP.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not a byte-pair vocabulary of a CLIP.</exception>
     public static ClipVocabulary Read(string path)
     {
         if (!File.Exists(path))
@@ -206,7 +206,7 @@ internal static class TokenizerJson
                 throw new InvalidDataException(
                     $"Vocabulary '{path}' has no 'model' with 'vocab' and 'merges', so it is no byte-pair tokenizer."
                 );
-            // CLIP marks where words end; a vocabulary with other marks would cut every text wrongly.
+            // CLIP marks the end of words; a vocabulary with another marker would tokenize every text wrongly.
             if (
                 !model.TryGetProperty("end_of_word_suffix", out JsonElement suffix)
                 || suffix.ValueKind != JsonValueKind.String
@@ -227,7 +227,7 @@ internal static class TokenizerJson
         }
     }
 
-    /// <summary>A text of two tokens, or in newer files an array of two.</summary>
+    /// <summary>Reads a merge: a string of two tokens, or in newer files an array of two.</summary>
     private static string Pair(JsonElement pair, int index, string path)
     {
         if (pair.ValueKind == JsonValueKind.String)
@@ -243,7 +243,7 @@ internal static class TokenizerJson
     }
 }
 
-/// <summary>Where a vocabulary lies: vocab.json with merges.txt, a tokenizer.json, or OpenAI's bpe_simple_vocab_16e6.txt.gz.</summary>
+/// <summary>The files of a vocabulary: vocab.json with merges.txt, a tokenizer.json, or OpenAI's bpe_simple_vocab_16e6.txt.gz.</summary>
 /// <param name="Path">The file, or the first of the two.</param>
 /// <param name="MergesPath">merges.txt; null for the single files.</param>
 internal sealed record VocabularyFiles(string Path, string? MergesPath)
@@ -253,11 +253,11 @@ internal sealed record VocabularyFiles(string Path, string? MergesPath)
         Tokenizer = "tokenizer.json",
         OpenAI = "bpe_simple_vocab_16e6.txt.gz";
 
-    /// <summary>The files of a folder in Hugging Face's layout; where there are none, the two that should be there.</summary>
+    /// <summary>The vocabulary files of a folder; if there are none, the vocab.json and merges.txt that are expected there.</summary>
     public static VocabularyFiles In(string folder) =>
         TryIn(folder) ?? new(System.IO.Path.Combine(folder, Ids), System.IO.Path.Combine(folder, Merges));
 
-    /// <summary>Any vocabulary in a folder; null where there is none.</summary>
+    /// <summary>The vocabulary files of a folder, in any layout; null if there are none.</summary>
     public static VocabularyFiles? TryIn(string folder)
     {
         string At(string name) => System.IO.Path.Combine(folder, name);
@@ -269,7 +269,8 @@ internal sealed record VocabularyFiles(string Path, string? MergesPath)
             .FirstOrDefault();
     }
 
-    /// <summary>What a user names: a folder, or one of the files; merges.txt is looked for beside vocab.json.</summary>
+    /// <summary>The vocabulary at a path given by the user: a folder, or one of the files; merges.txt is expected in the folder of
+    /// vocab.json.</summary>
     public static VocabularyFiles Named(string path)
     {
         path = System.IO.Path.GetFullPath(path);

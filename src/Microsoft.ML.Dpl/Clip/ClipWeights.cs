@@ -41,7 +41,7 @@ internal sealed record BlockWeights(
 }
 
 /// <summary>The frozen image tower. All tensors float32 on one device; owned by this object.</summary>
-/// <param name="Config">The whole model's shape.</param>
+/// <param name="Config">The configuration of the whole model.</param>
 /// <param name="PatchWeight">[width, 3 · patch · patch]: the patch convolution as a matrix, input order channel, row, column</param>
 /// <param name="ClassEmbedding">[width]</param>
 /// <param name="PositionEmbedding">[1 + grid², width]</param>
@@ -66,7 +66,7 @@ internal sealed record ImageWeights(
 {
     public Device Device => Projection.device;
 
-    /// <summary>Every tensor above.</summary>
+    /// <summary>All tensors of the tower.</summary>
     public IEnumerable<Tensor> Tensors =>
         TensorsOf(Blocks)
             .Concat([PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias, PostNormWeight, PostNormBias, Projection]);
@@ -77,7 +77,7 @@ internal sealed record ImageWeights(
             tensor.Dispose();
     }
 
-    /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
+    /// <summary>Takes ownership of tensors in the order of <see cref="Tensors"/>.</summary>
     public static ImageWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors)
     {
         BlockWeights[] blocks = BlocksOf(tensors, config.Image.Layers);
@@ -120,14 +120,14 @@ internal sealed record ImageWeights(
 }
 
 /// <summary>The frozen text tower. All tensors float32 on one device; owned by this object.</summary>
-/// <param name="Config">The whole model's shape.</param>
+/// <param name="Config">The configuration of the whole model.</param>
 /// <param name="TokenEmbedding">[vocabulary, width]</param>
 /// <param name="PositionEmbedding">[context length, width]</param>
 /// <param name="Blocks">One per layer.</param>
 /// <param name="FinalNormWeight">[width]</param>
 /// <param name="FinalNormBias">[width]</param>
 /// <param name="Projection">[width, embedding]</param>
-/// <param name="LogitScale">exp of the learned logarithm: the factor on cosine similarities, 100 for OpenAI's models</param>
+/// <param name="LogitScale">exp of the learned logarithm: the factor on cosine similarities, 100 in OpenAI's models</param>
 internal sealed record TextWeights(
     ClipConfig Config,
     Tensor TokenEmbedding,
@@ -141,11 +141,11 @@ internal sealed record TextWeights(
 {
     public Device Device => Projection.device;
 
-    /// <summary>Every tensor above.</summary>
+    /// <summary>All tensors of the tower.</summary>
     public IEnumerable<Tensor> Tensors =>
         ImageWeights.TensorsOf(Blocks).Concat([TokenEmbedding, PositionEmbedding, FinalNormWeight, FinalNormBias, Projection]);
 
-    /// <summary>Takes over tensors in the order of <see cref="Tensors"/>.</summary>
+    /// <summary>Takes ownership of tensors in the order of <see cref="Tensors"/>.</summary>
     public static TextWeights FromTensors(ClipConfig config, IReadOnlyList<Tensor> tensors, double logitScale)
     {
         BlockWeights[] blocks = ImageWeights.BlocksOf(tensors, config.Text.Layers);
@@ -166,15 +166,15 @@ internal sealed record TextWeights(
     }
 }
 
-/// <summary>Frozen weights that are in memory once per process, however many models use them: read for the first lease, disposed with the
+/// <summary>Keeps frozen weights in memory once per process, however many models use them: loaded for the first lease, disposed with the
 /// last.</summary>
 internal static class SharedWeights
 {
     private static readonly Dictionary<object, Entry> Entries = [];
 
-    /// <param name="key">The key, compared by value; equal keys share.</param>
-    /// <param name="load">The loader, called where nobody holds a lease, while others with the same key wait; the last lease disposes its
-    /// result.</param>
+    /// <param name="key">The key, compared by value; equal keys share weights.</param>
+    /// <param name="load">The loader, called if no lease exists for the key while other callers with that key wait; its result is disposed
+    /// with the last lease.</param>
     public static Lease<T> Rent<T>(object key, Func<T> load)
         where T : class, IDisposable
     {
@@ -220,16 +220,16 @@ internal static class SharedWeights
 }
 
 /// <summary>
-/// The right to use something shared until disposal; disposing again does nothing. A forgotten lease ends when it is garbage-collected;
-/// otherwise the table of the whole process would keep CLIP in memory for good.
+/// The right to use a shared object until disposal; disposing again does nothing. A lease that is never disposed ends with its finalizer,
+/// because otherwise the process-wide table would keep CLIP in memory forever.
 /// </summary>
 internal sealed class Lease<T>(T value, Action release) : IDisposable
     where T : class
 {
     private Action? _release = release;
 
-    /// <summary>What is shared. It must not be disposed by the holder.</summary>
-    /// <exception cref="ObjectDisposedException">The lease is over.</exception>
+    /// <summary>The shared object. The holder must not dispose it.</summary>
+    /// <exception cref="ObjectDisposedException">The lease has been disposed.</exception>
     public T Value =>
         Volatile.Read(ref _release) is null
             ? throw new ObjectDisposedException(typeof(T).Name, "The lease on these weights is over.")

@@ -5,13 +5,13 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>Reads the towers of a CLIP from a checkpoint, each without touching the other, and folds the constants in that
-/// <see cref="BlockWeights"/> names.</summary>
+/// <summary>Reads the towers of a CLIP from a checkpoint, each without reading the other, and folds in the constants described in
+/// <see cref="BlockWeights"/>.</summary>
 internal static class ClipWeightsReader
 {
     /// <summary>Checks names, types and shapes of both towers; reads no tensor.</summary>
-    /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/>
-    /// says.</exception>
+    /// <exception cref="InvalidDataException">Tensors are missing, or their shape or type differs from
+    /// <paramref name="config"/>.</exception>
     public static void Check(ITensorSource source, ClipNaming naming, ClipConfig config)
     {
         _ = new ClipCheckpoint(source, naming, ClipLayout.Image(config).Concat(ClipLayout.Text(config)));
@@ -19,14 +19,14 @@ internal static class ClipWeightsReader
         RefuseFurtherLayers(source, naming, ClipLayout.TextBlocks, config.Text);
     }
 
-    /// <summary>Reads the image tower. The caller owns the result; no dispose scope does.</summary>
-    /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/>
-    /// says.</exception>
+    /// <summary>Reads the image tower. The caller owns the result, not a dispose scope.</summary>
+    /// <exception cref="InvalidDataException">Tensors are missing, or their shape or type differs from
+    /// <paramref name="config"/>.</exception>
     public static ImageWeights ReadImageTower(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
     {
         LibTorch.EnsureLoaded();
         using var scope = NewDisposeScope();
-        // Tensors made in a caller's inference mode could not be kept for anyone's backward pass.
+        // The weights are shared, and tensors created in the caller's inference mode could not be used in a backward pass.
         using var ordinary = inference_mode(false);
         using var noGradients = no_grad();
         var checkpoint = new ClipCheckpoint(source, naming, ClipLayout.Image(config));
@@ -49,9 +49,9 @@ internal static class ClipWeightsReader
         return weights;
     }
 
-    /// <summary>Reads the text tower. The caller owns the result; no dispose scope does.</summary>
-    /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type than <paramref name="config"/> says, or
-    /// the logit scale is not a usable number.</exception>
+    /// <summary>Reads the text tower. The caller owns the result, not a dispose scope.</summary>
+    /// <exception cref="InvalidDataException">Tensors are missing, or their shape or type differs from <paramref name="config"/>, or the
+    /// logit scale is not a usable number.</exception>
     public static TextWeights ReadTextTower(ITensorSource source, ClipNaming naming, ClipConfig config, Device device)
     {
         LibTorch.EnsureLoaded();
@@ -78,7 +78,7 @@ internal static class ClipWeightsReader
         return weights;
     }
 
-    // A configuration with too few layers would otherwise make another, worse model without a word.
+    // A configuration with too few layers would otherwise silently give a different, worse model.
     private static void RefuseFurtherLayers(ITensorSource source, ClipNaming naming, string prefix, ClipTransformerConfig config)
     {
         string next = naming.Locate(new ExpectedTensor($"{prefix}{config.Layers}.ln_1.weight", [config.Width], Fields: null)).Names[0];
@@ -124,7 +124,8 @@ internal static class ClipWeightsReader
     }
 }
 
-/// <summary>A checkpoint whose tensors have been checked against a configuration, read by OpenAI's names whatever names it uses.</summary>
+/// <summary>A checkpoint whose tensors have been checked against a configuration; tensors are read by OpenAI's names, whatever names the
+/// checkpoint uses.</summary>
 internal sealed class ClipCheckpoint
 {
     private const int NamedAtMost = 5;
@@ -134,7 +135,7 @@ internal sealed class ClipCheckpoint
     private readonly Dictionary<string, ExpectedTensor> _expected;
 
     /// <summary>Checks names, types and shapes of <paramref name="expected"/>; reads no tensor.</summary>
-    /// <exception cref="InvalidDataException">Tensors are missing, or have another shape or type.</exception>
+    /// <exception cref="InvalidDataException">Tensors are missing, or their shape or type is wrong.</exception>
     public ClipCheckpoint(ITensorSource source, ClipNaming naming, IEnumerable<ExpectedTensor> expected)
     {
         (_source, _naming) = (source, naming);
@@ -145,7 +146,7 @@ internal sealed class ClipCheckpoint
             Check(tensor);
     }
 
-    /// <summary>Refuses OpenAI's other kind of CLIP.</summary>
+    /// <summary>Rejects CLIPs with a ResNet, OpenAI's other kind of image tower.</summary>
     /// <exception cref="InvalidDataException">The image tower is a ResNet.</exception>
     public static void RefuseResNet(ITensorSource source)
     {
@@ -159,8 +160,8 @@ internal sealed class ClipCheckpoint
             );
     }
 
-    /// <summary>One tensor as float32 on the CPU, contiguous and with OpenAI's shape, in the caller's dispose scope.</summary>
-    /// <exception cref="InvalidDataException">A value is infinite or not a number.</exception>
+    /// <summary>Reads one tensor as float32 to the CPU, contiguous and with OpenAI's shape, in the caller's dispose scope.</summary>
+    /// <exception cref="InvalidDataException">A value is infinite or NaN.</exception>
     public Tensor Read(string name)
     {
         ExpectedTensor expected = _expected[name];
@@ -201,7 +202,7 @@ internal sealed class ClipCheckpoint
                 throw new InvalidDataException(
                     $"{_source.Location}: tensor '{entry.Name}' is {SafetensorsType.NameOf(entry.Type)}; weights must be F32, F16 or BF16."
                 );
-            // A single number is stored with or without an axis.
+            // A scalar may be stored with or without an axis.
             bool fits = expected.Shape.Count == 0 ? entry.Shape.All(s => s == 1) : entry.Shape.SequenceEqual(stored.PartShape);
             if (!fits)
                 throw new InvalidDataException(
@@ -212,19 +213,19 @@ internal sealed class ClipCheckpoint
     }
 }
 
-/// <summary>Refuses weights that are not numbers when they are read, since later only the loss would show it.</summary>
+/// <summary>Rejects weights that are not finite when they are read, because later only the loss would reveal them.</summary>
 internal static class FiniteWeights
 {
-    /// <param name="location">The file, for the message.</param>
-    /// <param name="name">The tensor's name there.</param>
+    /// <param name="location">The file, for the error message.</param>
+    /// <param name="name">The tensor's name in the file.</param>
     /// <param name="values">The tensor, float32 or float64, of any shape.</param>
-    /// <exception cref="InvalidDataException">A value is infinite or not a number.</exception>
+    /// <exception cref="InvalidDataException">A value is infinite or NaN.</exception>
     public static void Require(string location, string name, Tensor values)
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        // A value that is not finite shows in the sum, which needs one pass and no second tensor of that size. A sum can also overflow by
-        // itself.
+        // A non-finite value makes the sum non-finite, and a sum takes one pass and no temporary tensor of the same size. Because a sum of
+        // finite values can overflow too, the values are then counted.
         if (double.IsFinite(values.sum().to_type(ScalarType.Float64).item<double>()))
             return;
         long notNumbers = values.isnan().sum().item<long>(),

@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Clip;
 
 /// <summary>
-/// The weights of a tower as they are used in computation, float32 and with <see cref="BlockWeights"/>' constants folded in, as a
-/// safetensors stream: unfolding and folding again would not give the same bits. The names are OpenAI's; the metadata says that the values
-/// are not.
+/// Stores the weights of a tower as they are used in computation, float32 with the constants of <see cref="BlockWeights"/> folded in, as a
+/// safetensors stream; unfolding and folding again would not reproduce the same bits. The names are OpenAI's; the metadata states that the
+/// values are folded.
 /// </summary>
 internal static class FoldedWeights
 {
@@ -35,14 +35,14 @@ internal static class FoldedWeights
         "mlp.c_proj.bias",
     ];
 
-    /// <summary>Writes without a copy of all weights; they may lie on any device.</summary>
+    /// <summary>Writes the weights, which may be on any device, without copying them all at once.</summary>
     public static void Write(Stream stream, ImageWeights weights) => Write(stream, Named(weights));
 
-    /// <summary>The image tower's tensors by their names here; they stay the tower's.</summary>
+    /// <summary>The image tower's tensors by their names in the stream; the tower still owns them.</summary>
     public static IEnumerable<KeyValuePair<string, Tensor>> Named(ImageWeights weights) =>
         ImageNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
 
-    /// <summary>The text tower's tensors by their names here; they stay the tower's.</summary>
+    /// <summary>The text tower's tensors by their names in the stream; the tower still owns them.</summary>
     public static IEnumerable<KeyValuePair<string, Tensor>> Named(TextWeights weights) =>
         TextNames(weights.Config).Zip(weights.Tensors, KeyValuePair.Create);
 
@@ -53,12 +53,13 @@ internal static class FoldedWeights
         Write(stream, Named(weights).Append(KeyValuePair.Create(LogitFactor, factor)));
     }
 
-    /// <summary>Reads onto the CPU, each tensor straight into its place. The caller owns the result; no dispose scope does.</summary>
+    /// <summary>Reads the tower to the CPU, each tensor directly into its final memory. The caller owns the result, not a dispose
+    /// scope.</summary>
     /// <param name="stream">The stream, which is read to its end.</param>
-    /// <param name="location">Its name, for messages.</param>
-    /// <param name="config">The model's shape.</param>
-    /// <exception cref="InvalidDataException">The stream is damaged, or of a CLIP of another shape.</exception>
-    /// <exception cref="EndOfStreamException">It ends too early.</exception>
+    /// <param name="location">The stream's name, for error messages.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <exception cref="InvalidDataException">The stream is damaged, or belongs to a CLIP of a different shape.</exception>
+    /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
     public static ImageWeights ReadImageTower(Stream stream, string location, ClipConfig config)
     {
         Dictionary<string, Tensor> tensors = Read(stream, location, ClipLayout.Image(config), []);
@@ -93,14 +94,14 @@ internal static class FoldedWeights
         );
     }
 
-    /// <summary>The image tower without libtorch.</summary>
-    /// <returns>Arrays by <see cref="ClipLayout.Image"/>'s names; the patch convolution is a matrix.</returns>
+    /// <summary>Reads the image tower without libtorch.</summary>
+    /// <returns>Arrays by their names in <see cref="ClipLayout.Image"/>; the patch convolution is a matrix.</returns>
     /// <inheritdoc cref="ReadImageTower"/>
     public static IReadOnlyDictionary<string, FloatArray> ReadImageTowerArrays(Stream stream, string location, ClipConfig config) =>
         ReadArrays(stream, location, ClipLayout.Image(config), []).Arrays;
 
-    /// <summary>The text tower without libtorch.</summary>
-    /// <returns>Arrays by <see cref="ClipLayout.Text"/>'s names; the logit scale is not among them.</returns>
+    /// <summary>Reads the text tower without libtorch.</summary>
+    /// <returns>Arrays by their names in <see cref="ClipLayout.Text"/>, without the logit scale.</returns>
     /// <inheritdoc cref="ReadImageTower"/>
     public static IReadOnlyDictionary<string, FloatArray> ReadTextArrays(Stream stream, string location, ClipConfig config)
     {
@@ -167,7 +168,7 @@ internal static class FoldedWeights
     private static TensorEntry[] Expected(IEnumerable<ExpectedTensor> layout) =>
         [.. layout.Select(t => new TensorEntry(t.Name, ElementType.Float32, StoredShape(t)))];
 
-    /// <returns>The digest that the header keeps.</returns>
+    /// <returns>The digest stored in the header.</returns>
     private static string Check(SafetensorsHeader header, string location, TensorEntry[] expected)
     {
         if (!header.Metadata.ContainsKey(Mark) || !header.Metadata.TryGetValue(TensorDigest.Name, out string? digest))
@@ -201,7 +202,7 @@ internal static class FoldedWeights
             );
     }
 
-    // The patch convolution is kept as a matrix.
+    // The patch convolution is stored as a matrix.
     private static IReadOnlyList<long> StoredShape(ExpectedTensor tensor) =>
         tensor.Name == Patches ? [tensor.Shape[0], tensor.Shape.Skip(1).Aggregate((a, b) => a * b)] : tensor.Shape;
 

@@ -3,11 +3,11 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>The tensors of a CLIP that was saved as a part of something else, such as a training run's wrapper (<c>module.</c>) or a larger
-/// model (<c>clip.</c>), under the names they have by themselves. Other tensors of the file are left out.</summary>
+/// <summary>The tensors of a CLIP that was saved inside something else, such as a training wrapper (<c>module.</c>) or a larger model
+/// (<c>clip.</c>), under their names without the prefix. Other tensors of the file are left out.</summary>
 internal sealed class PrefixedTensors : ITensorSource
 {
-    /// <summary>Every CLIP has one of them, whatever its layout.</summary>
+    /// <summary>Every CLIP has one of these tensors, whatever its layout.</summary>
     private static readonly string[] Marks = ["visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight"];
 
     private static readonly HashSet<string> Wrappers =
@@ -39,8 +39,8 @@ internal sealed class PrefixedTensors : ITensorSource
 
     public IReadOnlyDictionary<string, string> Metadata => _source.Metadata;
 
-    /// <summary>The source itself where its names begin as they should, or with nothing that is known.</summary>
-    /// <param name="source">Disposed with the result.</param>
+    /// <summary>The tensors without a known wrapper prefix; the source itself if the names have no prefix or an unknown one.</summary>
+    /// <param name="source">The checkpoint; disposed with the result.</param>
     public static ITensorSource Stripped(ITensorSource source) =>
         Marks.Any(source.Entries.ContainsKey) || PrefixOf(source) is not { } prefix ? source : new PrefixedTensors(source, prefix);
 
@@ -57,7 +57,7 @@ internal sealed class PrefixedTensors : ITensorSource
                 source.Entries.Keys.Where(name => name.EndsWith("." + mark, StringComparison.Ordinal)).Select(name => name[..^mark.Length])
             ),
         ];
-        // Two CLIPs in one file, as where a teacher is kept too, cannot be told apart.
+        // Two CLIPs in one file, such as a student and its teacher, cannot be told apart.
         return prefixes is [var only] && only[..^1].Split('.').All(Wrappers.Contains) ? only : null;
     }
 }

@@ -11,10 +11,11 @@ namespace Microsoft.ML.Dpl;
 
 /// <summary>Adds CLIP's embedding of a column of images or texts.</summary>
 /// <remarks>
-/// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> as any ML.NET model. The zip names the CLIP by
-/// SHA-256, which is found as that of a <see cref="DplTransformer"/> is, unless <see cref="CarriesClip"/> puts it into the zip.</para>
-/// <para>Thread-safe. Rows are embedded in batches when the output column is first asked for, which then costs a forward pass for every
-/// pass over the data: put <c>AppendCacheCheckpoint</c> behind it before a trainer that reads its data more than once.</para>
+/// <para>Saved with <c>mlContext.Model.Save</c> and loaded with <c>mlContext.Model.Load</c> like any ML.NET model. The zip identifies the
+/// CLIP by SHA-256, and loading finds it as for a <see cref="DplTransformer"/>, unless <see cref="CarriesClip"/> puts it into the
+/// zip.</para>
+/// <para>Thread-safe. Rows are embedded lazily, in batches, when the output column is read, and again in every pass over the data: use
+/// <c>AppendCacheCheckpoint</c> before a trainer that reads its data more than once.</para>
 /// </remarks>
 public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
 {
@@ -23,7 +24,7 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
     private readonly TorchSharp.torch.Device _device;
     private readonly IEmbedder _embedder;
     private readonly EmbeddingSchema _schema;
-    private readonly IDisposable? _hold; // on a CLIP that exists in memory only
+    private readonly IDisposable? _hold; // keeps a CLIP that exists only in memory
     private readonly ModelShares _shares = new();
     private bool _carriesClip;
 
@@ -54,20 +55,20 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
         _carriesClip = description.CarriesClip;
     }
 
-    /// <summary>Name of the column that is embedded.</summary>
+    /// <summary>Name of the column to embed.</summary>
     public string InputColumnName => _columns.Input;
 
-    /// <summary>Name of the column with the vectors.</summary>
+    /// <summary>Name of the output column with the vectors.</summary>
     public string OutputColumnName => _columns.Output;
 
     /// <summary>The frozen CLIP.</summary>
     public ClipBackbone Backbone { get; }
 
-    /// <summary>Whether every vector has length 1.</summary>
+    /// <summary>Whether vectors are normalised to length 1.</summary>
     public bool IsNormalized => _description.Normalize;
 
-    /// <summary>Whether a zip holds CLIP, so that it loads without CLIP's folder: of an embedding of images the image tower (some 330 MiB
-    /// for ViT-B/16), of texts the whole CLIP (some 570 MiB). After loading, whether its zip did.</summary>
+    /// <summary>Whether a saved zip contains CLIP, so that it loads without CLIP's folder: for images, the image tower (about 330 MiB for
+    /// ViT-B/16); for texts, the whole CLIP (about 570 MiB). After loading, whether the loaded zip did.</summary>
     public bool CarriesClip
     {
         get => _carriesClip;
@@ -84,15 +85,15 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
         return _schema.AppendTo(inputSchema);
     }
 
-    /// <summary>Adds the vectors. Rows are read and embedded in batches when the column is first asked for.</summary>
-    /// <param name="input">With the input column.</param>
+    /// <summary>Adds the vectors. Rows are read and embedded lazily, in batches, when the column is read.</summary>
+    /// <param name="input">Data with the input column.</param>
     /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
     public IDataView Transform(IDataView input) => Transform(input, CancellationToken.None);
 
-    /// <summary>As <see cref="Transform(IDataView)"/>, with a way to end what reads the result.</summary>
-    /// <param name="input">With the input column.</param>
-    /// <param name="cancellationToken">Ends the work before the next row: whoever reads a row without a vector yet gets an
-    /// <see cref="OperationCanceledException"/>.</param>
+    /// <summary>Like <see cref="Transform(IDataView)"/>, with cancellation of cursors over the result.</summary>
+    /// <param name="input">Data with the input column.</param>
+    /// <param name="cancellationToken">Cancels the computation before the next row: reading a row whose vector has not been computed yet
+    /// throws <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The input column is missing or of an unsuitable type.</exception>
     public IDataView Transform(IDataView input, CancellationToken cancellationToken)
     {
@@ -117,23 +118,23 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
     /// <summary>What is embedded, and how.</summary>
     internal EmbeddingDescription Description => _description;
 
-    /// <summary>Does something with the image tower, which a dispose waits for, and how images are prepared for it.</summary>
-    /// <exception cref="InvalidOperationException">Texts are embedded.</exception>
+    /// <summary>Runs work with the image tower and its preprocessing; disposal waits for it.</summary>
+    /// <exception cref="InvalidOperationException">The transformer embeds texts.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T UseTower<T>(Func<FoldedImageTower, ClipImageProcessorConfig, T> work) =>
         _embedder is ImageEmbedder images
             ? images.Use(() => work(images.Tower, images.Preprocessing))
             : throw new InvalidOperationException($"The column '{OutputColumnName}' embeds texts.");
 
-    /// <summary>Does something with the text tower, which a dispose waits for, and how texts are read for it.</summary>
-    /// <exception cref="InvalidOperationException">Images are embedded.</exception>
+    /// <summary>Runs work with the text tower and its tokenizer; disposal waits for it.</summary>
+    /// <exception cref="InvalidOperationException">The transformer embeds images.</exception>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     internal T UseTextTower<T>(Func<TextWeights, ClipTokenizer, T> work) =>
         _embedder is TextEmbedder texts
             ? texts.Use(() => work(texts.Weights, texts.Tokenizer))
             : throw new InvalidOperationException($"The column '{OutputColumnName}' embeds images.");
 
-    /// <summary>Reads an embedding, whose CLIP the zip carries or names.</summary>
+    /// <summary>Reads an embedding, whose CLIP the zip contains or identifies.</summary>
     internal static ClipEmbeddingTransformer Load(
         IHostEnvironment environment,
         ModelReader reader,
@@ -145,15 +146,15 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
         EnvironmentOptions options = MLNetInternals.OptionsOf(environment);
         TorchSharp.torch.Device device = ComputeDevice.Choose(null, options.GpuDeviceId, options.FallbackToCpu, log.Info, log.Warning);
         ClipBackbone backbone = ClipEntries.ReadOrFind(reader, description.Backbone, description.Contents);
-        // The transformer takes a share of its own.
+        // Keeps the CLIP until the transformer holds it.
         using IDisposable? untilThen = backbone.Hold();
         log.Info($"Backbone: {backbone}.");
         return new ClipEmbeddingTransformer(environment, columns, description, backbone, device);
     }
 
-    /// <summary>Gives back one share of the model, as <see cref="DplTransformer.Dispose"/> does: whoever made it has one, and so has each
-    /// <c>PredictionEngine</c> made of it. With the last one, forward passes under way end first; later ones throw
-    /// <see cref="ObjectDisposedException"/>. Any thread may call it, and more than once.</summary>
+    /// <summary>Releases one reference to the model, like <see cref="DplTransformer.Dispose"/>: its creator has one, and so has each
+    /// <c>PredictionEngine</c> created from it. Releasing the last one waits for running forward passes; later ones throw
+    /// <see cref="ObjectDisposedException"/>. May be called on any thread and more than once.</summary>
     public void Dispose()
     {
         if (!_shares.GiveBack())
@@ -165,7 +166,7 @@ public sealed class ClipEmbeddingTransformer : ITransformer, IDisposable
     private ScoredColumn Find(DataViewSchema schema) => _embedder.Find(schema, _columns.Input);
 }
 
-/// <summary>What ML.NET calls to load an embedding.</summary>
+/// <summary>The loader that ML.NET calls for an embedding.</summary>
 internal static class ClipEmbeddingLoader
 {
     // Found by ComponentCatalog through the LoadableClass attribute in MLNetInternals.cs.

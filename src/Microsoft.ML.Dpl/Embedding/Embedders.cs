@@ -8,30 +8,30 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Embedding;
 
-/// <summary>CLIP's vectors of one kind of input. Thread-safe.</summary>
+/// <summary>Computes CLIP's vectors for one kind of input. Thread-safe.</summary>
 internal interface IEmbedder : IDisposable
 {
-    /// <summary>The input's column with what is computed of it.</summary>
+    /// <summary>Combines the input column with the computation on it.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of an unsuitable type.</exception>
     ScoredColumn Find(DataViewSchema schema, string columnName);
 
-    /// <summary>Does something that a dispose waits for.</summary>
+    /// <summary>Runs work that disposal waits for.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     T Use<T>(Func<T> work);
 }
 
-/// <summary>What embedders have in common.</summary>
+/// <summary>Helpers shared by the embedders.</summary>
 internal static class Embedders
 {
-    /// <summary>As the gate's exception names the transformer.</summary>
+    /// <summary>The transformer's name in the gate's exception.</summary>
     public const string Owner = "Microsoft.ML.Dpl.ClipEmbeddingTransformer";
 
-    /// <param name="backbone">Its tower is rented until the result is disposed.</param>
+    /// <param name="backbone">The CLIP; its tower is rented until the result is disposed.</param>
     /// <param name="description">What is embedded, and how.</param>
-    /// <param name="batchSize">Most rows one forward pass takes.</param>
-    /// <param name="device">Where it computes.</param>
-    /// <param name="warn">Receives what is to be known of texts that are cut.</param>
-    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <param name="batchSize">Maximum number of rows per forward pass.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="warn">Receives warnings about truncated texts.</param>
+    /// <exception cref="IOException">The weights are missing or have changed.</exception>
     public static IEmbedder Create(
         ClipBackbone backbone,
         EmbeddingDescription description,
@@ -46,7 +46,7 @@ internal static class Embedders
             : new TextEmbedder(backbone, description, batchSize, device, warn);
     }
 
-    /// <summary>Rows of [n, embedding] features, of length 1 where asked for.</summary>
+    /// <summary>The rows of [n, embedding] features, optionally normalised to length 1.</summary>
     public static float[][] Rows(Tensor features, bool normalize)
     {
         int width = (int)features.shape[1];
@@ -55,7 +55,7 @@ internal static class Embedders
     }
 }
 
-/// <summary>Images through the plain image tower.</summary>
+/// <summary>Embeds images with the plain image tower.</summary>
 internal sealed class ImageEmbedder : IEmbedder, IImageScorer
 {
     private readonly ImageEncoder _encoder;
@@ -74,7 +74,7 @@ internal sealed class ImageEmbedder : IEmbedder, IImageScorer
     /// <summary>Valid within <see cref="Use"/>.</summary>
     public FoldedImageTower Tower => _encoder.Tower;
 
-    /// <summary>How images are prepared.</summary>
+    /// <summary>The image preprocessing.</summary>
     public ClipImageProcessorConfig Preprocessing => _encoder.Preprocessing;
 
     public ScoredColumn Find(DataViewSchema schema, string columnName) =>
@@ -97,7 +97,7 @@ internal sealed class ImageEmbedder : IEmbedder, IImageScorer
     public void Dispose() => _gate.Dispose(_encoder.Dispose);
 }
 
-/// <summary>Texts through the plain text tower.</summary>
+/// <summary>Embeds texts with the plain text tower.</summary>
 internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
 {
     private readonly Lease<TextWeights> _weights;
@@ -117,7 +117,7 @@ internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
     /// <summary>Valid within <see cref="Use"/>.</summary>
     public TextWeights Weights => _weights.Value;
 
-    /// <summary>How texts are read.</summary>
+    /// <summary>The tokenizer for the texts.</summary>
     public ClipTokenizer Tokenizer => _tokens.Tokenizer;
 
     public ScoredColumn Find(DataViewSchema schema, string columnName) => _tokens.ScoredBy(this, schema, columnName);

@@ -6,15 +6,15 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Embedding;
 
-/// <summary>The readable part of a saved embedding (clip-embedding.json).</summary>
+/// <summary>The JSON description of a saved embedding (clip-embedding.json).</summary>
 /// <param name="Input">What is embedded.</param>
 /// <param name="Backbone">The CLIP.</param>
-/// <param name="Normalize">Whether vectors have length 1.</param>
-/// <param name="CarriesClip">Whether CLIP lies in the zip: of images the image tower, of texts all of it.</param>
-/// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
-/// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask.</param>
+/// <param name="Normalize">Whether vectors are normalised to length 1.</param>
+/// <param name="CarriesClip">Whether the zip contains CLIP: the image tower for images, all of CLIP for texts.</param>
+/// <param name="ImageFolder">The folder that relative image paths are resolved against; null for the current folder.</param>
+/// <param name="ApplyExifOrientation">Whether images are rotated and mirrored according to their EXIF orientation.</param>
 /// <param name="MaxImagePixels">The most pixels an image may have.</param>
-/// <param name="RefuseLongTexts">Whether a text that CLIP cannot read to its end is refused.</param>
+/// <param name="RefuseLongTexts">Whether a text that is too long for CLIP is rejected rather than truncated.</param>
 internal sealed record EmbeddingDescription(
     EmbeddedInput Input,
     BackboneReference Backbone,
@@ -37,14 +37,14 @@ internal sealed record EmbeddingDescription(
     [JsonIgnore]
     public ImageReading Reading => new(ImageFolder, MaxImagePixels, ApplyExifOrientation);
 
-    /// <summary>What of CLIP lies in the zip: there is no text tower without the image tower.</summary>
+    /// <summary>Which parts of CLIP the zip contains; there are no contents with the text tower but without the image tower.</summary>
     [JsonIgnore]
     public ModelContents Contents =>
         !CarriesClip ? ModelContents.PromptsOnly
         : Input == EmbeddedInput.Image ? ModelContents.WithImageTower
         : ModelContents.WithClip;
 
-    /// <summary>Whether the zip can be embedded with without libtorch.</summary>
+    /// <summary>Whether the zip can be used without libtorch.</summary>
     [JsonIgnore]
     public LightScoring Light =>
         CarriesClip
@@ -56,7 +56,7 @@ internal sealed record EmbeddingDescription(
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <exception cref="InvalidDataException">The text is not what <see cref="ToJson"/> writes.</exception>
+    /// <exception cref="InvalidDataException">The text is not valid output of <see cref="ToJson"/>.</exception>
     public static EmbeddingDescription FromJson(string json)
     {
         EmbeddingDescription? description;

@@ -5,9 +5,9 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.Dpl.Embedding;
 
 /// <summary>The columns of an embedding.</summary>
-/// <param name="Input">Is embedded.</param>
-/// <param name="Output">Is added.</param>
-/// <param name="BatchSize">Rows a forward pass, at least 1.</param>
+/// <param name="Input">The column to embed.</param>
+/// <param name="Output">The added column.</param>
+/// <param name="BatchSize">Rows per forward pass, at least 1.</param>
 internal sealed record EmbeddingColumns(string Input, string Output, int BatchSize);
 
 /// <summary>An embedding's folder in an ML.NET model zip.</summary>
@@ -19,12 +19,12 @@ internal static class EmbeddingZip
     //   int: id of string: output column name, not empty
     //   int: batch size, at least 1
     // text stream clip-embedding.json: JSON, UTF-8
-    // binary streams of ClipEntries, where the zip carries CLIP
+    // binary streams of ClipEntries, if the zip contains CLIP
 
-    /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
-    /// <param name="columns">Go into the main stream.</param>
-    /// <param name="description">Goes into <see cref="ModelZipFormat.EmbeddingEntry"/>.</param>
-    /// <param name="clip">Written one after another, each through a temporary file.</param>
+    /// <param name="context">The context that <c>ICanSaveModel.Save</c> received.</param>
+    /// <param name="columns">Written to the main stream.</param>
+    /// <param name="description">Written to <see cref="ModelZipFormat.EmbeddingEntry"/>.</param>
+    /// <param name="clip">The entries with CLIP, written one after another, each through a temporary file.</param>
     public static void Write(
         ModelSaveContext context,
         EmbeddingColumns columns,
@@ -46,7 +46,7 @@ internal static class EmbeddingZip
             writer.WriteBinary(name, write);
     }
 
-    /// <exception cref="InvalidDataException">A value is outside its range, an entry is missing, or the stream is cut short.</exception>
+    /// <exception cref="InvalidDataException">A value is outside its range, an entry is missing, or the stream is truncated.</exception>
     public static (EmbeddingColumns Columns, EmbeddingDescription Description) Read(ModelReader reader)
     {
         EmbeddingColumns columns;
@@ -56,7 +56,7 @@ internal static class EmbeddingZip
         }
         catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
         {
-            // ML.NET's reader of strings speaks of other causes.
+            // The messages of ML.NET's string reader do not say that the zip is at fault.
             throw new InvalidDataException($"The columns of the model zip cannot be read: {e.Message} Copy or save the model again.", e);
         }
         if (columns.BatchSize < 1)

@@ -3,21 +3,21 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Embedding;
 
-/// <summary>Reads a column of texts as CLIP's tokens, with libtorch or without. Thread-safe.</summary>
-/// <param name="tokenizer">Of the CLIP's vocabulary.</param>
-/// <param name="longest">The text tower's positions, at least 2.</param>
-/// <param name="refuse">Whether a text that has more tokens is refused; otherwise its end is not read.</param>
-/// <param name="warn">Receives what is to be known of texts that are cut, once for each pass.</param>
+/// <summary>Reads a text column as CLIP's tokens, for scoring with or without libtorch. Thread-safe.</summary>
+/// <param name="tokenizer">The tokenizer of the CLIP's vocabulary.</param>
+/// <param name="longest">The text tower's number of positions, at least 2.</param>
+/// <param name="refuse">Whether a text with more tokens is rejected; otherwise it is truncated.</param>
+/// <param name="warn">Receives a warning about truncated texts, once per pass.</param>
 internal sealed class TokenReader(ClipTokenizer tokenizer, int longest, bool refuse, Action<string> warn)
 {
     public ClipTokenizer Tokenizer => tokenizer;
 
-    /// <summary>The column with what is computed of it.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or no text.</exception>
+    /// <summary>Combines the column with the scorer that runs on it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or is not text.</exception>
     public ScoredColumn ScoredBy(IBatchScorer<int[]> scorer, DataViewSchema schema, string columnName) =>
         new(TextColumn.Find(schema, columnName), scorer.BatchSize, row => new RowBatch<int[]>(Open(row, columnName), scorer));
 
-    /// <summary>Tokens of the row's present text.</summary>
+    /// <summary>Creates a reader for the tokens of the row's current text.</summary>
     private Func<int[]> Open(DataViewRow row, string columnName)
     {
         ValueGetter<ReadOnlyMemory<char>> get = row.GetGetter<ReadOnlyMemory<char>>(row.Schema[columnName]);

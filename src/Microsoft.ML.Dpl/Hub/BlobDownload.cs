@@ -5,8 +5,8 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Fetches one file into the cache: continues where an earlier attempt ended, checks length and hash, and only then gives the blob
-/// its name and the snapshot a link to it.</summary>
+/// <summary>Downloads one file into the cache: resumes an earlier attempt, checks length and hash, and only then gives the blob its name
+/// and adds a link to the snapshot.</summary>
 internal sealed class BlobDownload
 {
     private const int Chunk = 1 << 17;
@@ -18,11 +18,11 @@ internal sealed class BlobDownload
     private readonly Func<string, long?> _room;
     private readonly Func<string, FileStream> _open;
 
-    /// <param name="client">The client of the hub.</param>
+    /// <param name="client">The hub's client.</param>
     /// <param name="cache">The repository's part of the cache.</param>
-    /// <param name="options">Progress and the lock's timeout.</param>
-    /// <param name="room">Bytes free at a folder, null where unknown; null: the system's answer.</param>
-    /// <param name="open">The opener of the unfinished file, which keeps its content; null: an unbuffered stream.</param>
+    /// <param name="options">Supplies the progress callback and the lock timeout.</param>
+    /// <param name="room">Returns a folder's free disk space in bytes, or null if unknown; null to ask the system.</param>
+    /// <param name="open">Opens the unfinished file, keeping its content; null for an unbuffered stream.</param>
     public BlobDownload(
         HubClient client,
         HubCache cache,
@@ -31,9 +31,9 @@ internal sealed class BlobDownload
         Func<string, FileStream>? open = null
     ) => (_client, _cache, _options, _room, _open) = (client, cache, options, room ?? FreeBytes, open ?? Open);
 
-    /// <summary>Downloads nothing where the content is there with the right length.</summary>
+    /// <summary>Fetches a file; downloads nothing if the content is already there with the right length.</summary>
     /// <returns>The file's path in the snapshot.</returns>
-    /// <exception cref="HubException">The download failed; the message says why, and what arrived is kept unless it was wrong.</exception>
+    /// <exception cref="HubException">The download failed; the message says why. Received data is kept unless it was wrong.</exception>
     public async Task<string> FetchAsync(HubFile file, CancellationToken cancellationToken)
     {
         if (_cache.Published(file) is { } present)
@@ -43,12 +43,13 @@ internal sealed class BlobDownload
         try
         {
             Directory.CreateDirectory(_cache.BlobFolder);
-            // The link is made under the lock, too: without links the blob itself moves, and others would not find it where they look.
+            // The link is also created under the lock: on systems without links the blob itself is moved, and other processes would not
+            // find it.
             using IDisposable held = await BlobLock
                 .TakeAsync(_cache.Lock(file.Etag), partial, _options.LockTimeout, cancellationToken)
                 .ConfigureAwait(false);
             if (_cache.Published(file) is { } published)
-                return published; // the lock's last holder has fetched it
+                return published; // the previous holder of the lock has fetched it
             if (!HubCache.HasLength(blob, file.Length))
             {
                 RequireRoom(file, partial);
@@ -70,12 +71,12 @@ internal sealed class BlobDownload
             await FillAsync(file, partial, cancellationToken).ConfigureAwait(false);
             if (BlobHash.Check(partial, file.Etag, cancellationToken) != false)
             {
-                // Not a WholeFile: an unfinished download is kept under a fixed name, so that the next attempt continues it.
+                // Not written with WholeFile: an unfinished download is kept under a fixed name, so that the next attempt can resume it.
                 File.Move(partial, blob, overwrite: true);
                 return;
             }
             File.Delete(partial);
-            // The bytes that an earlier run left may have been wrong already, so the whole file is fetched once more.
+            // The data left by an earlier run may already have been wrong, so the whole file is downloaded once more.
             if (again || !resumed)
                 throw new HubException(
                     HubFailure.Damaged,
@@ -107,7 +108,7 @@ internal sealed class BlobDownload
                 await _client.DelayAsync(failures++, file.Address, e, cancellationToken).ConfigureAwait(false);
             }
         }
-        // A blob's name promises its content, also after a power cut.
+        // A blob's name guarantees its content, even after a power failure.
         to.Flush(flushToDisk: true);
         Report(file, to.Position);
     }
@@ -120,7 +121,7 @@ internal sealed class BlobDownload
             Restart(to);
             throw new EndOfStreamException($"{HubAnswers.Place(response.RequestMessage?.RequestUri)} has no more bytes.");
         }
-        // What was downloaded is discarded only for an answer that can be the file.
+        // Discards the downloaded data only after the response has been checked to be plausible for this file.
         long start = Continues(response, file, to.Position) ? to.Position : 0;
         if (response.Content.Headers.ContentEncoding.Count > 0)
             throw Wrong(
@@ -158,8 +159,7 @@ internal sealed class BlobDownload
             throw new EndOfStreamException($"The connection ended after {to.Position} of {file.Length} bytes.");
     }
 
-    /// <summary>Whether an answer continues where the unfinished file ends; with any other, the file starts again from its first
-    /// byte.</summary>
+    /// <summary>Whether a response continues where the unfinished file ends; otherwise the download restarts from the first byte.</summary>
     private static bool Continues(HttpResponseMessage response, HubFile file, long offset) =>
         offset == 0
         || (
@@ -183,7 +183,7 @@ internal sealed class BlobDownload
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw NotWritable(file, e); // a full disk is no fault of the network, so it is not tried again
+            throw NotWritable(file, e); // a full disk is not a network failure, so there is no retry
         }
     }
 
@@ -221,24 +221,24 @@ internal sealed class BlobDownload
         }
         catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
         {
-            return null; // network shares have no drive; writing will tell
+            return null; // network shares have no drive; a full disk shows when writing
         }
     }
 }
 
-/// <summary>Lets one process at a time fetch a blob. The system drops the lock when its holder ends, however it ends, so a file left behind
-/// blocks nobody.</summary>
+/// <summary>Lets one process at a time download a blob. The operating system releases the lock even if its holder crashes, so a lock file
+/// left behind blocks nothing.</summary>
 internal static class BlobLock
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
 
-    /// <param name="path">The lock's file; it stays, because deleting it would let two processes in.</param>
-    /// <param name="growing">The file that the lock's holder writes.</param>
-    /// <param name="timeout">The longest time for which that file may not grow.</param>
-    /// <param name="cancellationToken">Cancellation of the wait.</param>
+    /// <param name="path">The lock file; it is never deleted, because that could let two processes in.</param>
+    /// <param name="growing">The file that the holder of the lock writes.</param>
+    /// <param name="timeout">How long that file may stay without growing.</param>
+    /// <param name="cancellationToken">Cancels the wait.</param>
     /// <exception cref="HubException">The holder makes no progress.</exception>
-    /// <exception cref="IOException">The file cannot be made.</exception>
-    /// <exception cref="UnauthorizedAccessException">Likewise.</exception>
+    /// <exception cref="IOException">The lock file cannot be created.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the lock file is denied.</exception>
     public static async Task<IDisposable> TakeAsync(string path, string growing, TimeSpan timeout, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -271,21 +271,21 @@ internal static class BlobLock
         }
     }
 
-    // ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION on Windows; elsewhere EWOULDBLOCK, which is 11 on Linux and 35 on macOS. A full disk
-    // is not waited for.
+    // ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION on Windows; elsewhere EWOULDBLOCK, which is 11 on Linux and 35 on macOS. Other
+    // errors, such as a full disk, are not waited for.
     private static bool IsHeld(IOException e) => e.HResult is unchecked((int)0x80070020) or unchecked((int)0x80070021) or 11 or 35;
 }
 
-/// <summary>Checks a file against the hub's name for it: SHA-256 of a large file's content, or git's SHA-1 of a small one's.</summary>
+/// <summary>Checks a file against the hub's hash: SHA-256 for a large file, git's SHA-1 for a small one.</summary>
 internal static class BlobHash
 {
     private const int Chunk = 1 << 20;
 
-    /// <summary>Reads a whole file.</summary>
+    /// <summary>Reads a whole file and compares its hash.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="etag">The hub's name: 64 hexadecimal digits, 40, or anything else, which cannot be checked.</param>
-    /// <param name="cancellationToken">Cancellation of the reading.</param>
-    /// <returns>Whether the content is what the name says; null where the name cannot be checked.</returns>
+    /// <param name="etag">The hub's hash: 64 hexadecimal digits (SHA-256) or 40 (SHA-1); anything else cannot be checked.</param>
+    /// <param name="cancellationToken">Cancels reading the file.</param>
+    /// <returns>Whether the content matches the hash; null if the hash cannot be checked.</returns>
     public static bool? Check(string path, string etag, CancellationToken cancellationToken)
     {
         using FileStream stream = File.OpenRead(path);

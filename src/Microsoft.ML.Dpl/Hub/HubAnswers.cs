@@ -3,10 +3,10 @@ using System.Net.Http.Headers;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>What the hub's answers mean, in words for users.</summary>
+/// <summary>Interprets the hub's responses and describes them for users.</summary>
 internal static class HubAnswers
 {
-    /// <summary>The longest wait that a server can ask for.</summary>
+    /// <summary>The longest wait that a server may request.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
     private const int MostWords = 300;
@@ -24,19 +24,19 @@ internal static class HubAnswers
     public static bool MayPass(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)response.StatusCode >= 500;
 
-    /// <summary>Whether the repository is there but lacks the file.</summary>
+    /// <summary>Whether the repository exists but does not have the file.</summary>
     public static bool IsFileMissing(HttpResponseMessage response) =>
         response.StatusCode == HttpStatusCode.NotFound && Header(response, ErrorCode) is NoFile or null;
 
-    /// <summary>The first value of a header as it was sent; null where it is absent.</summary>
+    /// <summary>The first value of a header, unmodified; null if the header is missing.</summary>
     public static string? Header(HttpResponseMessage response, string name) =>
         response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) ? values.FirstOrDefault() : null;
 
-    /// <summary>An ETag's text: without quotation marks, which some mirrors leave out, and without the mark of a weak one.</summary>
+    /// <summary>An ETag's text without its quotation marks, which some mirrors omit, and without the prefix of a weak ETag.</summary>
     public static string? Unquoted(string? etag) =>
         etag is null ? null : (etag.StartsWith("W/", StringComparison.Ordinal) ? etag[2..] : etag).Trim('"');
 
-    /// <summary>How long a busy server asks to be left alone, at most five minutes; zero where it does not say.</summary>
+    /// <summary>How long a busy server asks to wait, at most five minutes; zero if it does not say.</summary>
     public static TimeSpan AskedWait(HttpResponseMessage response)
     {
         TimeSpan asked = response.Headers.RetryAfter switch
@@ -50,15 +50,15 @@ internal static class HubAnswers
             : asked;
     }
 
-    /// <summary>The beginning of a sentence about an answer.</summary>
+    /// <summary>The start of a sentence about a response.</summary>
     public static string Answered(HttpResponseMessage response) =>
         $"{Place(response.RequestMessage?.RequestUri)} answered {(int)response.StatusCode} ({Shown(response.ReasonPhrase)})";
 
-    /// <summary>An address for messages: what follows the question mark is a key to the file where it is stored elsewhere.</summary>
+    /// <summary>An address for messages, without its query string, which may contain an access key to the storage host.</summary>
     public static string Place(Uri? address) =>
         address?.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped) ?? "";
 
-    /// <summary>The complaint about an answer of the place that stores a file's content, which is not asked with the token.</summary>
+    /// <summary>The exception for a failed response of the host that stores a file's content, to which the token is not sent.</summary>
     public static HubException FaultElsewhere(HttpResponseMessage response, Uri address, string repository) =>
         new(
             HubFailure.BadAnswer,
@@ -67,7 +67,7 @@ internal static class HubAnswers
                 + $"proxy or firewall lets {address.Authority} through."
         );
 
-    /// <summary>The complaint about an answer that is neither a success nor a missing file.</summary>
+    /// <summary>The exception for a response that is neither a success nor a missing file.</summary>
     public static HubException Fault(HttpResponseMessage response, string repository, string revision, HubSettings settings)
     {
         string place = new Uri(settings.Endpoint, repository).AbsoluteUri;
@@ -117,6 +117,6 @@ internal static class HubAnswers
         };
     }
 
-    /// <summary>A server's words without what could steer a terminal, and not too many of them.</summary>
+    /// <summary>Text from a server, without control characters and limited in length.</summary>
     public static string Shown(string? words) => string.Concat((words ?? "").Where(c => !char.IsControl(c)).Take(MostWords));
 }

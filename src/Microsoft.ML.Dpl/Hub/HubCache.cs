@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Runtime;
 namespace Microsoft.ML.Dpl.Hub;
 
 /// <summary>
-/// One repository's part of the hub's cache, in the layout that Hugging Face's own tools read and write:
-/// <c>blobs/</c> holds content by its hash, <c>snapshots/COMMIT/</c> links names to it, <c>refs/REVISION</c> names a commit.
+/// One repository's part of the hub's cache, in the layout of Hugging Face's own tools: <c>blobs/</c> contains files by hash,
+/// <c>snapshots/COMMIT/</c> links file names to blobs, and <c>refs/REVISION</c> contains a commit.
 /// </summary>
 internal sealed class HubCache
 {
@@ -15,10 +15,10 @@ internal sealed class HubCache
         _folder;
     private readonly Action<string, string> _link;
 
-    /// <param name="root">The cache of all repositories.</param>
+    /// <param name="root">The root folder of the cache, for all repositories.</param>
     /// <param name="repository">The repository's name, which <see cref="HubNames.IsRepository"/> accepts.</param>
-    /// <param name="link">The maker of a symbolic link, given its path and its target, which throws where it cannot; null: the
-    /// system's.</param>
+    /// <param name="link">Creates a symbolic link, given its path and its target, and throws if that fails; null for the system's
+    /// function.</param>
     public HubCache(string root, string repository, Action<string, string>? link = null)
     {
         (_root, Repository, _link) = (root, repository, link ?? ((path, target) => File.CreateSymbolicLink(path, target)));
@@ -31,13 +31,12 @@ internal sealed class HubCache
 
     public string Blob(string etag) => Path.Combine(BlobFolder, etag);
 
-    /// <summary>The file whose lock a process holds while it fetches a blob, where Python's tools look for it too.</summary>
+    /// <summary>The lock file that a process holds while it downloads a blob; the same file as in Python's tools.</summary>
     public string Lock(string etag) => Path.Combine(_root, ".locks", FolderName(Repository), etag + ".lock");
 
     public string Snapshot(string commit) => Path.Combine(_folder, "snapshots", commit);
 
-    /// <summary>The commit that a revision meant when it was last fetched; null where it never was, or where nothing of that is
-    /// left.</summary>
+    /// <summary>The commit of a revision when it was last fetched; null if it never was, or if its snapshot no longer exists.</summary>
     public string? Commit(string revision)
     {
         if (HubNames.IsCommit(revision))
@@ -49,14 +48,14 @@ internal sealed class HubCache
         return HubNames.IsCommit(commit) && Directory.Exists(Snapshot(commit)) ? commit : null;
     }
 
-    /// <summary>A file of a snapshot; null where it is not there or its link leads nowhere.</summary>
+    /// <summary>The path of a file in a snapshot; null if it is missing or its link is broken.</summary>
     public string? Find(string commit, string file)
     {
         string path = Path.Combine(Snapshot(commit), file);
         return IsThere(path) ? path : null;
     }
 
-    /// <summary>Whether a file of a snapshot can be read. File.Exists is true for a link that leads nowhere, too.</summary>
+    /// <summary>Whether a file in a snapshot exists and is not a broken link, for which File.Exists is true as well.</summary>
     public static bool IsThere(string snapshotFile) =>
         File.Exists(snapshotFile)
         && (
@@ -64,18 +63,18 @@ internal sealed class HubCache
             || File.ResolveLinkTarget(snapshotFile, returnFinalTarget: true) is { Exists: true }
         );
 
-    /// <summary>A file of a snapshot whose content is there with the right length; null where it is not. Only a link says by which hash the
-    /// content is kept.</summary>
+    /// <summary>The path of a file in a snapshot whose content has the right length, and the right hash if it is a link, since only a link
+    /// shows the hash; null otherwise.</summary>
     public string? Published(HubFile file) =>
         Find(file.Commit, file.Name) is { } path && (EtagOf(path) ?? file.Etag) == file.Etag && HasLength(path, file.Length) ? path : null;
 
-    /// <summary>Whether there is a file of that length; of a link, that of the file it leads to.</summary>
+    /// <summary>Whether there is a file of that length; for a link, the length of its target counts.</summary>
     public static bool HasLength(string path, long length) =>
         new FileInfo(path) is { Exists: true } named
         && ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named) is { Exists: true } file
         && file.Length == length;
 
-    /// <summary>Remembers what a revision means.</summary>
+    /// <summary>Stores the commit of a revision.</summary>
     public void WriteReference(string revision, string commit)
     {
         if (revision == commit || Commit(revision) == commit)
@@ -83,7 +82,7 @@ internal sealed class HubCache
         WholeFile.Write(Reference(revision), file => file.Write(Encoding.UTF8.GetBytes(commit)));
     }
 
-    /// <summary>Gives a blob its name in a snapshot, in the place of what has it: by a relative link, or where links cannot be made, by
+    /// <summary>Gives a blob its file name in a snapshot, replacing an existing file: by a relative link or, if links cannot be created, by
     /// moving the blob there, as Python's tools do.</summary>
     /// <returns>The file's path in the snapshot.</returns>
     public string Publish(string commit, string file, string etag)
@@ -93,8 +92,8 @@ internal sealed class HubCache
         Directory.CreateDirectory(folder);
         string target = Path.GetRelativePath(folder, Blob(etag));
         if (new FileInfo(path).LinkTarget is var old && (old == target || (old is null && File.Exists(path) && !File.Exists(Blob(etag)))))
-            return path; // linked, or moved there earlier
-        // A link has no content for WholeFile to write; made under another name first, so that a reader sees the old one or the new one.
+            return path; // already linked, or moved there earlier
+        // The link is created under a temporary name and then renamed, so that readers see either the old file or the new one.
         string partial = $"{path}.{Guid.NewGuid():n}";
         try
         {
@@ -109,12 +108,13 @@ internal sealed class HubCache
         return path;
     }
 
-    /// <summary>The hash by which a snapshot's file is kept; null where it is not a link, so that nothing says what it should be.</summary>
+    /// <summary>The hash under which a snapshot's file is stored; null if the file is not a link, because then its hash is
+    /// unknown.</summary>
     public static string? EtagOf(string snapshotFile) =>
         new FileInfo(snapshotFile).LinkTarget is { } target && HubNames.IsBlob(Path.GetFileName(target)) ? Path.GetFileName(target) : null;
 
-    /// <summary>The hash that a file should have because it is a link to a blob of a hub's cache: SHA-256 of a large file, git's SHA-1 of
-    /// a small one; null where nothing says it.</summary>
+    /// <summary>The expected hash of a file that is a link to a blob in a hub's cache: SHA-256 for a large file, git's SHA-1 for a small
+    /// one; null if unknown.</summary>
     public static string? BlobOf(string file) =>
         new FileInfo(file).LinkTarget is { } target
         && Path.GetFileName(Path.GetDirectoryName(target)) == Blobs
@@ -123,7 +123,7 @@ internal sealed class HubCache
             ? name
             : null;
 
-    /// <summary>The same of a large file only.</summary>
+    /// <summary>The expected SHA-256 of a file that is a link to a blob in a hub's cache; null if unknown, or for a small file.</summary>
     public static string? Sha256Of(string file) => BlobOf(file) is { Length: 64 } hash ? hash : null;
 
     private string Reference(string revision) => Path.Combine(_folder, "refs", Path.Combine(revision.Split('/')));

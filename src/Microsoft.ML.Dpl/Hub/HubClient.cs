@@ -6,23 +6,23 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>A file that the hub has.</summary>
-/// <param name="Repository">Its repository.</param>
-/// <param name="Name">Its name there.</param>
-/// <param name="Address">The address of its content at the hub.</param>
-/// <param name="Commit">The commit that the revision means now.</param>
-/// <param name="Etag">The hub's name for the content: SHA-256 of a large file, git's SHA-1 of a small one.</param>
-/// <param name="Length">Bytes.</param>
+/// <summary>A file on the hub.</summary>
+/// <param name="Repository">The file's repository.</param>
+/// <param name="Name">The file's name in the repository.</param>
+/// <param name="Address">The address of the file's content on the hub.</param>
+/// <param name="Commit">The revision's current commit.</param>
+/// <param name="Etag">The hub's hash of the content: SHA-256 for a large file, git's SHA-1 for a small one.</param>
+/// <param name="Length">The length in bytes.</param>
 internal sealed record HubFile(string Repository, string Name, Uri Address, string Commit, string Etag, long Length);
 
-/// <summary>Asks the hub for files. Redirections are followed here rather than by the handler, so that the token goes to the hub's own
-/// address only.</summary>
+/// <summary>Requests files from the hub. Redirects are followed here rather than by the handler, so that the token is sent only to the
+/// hub's own address.</summary>
 internal sealed class HubClient : IDisposable
 {
     private const int MostRedirections = 10;
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(30);
 
-    /// <summary>Addresses of the hub itself, where mirrors may lead.</summary>
+    /// <summary>The public hub's own hosts, to which mirrors may redirect.</summary>
     private static readonly string[] PublicHubs = ["huggingface.co", "hf.co"];
 
     private readonly HubSettings _settings;
@@ -30,8 +30,8 @@ internal sealed class HubClient : IDisposable
     private readonly HttpClient _http;
 
     /// <param name="settings">The hub's address, the token, timeouts and retries.</param>
-    /// <param name="hasAnswer">Whether the cache can stand in for an answer: then a hub that does not answer is asked only once.</param>
-    /// <exception cref="ArgumentException">The token has a character that no token has.</exception>
+    /// <param name="hasAnswer">Whether the cache can replace an answer, in which case a hub that does not respond is not retried.</param>
+    /// <exception cref="ArgumentException">The token contains an invalid character.</exception>
     public HubClient(HubSettings settings, bool hasAnswer = false)
     {
         if (settings.Token is { } token && !token.All(c => c is > ' ' and <= '~'))
@@ -60,9 +60,9 @@ internal sealed class HubClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>Asks for a file's commit, hash and length.</summary>
-    /// <returns>The file, null where the revision lacks it; and the commit, null where the hub did not say.</returns>
-    /// <exception cref="HubException">The repository, revision or server is not there, or denies access.</exception>
+    /// <summary>Requests a file's commit, hash and length.</summary>
+    /// <returns>The file, or null if the revision does not have it; and the commit, or null if the hub did not state it.</returns>
+    /// <exception cref="HubException">The repository, the revision or the server cannot be found, or access is denied.</exception>
     public async Task<(HubFile? File, string? Commit)> FindAsync(
         string repository,
         string revision,
@@ -87,14 +87,14 @@ internal sealed class HubClient : IDisposable
         }
     }
 
-    /// <summary>Begins to read a file.</summary>
+    /// <summary>Starts reading a file.</summary>
     /// <param name="file">The file, as <see cref="FindAsync"/> found it.</param>
-    /// <param name="offset">The first byte; the server may ignore it and answer with all (200 instead of 206).</param>
-    /// <param name="cancellationToken">Cancellation of the request.</param>
+    /// <param name="offset">The first byte to read; the server may ignore this and send the whole file (200 instead of 206).</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
     /// <returns>A response with status 200, 206 or 416; the caller disposes it.</returns>
     /// <exception cref="HubException">The server denies access or gives an invalid answer.</exception>
-    /// <exception cref="HttpRequestException">It failed in a way that may pass.</exception>
-    /// <exception cref="HubBusyException">The server may answer later.</exception>
+    /// <exception cref="HttpRequestException">The request failed in a way that may be transient.</exception>
+    /// <exception cref="HubBusyException">The server is busy; the request may succeed later.</exception>
     public async Task<HttpResponseMessage> OpenAsync(HubFile file, long offset, CancellationToken cancellationToken)
     {
         Uri address = file.Address;
@@ -124,18 +124,19 @@ internal sealed class HubClient : IDisposable
         }
     }
 
-    /// <summary>Whether the next attempt may succeed.</summary>
+    /// <summary>Whether a failure may be transient, so that a retry makes sense.</summary>
     public static bool MayPass(Exception e) =>
         e is HttpRequestException or TimeoutException or EndOfStreamException || (e is IOException and not HubException);
 
-    /// <summary>Waits before the next attempt, longer each time.</summary>
-    /// <exception cref="HubException">There have been as many attempts as the options allow.</exception>
+    /// <summary>Waits before the next attempt, with exponential backoff.</summary>
+    /// <exception cref="HubException">The maximum number of retries has been reached, or the server's certificate is not
+    /// trusted.</exception>
     public Task DelayAsync(int failures, Uri address, Exception reason, CancellationToken cancellationToken) =>
         DelayAsync(failures, _settings.Options.Retries, address, reason, cancellationToken);
 
     private async Task DelayAsync(int failures, int retries, Uri address, Exception reason, CancellationToken cancellationToken)
     {
-        // Trying again does not make a certificate right.
+        // A retry cannot fix an invalid certificate.
         if (reason is HttpRequestException { InnerException: AuthenticationException untrusted })
             throw new HubException(
                 HubFailure.Unreachable,
@@ -158,8 +159,8 @@ internal sealed class HubClient : IDisposable
         await Task.Delay(delay > asked ? delay : asked, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Runs one wait for the server, which may last as long as the options allow.</summary>
-    /// <exception cref="TimeoutException">It lasted longer.</exception>
+    /// <summary>Runs one operation that waits for the server, with the timeout from the options.</summary>
+    /// <exception cref="TimeoutException">The timeout has expired.</exception>
     public async Task<T> WithinTimeoutAsync<T>(Func<CancellationToken, Task<T>> wait, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -192,7 +193,8 @@ internal sealed class HubClient : IDisposable
             string? linked = HubAnswers.Header(response, "X-Linked-Etag");
             if (HubAnswers.IsRedirect(response) && linked is null)
             {
-                // Only the hub itself knows the hash of a file that is stored elsewhere; another host's headers would say nothing about it.
+                // Only the hub itself knows the hash of a file that is stored elsewhere; headers of the storage host are not reliable for
+                // that.
                 at = Next(response, at, hops);
                 if (!IsHub(at) && !IsPublicHub(at))
                     throw new HubException(
@@ -207,7 +209,7 @@ internal sealed class HubClient : IDisposable
                 throw Fault(response, repository, revision);
 
             string? etag = HubAnswers.Unquoted(linked ?? HubAnswers.Header(response, "ETag"));
-            // The length of a redirection's own body says nothing of the file it leads to.
+            // The content length of a redirect is not that of the target file.
             long? length =
                 long.TryParse(HubAnswers.Header(response, "X-Linked-Size"), NumberStyles.None, CultureInfo.InvariantCulture, out long size)
                     ? size
@@ -245,7 +247,7 @@ internal sealed class HubClient : IDisposable
                 if (offset > 0)
                 {
                     request.Headers.Range = new RangeHeaderValue(offset, null);
-                    // Another host has ETags of its own, so there the hash of the whole file decides.
+                    // Another host has its own ETags, so there only the check of the complete file's hash protects the content.
                     if (IsHub(address))
                         request.Headers.IfRange = new RangeConditionHeaderValue($"\"{etag}\"");
                 }
@@ -260,12 +262,12 @@ internal sealed class HubClient : IDisposable
         : HubAnswers.Fault(response, repository, revision, _settings);
 
     /// <summary>
-    /// The target of a redirection. An https connection is never left for plain http, and no other scheme is followed.
+    /// The target of a redirect. Redirects from https to http and to any other scheme are rejected.
     /// </summary>
-    /// <param name="response">The redirection.</param>
-    /// <param name="from">The address that gave it.</param>
-    /// <param name="hops">Redirections before it.</param>
-    /// <exception cref="HubException">It leads nowhere, to another scheme, or there have been too many.</exception>
+    /// <param name="response">The redirect response.</param>
+    /// <param name="from">The address that sent it.</param>
+    /// <param name="hops">Number of redirects so far.</param>
+    /// <exception cref="HubException">The redirect has no target, leads to another scheme, or exceeds the maximum number.</exception>
     internal static Uri Next(HttpResponseMessage response, Uri from, int hops)
     {
         if (response.Headers.Location is not { } location)
@@ -281,7 +283,7 @@ internal sealed class HubClient : IDisposable
         return next;
     }
 
-    // .NET's message often only refers to the inner exception.
+    // .NET's message often just refers to the inner exception.
     private static string Explained(Exception e) =>
         e is HttpRequestException { InnerException: { } inner } && !e.Message.Contains(inner.Message, StringComparison.Ordinal)
             ? $"{e.Message} {inner.Message}"

@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Why a model could not be obtained by its name.</summary>
+/// <summary>The reason why a model could not be obtained by its name.</summary>
 public enum HubFailure
 {
-    /// <summary>The network must not be used, and the cache does not hold the model.</summary>
+    /// <summary>The network must not be used, and the model is not in the cache.</summary>
     Offline,
 
     /// <summary>There is no such repository, or it is private.</summary>
@@ -15,41 +15,41 @@ public enum HubFailure
     /// <summary>The repository lacks a file that a CLIP needs.</summary>
     FileNotFound,
 
-    /// <summary>The repository asks for a token, another token, or for its terms to be accepted first.</summary>
+    /// <summary>The repository requires a token, a different token, or acceptance of its terms.</summary>
     AccessDenied,
 
-    /// <summary>The server could not be reached, broke off or failed, several times.</summary>
+    /// <summary>After several attempts, the server could not be reached, closed the connection or failed.</summary>
     Unreachable,
 
-    /// <summary>The server answered with something that is not the file.</summary>
+    /// <summary>The server's answer is not the requested file.</summary>
     BadAnswer,
 
-    /// <summary>A file's bytes are not those that the hub names by their hash.</summary>
+    /// <summary>A file's content does not match the hub's hash.</summary>
     Damaged,
 
-    /// <summary>The disk of the cache has no room, or the cache cannot be written.</summary>
+    /// <summary>The cache's disk is full, or the cache is not writable.</summary>
     CacheNotWritable,
 
-    /// <summary>Another process holds the lock of a file and makes no progress with it.</summary>
+    /// <summary>Another process holds a file's lock but makes no progress.</summary>
     Locked,
 }
 
 /// <summary>A model could not be obtained by its name. The message says what to do.</summary>
 public sealed class HubException : IOException
 {
-    /// <param name="failure">The kind.</param>
-    /// <param name="message">The event and the remedy.</param>
+    /// <param name="failure">The kind of failure.</param>
+    /// <param name="message">What happened, and the remedy.</param>
     /// <param name="innerException">The cause.</param>
     public HubException(HubFailure failure, string message, Exception? innerException = null)
         : base(message, innerException) => Failure = failure;
 
-    /// <summary>The kind.</summary>
+    /// <summary>The kind of failure.</summary>
     public HubFailure Failure { get; }
 }
 
-/// <summary>A server that may answer the same request later.</summary>
+/// <summary>The server is busy; the same request may succeed later.</summary>
 /// <param name="message">The server's answer.</param>
-/// <param name="wait">How long it asked to be left alone; zero where it did not say.</param>
+/// <param name="wait">How long the server asked to wait; zero if it did not say.</param>
 internal sealed class HubBusyException(string message, TimeSpan wait) : IOException(message)
 {
     public TimeSpan Wait { get; } = wait;

@@ -4,48 +4,48 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Where models come from by name, and where they are kept. What is left out follows the environment variables that Hugging Face's
-/// own tools follow.</summary>
+/// <summary>Where models are downloaded from by name, and where they are cached. Options that are not set default to the same environment
+/// variables as Hugging Face's own tools.</summary>
 public sealed record HubOptions
 {
-    /// <summary>A branch, a tag, or a commit of 40 hexadecimal digits. A commit that is in the cache is used without asking the
-    /// hub.</summary>
+    /// <summary>A branch, a tag, or a commit of 40 hexadecimal digits. A cached commit is used without accessing the hub.</summary>
     public string Revision { get; init; } = "main";
 
-    /// <summary>The cache; <c>null</c>: <c>HF_HUB_CACHE</c>, <c>HF_HOME</c>/hub, <c>XDG_CACHE_HOME</c>/huggingface/hub or
-    /// <c>~/.cache/huggingface/hub</c>, the first that is set. Variables in these (<c>$HOME</c>) are replaced.</summary>
+    /// <summary>The cache folder; <c>null</c> for <c>HF_HUB_CACHE</c>, <c>HUGGINGFACE_HUB_CACHE</c>, <c>HF_HOME</c>/hub,
+    /// <c>XDG_CACHE_HOME</c>/huggingface/hub or <c>~/.cache/huggingface/hub</c>, whichever is set first. Environment variables in these
+    /// paths (<c>$HOME</c>) are expanded.</summary>
     public string? CacheFolder { get; init; }
 
-    /// <summary>The hub's address; <c>null</c>: <c>HF_ENDPOINT</c>, or https://huggingface.co.</summary>
+    /// <summary>The hub's address; <c>null</c> for <c>HF_ENDPOINT</c> or, if that is not set, https://huggingface.co.</summary>
     public Uri? Endpoint { get; init; }
 
-    /// <summary>The access token for gated and private models, empty for none; <c>null</c>: <c>HF_TOKEN</c>, or the file
-    /// <c>HF_TOKEN_PATH</c> or <c>HF_HOME</c>/token, unless <c>HF_HUB_DISABLE_IMPLICIT_TOKEN</c> is 1. It is sent to the hub's own address
-    /// only.</summary>
+    /// <summary>The access token for gated and private models, empty for none; <c>null</c> for <c>HF_TOKEN</c>, or the content of the file
+    /// <c>HF_TOKEN_PATH</c> or <c>HF_HOME</c>/token, unless <c>HF_HUB_DISABLE_IMPLICIT_TOKEN</c> is 1. It is sent only to the hub's own
+    /// address.</summary>
     public string? Token { get; init; }
 
-    /// <summary>Whether the network must not be used; <c>null</c>: where <c>HF_HUB_OFFLINE</c> or <c>TRANSFORMERS_OFFLINE</c> is 1, ON, YES
-    /// or TRUE.</summary>
+    /// <summary>Whether the network must not be used; <c>null</c> to decide by <c>HF_HUB_OFFLINE</c> or else <c>TRANSFORMERS_OFFLINE</c>,
+    /// which mean offline if set to 1, ON, YES or TRUE.</summary>
     public bool? Offline { get; init; }
 
-    /// <summary>Receives reports of every file at its beginning, now and then, and at its end, on the thread that downloads.</summary>
+    /// <summary>Receives the progress of every file at the start, periodically, and at the end, on the downloading thread.</summary>
     public IProgress<HubProgress>? Progress { get; init; }
 
-    /// <summary>The longest silence of the server before an attempt counts as failed. Positive.</summary>
+    /// <summary>How long the server may be silent before an attempt counts as failed. Positive.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Further attempts at a request that failed for a reason that may pass, at least 0. Counted again from 0 whenever a download
-    /// got further.</summary>
+    /// <summary>Number of retries for a request with a transient failure, at least 0. The count restarts whenever a download has made
+    /// progress.</summary>
     public int Retries { get; init; } = 5;
 
-    /// <summary>The wait before the first of these attempts, which doubles each time up to 30 seconds; a busy server may ask for up to five
-    /// minutes (Retry-After). Not negative.</summary>
+    /// <summary>The delay before the first retry, which doubles each time up to 30 seconds; a busy server may ask for up to five minutes
+    /// (Retry-After). Not negative.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long another process may hold a file's lock without the file growing. Positive.</summary>
     public TimeSpan LockTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
-    // What a record prints of itself ends in logs, where neither a token nor a password in an address belongs.
+    // A record's ToString may end up in logs, so the token and a password in the address are hidden.
     private bool PrintMembers(StringBuilder builder)
     {
         string? endpoint = Endpoint?.GetComponents(UriComponents.AbsoluteUri & ~UriComponents.UserInfo, UriFormat.UriEscaped);
@@ -60,28 +60,28 @@ public sealed record HubOptions
     }
 }
 
-/// <summary>How far the download of one file is.</summary>
+/// <summary>The progress of one file's download.</summary>
 public sealed record HubProgress
 {
     internal HubProgress(string file, long bytes, long totalBytes) => (File, Bytes, TotalBytes) = (file, bytes, totalBytes);
 
-    /// <summary>Its name in the repository.</summary>
+    /// <summary>The file's name in the repository.</summary>
     public string File { get; }
 
-    /// <summary>Bytes downloaded so far, those of an earlier attempt included.</summary>
+    /// <summary>Bytes downloaded so far, including those of earlier attempts.</summary>
     public long Bytes { get; }
 
-    /// <summary>Bytes of the whole file.</summary>
+    /// <summary>The file's total size in bytes.</summary>
     public long TotalBytes { get; }
 }
 
-/// <summary><see cref="HubOptions"/> with every gap filled from the environment, checked.</summary>
-/// <param name="Options">As they were given.</param>
-/// <param name="CacheFolder">Its full path.</param>
+/// <summary><see cref="HubOptions"/> after checks, with missing values taken from the environment.</summary>
+/// <param name="Options">The options as given.</param>
+/// <param name="CacheFolder">The full path of the cache.</param>
 /// <param name="Endpoint">The hub's address.</param>
-/// <param name="Token">For repositories that need one; null: none.</param>
-/// <param name="OfflineBy">The environment variable, or <c>Offline</c> for the option, by which the network must not be used; null: it
-/// may.</param>
+/// <param name="Token">The access token for repositories that need one; null for none.</param>
+/// <param name="OfflineBy">The environment variable, or <c>Offline</c> for the option, that forbids using the network; null if it may be
+/// used.</param>
 internal sealed partial record HubSettings(HubOptions Options, string CacheFolder, Uri Endpoint, string? Token, string? OfflineBy)
 {
     private const string DefaultEndpoint = "https://huggingface.co";
@@ -91,16 +91,16 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
     /// <summary>Whether the network must not be used.</summary>
     public bool Offline => OfflineBy is not null;
 
-    /// <summary>The name and password that the address was given with, <c>name:password</c>; they are sent where there is no token, and no
-    /// message shows them. Null: none.</summary>
+    /// <summary>The user name and password from the given address, <c>name:password</c>, which are sent if there is no token and are never
+    /// shown in messages; null for none.</summary>
     public string? Login { get; private init; }
 
-    /// <exception cref="ArgumentException">An option is out of range, or an environment variable makes no sense.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or an environment variable has an invalid value.</exception>
     public static HubSettings From(HubOptions? options) => From(options, Environment.GetEnvironmentVariable);
 
-    /// <param name="options">The options; null: the defaults.</param>
-    /// <param name="variable">The reader of environment variables, null for one that is not set.</param>
-    /// <exception cref="ArgumentException">As above.</exception>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <param name="variable">Returns the value of an environment variable, or null if it is not set.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or an environment variable has an invalid value.</exception>
     public static HubSettings From(HubOptions? options, Func<string, string?> variable)
     {
         options ??= new HubOptions();
@@ -156,7 +156,7 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
                 $"{source} is '{LoginPattern().Replace(endpoint.OriginalString, "")}'; an address with http or https is expected, such as "
                     + $"{DefaultEndpoint}."
             );
-        // With a slash at the end a mirror's path is kept when a repository's is appended.
+        // The trailing slash keeps a mirror's path when a repository's path is appended.
         return endpoint.AbsoluteUri.EndsWith('/') ? endpoint : new Uri(endpoint.AbsoluteUri + "/");
     }
 
@@ -176,7 +176,7 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return null; // most people have no token, and public models need none
+            return null; // a missing token is normal: public models need none
         }
     }
 
@@ -185,7 +185,7 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
 
     private static string Expand(string path, Func<string, string?> variable)
     {
-        // As Python's expandvars, which Hugging Face's tools call: what is not set stays as it is written.
+        // Like Python's expandvars, which Hugging Face's tools call: variables that are not set remain unexpanded.
         path = VariablePattern().Replace(path, match => variable(match.Groups[1].Value + match.Groups[2].Value) ?? match.Value);
         return path is "~" ? UserFolder()
             : path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(UserFolder(), path[2..])
@@ -196,8 +196,8 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
     private static partial Regex VariablePattern();
 }
 
-/// <summary>What may name a repository, a revision, a file and its content. Everything here becomes part of a path, so nothing may lead out
-/// of the cache.</summary>
+/// <summary>Validates names of repositories, revisions, files and blobs. They become parts of paths, so none may lead out of the
+/// cache.</summary>
 internal static partial class HubNames
 {
     private const int LongestRepository = 96;
@@ -208,21 +208,21 @@ internal static partial class HubNames
         && !name.Contains("..", StringComparison.Ordinal)
         && !name.Contains("--", StringComparison.Ordinal);
 
-    /// <exception cref="ArgumentException">It cannot be a branch, a tag or a commit.</exception>
+    /// <exception cref="ArgumentException">The text cannot be a branch, a tag or a commit.</exception>
     public static void RequireRevision(string revision)
     {
         if (!IsRelativePath(revision))
             throw new ArgumentException($"'{revision}' is no revision: a branch, a tag or a commit is expected.", nameof(revision));
     }
 
-    /// <summary>Whether it is a whole commit, which never changes.</summary>
+    /// <summary>Whether the text is a full commit hash, whose content never changes.</summary>
     public static bool IsCommit(string? text) => text is { Length: 40 } && text.All(char.IsAsciiHexDigitLower);
 
     /// <summary>Whether an ETag can be a blob's file name.</summary>
     public static bool IsBlob(string? text) =>
         text is { Length: > 0 and <= 128 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
-    /// <summary>Whether names separated by slashes stay below the folder they begin in.</summary>
+    /// <summary>Whether a slash-separated path stays within its base folder.</summary>
     public static bool IsRelativePath(string path) =>
         path.Length is > 0 and <= 255
         && path.Split('/')

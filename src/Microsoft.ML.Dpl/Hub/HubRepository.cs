@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>One revision of a repository: files are fetched into the cache as they are asked for. The first answer fixes the commit, so
-/// that all files belong together.</summary>
+/// <summary>One revision of a repository, whose files are fetched into the cache on demand. The first response fixes the commit, so that
+/// all files belong to the same one.</summary>
 internal sealed class HubRepository : IDisposable
 {
     private readonly HubSettings _settings;
@@ -12,11 +12,10 @@ internal sealed class HubRepository : IDisposable
 
     /// <param name="name">The repository's name, which <see cref="HubNames.IsRepository"/> accepts.</param>
     /// <param name="settings">The hub and the cache.</param>
-    /// <param name="offline">Whether only the cache may be asked.</param>
-    /// <param name="isCached">Whether the cache has all that is needed, so that a hub which does not answer is not asked again and
-    /// again.</param>
-    /// <exception cref="ArgumentException">The token has a character that no token has.</exception>
-    /// <exception cref="HubException">Only the cache may be asked, and it has nothing of this revision.</exception>
+    /// <param name="offline">Whether to use only the cache.</param>
+    /// <param name="isCached">Whether the cache has all required files, so that a hub that does not respond is not retried.</param>
+    /// <exception cref="ArgumentException">The token contains an invalid character.</exception>
+    /// <exception cref="HubException">Only the cache may be used, and it has no files of this revision.</exception>
     public HubRepository(string name, HubSettings settings, bool offline, bool isCached = false)
     {
         (_settings, _cache) = (settings, new HubCache(settings.CacheFolder, name));
@@ -43,12 +42,12 @@ internal sealed class HubRepository : IDisposable
     public bool IsOffline => _client is null;
 
     /// <summary>The folder of the files fetched so far.</summary>
-    /// <exception cref="InvalidOperationException">No file has been asked for yet.</exception>
+    /// <exception cref="InvalidOperationException">No file has been requested yet.</exception>
     public string Folder =>
         _cache.Snapshot(_commit ?? throw new InvalidOperationException("No file of this repository has been asked for."));
 
     /// <summary>Whether the revision has a file; offline, whether the cache has it.</summary>
-    /// <exception cref="HubException">The hub does not have the repository or revision, or cannot be asked.</exception>
+    /// <exception cref="HubException">The hub does not have the repository or revision, or cannot be accessed.</exception>
     public async Task<bool> HasAsync(string file, CancellationToken cancellationToken)
     {
         if (_client is null)
@@ -70,8 +69,8 @@ internal sealed class HubRepository : IDisposable
         return _known[file] is not null;
     }
 
-    /// <summary>A file's path in the cache; null where the revision, or offline the cache, lacks it.</summary>
-    /// <exception cref="HubException">As <see cref="HasAsync"/>, or the download failed.</exception>
+    /// <summary>Fetches a file and returns its path in the cache; null if the revision (offline: the cache) does not have it.</summary>
+    /// <exception cref="HubException">For the same reasons as in <see cref="HasAsync"/>, or the download failed.</exception>
     public async Task<string?> FetchAsync(string file, CancellationToken cancellationToken)
     {
         if (!HubNames.IsRelativePath(file))
@@ -85,7 +84,7 @@ internal sealed class HubRepository : IDisposable
             .ConfigureAwait(false);
     }
 
-    /// <summary>Remembers the revision's commit, now that every file needed is in the cache.</summary>
+    /// <summary>Stores the revision's commit once all required files are in the cache.</summary>
     public void Complete()
     {
         if (_client is null || _commit is null)

@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Dpl.Images;
 
-/// <summary>What each pixel of a resized line is made of: PIL's bicubic filter (a = −½), widened where the line shrinks, in fixed
+/// <summary>The filter weights for each pixel of a resized line: PIL's bicubic filter (a = −½), widened for downscaling, in fixed
 /// point.</summary>
-/// <remarks>Numbers are rounded where PIL and libtorch round them, so that the bytes are theirs.</remarks>
+/// <remarks>Rounds at the same points as PIL and libtorch, so that the resulting bytes are identical.</remarks>
 internal sealed class BicubicFilter
 {
-    /// <summary>Taps come in groups of so many; the surplus weighs 0.</summary>
+    /// <summary>The number of taps is padded to a multiple of this; the padding has weight 0.</summary>
     public const int Group = 4;
 
     private const double Reach = 2;
@@ -14,8 +14,8 @@ internal sealed class BicubicFilter
     private readonly int[] _first;
     private readonly short[] _weights;
 
-    /// <param name="from">Pixels of the line, at least 1.</param>
-    /// <param name="to">Pixels of the resized line, at least 1.</param>
+    /// <param name="from">Length of the source line in pixels, at least 1.</param>
+    /// <param name="to">Length of the resized line in pixels, at least 1.</param>
     public BicubicFilter(int from, int to)
     {
         double scale = (double)from / to,
@@ -41,7 +41,7 @@ internal sealed class BicubicFilter
             Used = Math.Max(Used, count);
         }
         Taps = (Used + Group - 1) / Group * Group;
-        // As many bits as the largest weight leaves in 16.
+        // The most fractional bits with which the largest weight fits into 16 bits.
         while (Bits < MostBits && (int)(0.5 + largest * (1 << (Bits + 1))) < 1 << 15)
             Bits++;
         _weights = new short[to * Taps];
@@ -55,22 +55,22 @@ internal sealed class BicubicFilter
         }
     }
 
-    /// <summary>The most weights that a pixel has.</summary>
+    /// <summary>The maximum number of weights of a pixel.</summary>
     public int Used { get; }
 
-    /// <summary>The same as a multiple of <see cref="Group"/>.</summary>
+    /// <summary><see cref="Used"/> rounded up to a multiple of <see cref="Group"/>.</summary>
     public int Taps { get; }
 
     /// <summary>Fractional bits of the weights.</summary>
     public int Bits { get; }
 
-    /// <summary>The first source pixel that each pixel is made of.</summary>
+    /// <summary>The first source pixel of each pixel.</summary>
     public ReadOnlySpan<int> Firsts => _first;
 
-    /// <summary>The first source pixel that a pixel is made of.</summary>
+    /// <summary>The first source pixel of a pixel.</summary>
     public int First(int pixel) => _first[pixel];
 
-    /// <summary>[<see cref="Taps"/>], some at the end of which may be 0 and stand for pixels beyond the line.</summary>
+    /// <summary>[<see cref="Taps"/>] the weights of a pixel; some at the end may be 0, for padding beyond the line.</summary>
     public ReadOnlySpan<short> Weights(int pixel) => _weights.AsSpan(pixel * Taps, Taps);
 
     private static double Cubic(double x)

@@ -5,12 +5,13 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Images;
 
 /// <summary>
-/// CLIP's image preprocessing: the short side resized (bicubic, antialiased), the middle cropped, colours normalised.
-/// Sizes and rounding are those of the reference's PIL route. Thread-safe.
+/// CLIP's image preprocessing: resize by the shorter side (bicubic, antialiased), centre crop, normalisation. Sizes and rounding are those
+/// of the reference implementation with PIL. Thread-safe.
 /// </summary>
 internal sealed class ClipImageProcessor
 {
-    /// <summary>Longer images are first cut to the middle part of this shape, of which the crop still sees only a small piece.</summary>
+    /// <summary>The largest supported aspect ratio. Longer images are first cut to their middle part with this ratio, of which the crop
+    /// covers only a small piece.</summary>
     public const int LongestShape = 32;
 
     public ClipImageProcessor(ClipImageProcessorConfig config) => Config = config;
@@ -18,17 +19,17 @@ internal sealed class ClipImageProcessor
     /// <summary>Sizes, means and deviations.</summary>
     public ClipImageProcessorConfig Config { get; }
 
-    /// <summary>Rows and columns of a prepared image.</summary>
+    /// <summary>The number of rows, and of columns, of a prepared image.</summary>
     public int ImageSize => Config.CropSize;
 
-    /// <summary>Reads Hugging Face's <c>preprocessorConfig.json</c>.</summary>
+    /// <summary>Reads Hugging Face's <c>preprocessor_config.json</c>.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="imageSize">The side of the image tower's input in pixels; the file's crop must be the same.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is malformed or asks for something else than CLIP's preprocessing.</exception>
+    /// <param name="imageSize">The side of the image tower's input in pixels; the file's crop size must be the same.</param>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed, or specifies preprocessing other than CLIP's.</exception>
     public static ClipImageProcessor FromFile(string path, int imageSize) => new(ClipImageProcessorConfig.Read(path, imageSize));
 
-    /// <summary>The preprocessing of OpenAI's weights at <paramref name="imageSize"/> pixels a side.</summary>
+    /// <summary>The preprocessing of OpenAI's CLIPs with <paramref name="imageSize"/> pixels per side.</summary>
     public static ClipImageProcessor Default(int imageSize) => new(ClipImageProcessorConfig.Default(imageSize));
 
     /// <summary>Resizes and crops an image. Returns [3, size, size] bytes, channel first. Needs no libtorch.</summary>
@@ -43,7 +44,7 @@ internal sealed class ClipImageProcessor
         var part = new PixelArea((image.Width - partWidth) / 2, (image.Height - partHeight) / 2, partWidth, partHeight);
         (int left, int top) = (CropStart(width, size), CropStart(height, size));
         var crop = new PixelArea(Math.Max(left, 0), Math.Max(top, 0), Math.Min(size, width), Math.Min(size, height));
-        // As in PIL, alpha only plays a part in resizing.
+        // As in PIL, alpha matters only for resizing.
         byte[] kept =
             shortSide == Config.ShortSide ? CropResize.Cut(image, part, crop) : CropResize.Resize(image, part, width, height, crop);
 
@@ -53,7 +54,7 @@ internal sealed class ClipImageProcessor
             ReadOnlySpan<byte> row = kept.AsSpan(y * crop.Width * 3, crop.Width * 3);
             for (int channel = 0; channel < 3; channel++)
             {
-                // What the crop lacks stays 0.
+                // Padding outside the image stays 0.
                 Span<byte> plane = prepared.AsSpan((channel * size + y - Math.Min(top, 0)) * size - Math.Min(left, 0), crop.Width);
                 for (int x = 0; x < plane.Length; x++)
                     plane[x] = row[x * 3 + channel];
@@ -63,8 +64,8 @@ internal sealed class ClipImageProcessor
     }
 
     /// <summary>Resizes and crops an image held as a tensor.</summary>
-    /// <param name="image">uint8 on the CPU, [3, height, width], or [4, height, width] with colours weighted by alpha; stays the
-    /// caller's.</param>
+    /// <param name="image">uint8 on the CPU, [3, height, width], or [4, height, width] with colours premultiplied by alpha; still owned by
+    /// the caller.</param>
     /// <returns>[3, size, size] uint8, in the caller's dispose scope.</returns>
     public Tensor Prepare(Tensor image)
     {
@@ -73,8 +74,8 @@ internal sealed class ClipImageProcessor
         return ImageResizing.WithoutAlpha(MiddleCrop(resized, ImageSize)).contiguous().MoveToOuterDisposeScope();
     }
 
-    /// <summary>Turns bytes into what the image tower takes: (x / 255 − mean) / deviation for each channel.</summary>
-    /// <param name="bytes">[batch, 3, height, width] uint8 on any device; stays the caller's.</param>
+    /// <summary>Converts bytes to the image tower's input: (x / 255 − mean) / deviation per channel.</summary>
+    /// <param name="bytes">[batch, 3, height, width] uint8 on any device; still owned by the caller.</param>
     /// <returns>[batch, 3, height, width] float32 on the same device, in the caller's dispose scope.</returns>
     public Tensor Normalise(Tensor bytes)
     {
@@ -84,10 +85,10 @@ internal sealed class ClipImageProcessor
         return bytes.to(ScalarType.Float32).OverInPlace(255).sub_(mean).div_(deviation).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in the image's pixels. It reaches beyond the image where
+    /// <summary>The part of an image that <see cref="Prepare(RgbImage)"/> keeps, in pixels of the image. It extends beyond the image where
     /// the crop is padded.</summary>
-    /// <param name="width">Pixels of the image, at least 1.</param>
-    /// <param name="height">Pixels of the image, at least 1.</param>
+    /// <param name="width">Width of the image in pixels, at least 1.</param>
+    /// <param name="height">Height of the image in pixels, at least 1.</param>
     public (double X, double Y, double Width, double Height) CropOf(int width, int height)
     {
         long middleWidth = MiddleLength(width, height),
@@ -105,8 +106,8 @@ internal sealed class ClipImageProcessor
         }
     }
 
-    /// <summary>Keeps extreme shapes (a line of 1 × 100,000 pixels) from growing beyond memory; the crop moves by less than a tenth of a
-    /// pixel.</summary>
+    /// <summary>Prevents extreme aspect ratios (such as 1 × 100,000 pixels) from exhausting memory when resized; the crop moves by less
+    /// than a tenth of a pixel.</summary>
     private static Tensor MiddlePart(Tensor image)
     {
         for (int side = 1; side <= 2; side++)
@@ -122,7 +123,7 @@ internal sealed class ClipImageProcessor
     private static long MiddleLength(long length, long other)
     {
         long longest = LongestShape * other;
-        return length <= longest ? length : longest - (length - longest) % 2; // the same number of pixels goes at both ends
+        return length <= longest ? length : longest - (length - longest) % 2; // the same number of pixels is cut at both ends
     }
 
     private static Tensor MiddleCrop(Tensor image, int size)
@@ -141,27 +142,27 @@ internal sealed class ClipImageProcessor
         return image;
     }
 
-    /// <summary>The first pixel of a middle crop; negative where it is padded.</summary>
+    /// <summary>The first pixel of a centre crop; negative if the image is padded.</summary>
     private static int CropStart(long length, int size) =>
         length >= size ? (int)Math.Round((length - size) / 2.0) : -((size - (int)length) / 2);
 }
 
-/// <summary>Resizes images as PIL does: bicubic with a = −½, antialiased, fixed-point with bytes between the two passes; colours weighted
-/// by alpha where there is one.</summary>
+/// <summary>Resizes images like PIL: bicubic with a = −½, antialiased, in fixed point with bytes between the two passes; colours
+/// premultiplied by alpha if there is any.</summary>
 internal static class ImageResizing
 {
-    /// <summary>An image as a tensor, its colours as they are and its alpha left out.</summary>
-    /// <returns>[3, height, width] uint8 on the CPU, pixel by pixel in memory, in the caller's dispose scope.</returns>
+    /// <summary>An image as a tensor, with unmodified colours and without alpha.</summary>
+    /// <returns>[3, height, width] uint8 on the CPU, channels last in memory, in the caller's dispose scope.</returns>
     public static Tensor Opaque(RgbImage image)
     {
         LibTorch.EnsureLoaded();
         return AsTensor(image.Pixels, image.Height, image.Width);
     }
 
-    /// <summary>An image as a tensor that <see cref="WithoutAlpha"/> finishes after resizing.</summary>
+    /// <summary>An image as a tensor with premultiplied alpha, which <see cref="WithoutAlpha"/> removes after resizing.</summary>
     /// <returns>
-    /// uint8 on the CPU, in the caller's dispose scope: [3, height, width] where the image is opaque, else [4, height, width],
-    /// the colours multiplied by alpha, then alpha.
+    /// uint8 on the CPU, in the caller's dispose scope: [3, height, width] if the image is opaque, otherwise [4, height, width] with the
+    /// colours multiplied by alpha, followed by alpha.
     /// </returns>
     public static Tensor WeightedByAlpha(RgbImage image)
     {
@@ -178,8 +179,8 @@ internal static class ImageResizing
         return AsTensor(pixels, image.Height, image.Width);
     }
 
-    /// <summary>Divides the colours by alpha and leaves it out; wholly transparent pixels are black.</summary>
-    /// <param name="image">[3 or 4, height, width] uint8 on the CPU; stays the caller's.</param>
+    /// <summary>Divides the colours by alpha and drops alpha; fully transparent pixels are black.</summary>
+    /// <param name="image">[3 or 4, height, width] uint8 on the CPU; still owned by the caller.</param>
     /// <returns>[3, height, width] uint8, in the caller's dispose scope.</returns>
     public static Tensor WithoutAlpha(Tensor image)
     {
@@ -197,9 +198,9 @@ internal static class ImageResizing
         return AsTensor(pixels, height, width).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Scales both sides alike; the long one is rounded down.</summary>
-    /// <param name="image">[channels, height, width] uint8 on the CPU; stays the caller's.</param>
-    /// <param name="size">Pixels of the short side.</param>
+    /// <summary>Resizes the shorter side to a given size, keeping the aspect ratio; the longer side is rounded down.</summary>
+    /// <param name="image">[channels, height, width] uint8 on the CPU; still owned by the caller.</param>
+    /// <param name="size">Length of the shorter side in pixels.</param>
     /// <returns>[channels, height', width'] uint8, in the caller's dispose scope.</returns>
     public static Tensor ResizeShortSide(Tensor image, int size)
     {
@@ -208,7 +209,7 @@ internal static class ImageResizing
         return shortSide == size ? image.alias() : Resize(image, (int)(height * size / shortSide), (int)(width * size / shortSide));
     }
 
-    /// <param name="image">[channels, any, any] uint8 on the CPU; stays the caller's.</param>
+    /// <param name="image">[channels, any, any] uint8 on the CPU; still owned by the caller.</param>
     /// <param name="height">Rows of the result.</param>
     /// <param name="width">Columns of the result.</param>
     /// <returns>[channels, height, width] uint8, in the caller's dispose scope.</returns>

@@ -4,40 +4,42 @@ using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Clip;
 
-/// <summary>What a CLIP's preprocessing is made of.</summary>
+/// <summary>The parameters of a CLIP's image preprocessing.</summary>
 public sealed record ClipImageProcessorConfig
 {
     [SetsRequiredMembers]
     internal ClipImageProcessorConfig(int shortSide, int cropSize, float[] mean, float[] deviation) =>
         (ShortSide, CropSize, Mean, Deviation) = (shortSide, cropSize, mean, deviation);
 
-    /// <summary>Pixels of the short side after resizing, at least 1.</summary>
+    /// <summary>Length of the shorter side after resizing in pixels, at least 1.</summary>
     public required int ShortSide { get; init; }
 
-    /// <summary>Pixels a side of the centre crop, which the image tower takes.</summary>
+    /// <summary>Side of the square centre crop in pixels, which is the image tower's input size.</summary>
     public required int CropSize { get; init; }
 
-    /// <summary>[3] means of red, green and blue, of values from 0 to 1.</summary>
+    /// <summary>[3] means of red, green and blue, for values from 0 to 1.</summary>
     public required float[] Mean { get; init; }
 
     /// <summary>[3] standard deviations of red, green and blue, above 0.</summary>
     public required float[] Deviation { get; init; }
 
-    /// <summary>A short side of many times the crop would only make huge images of which a speck is seen.</summary>
+    /// <summary>The maximum ratio of the resized shorter side to the crop; a larger one would only give huge images of which the crop is a
+    /// tiny part.</summary>
     private const int LargestSide = 16;
 
     private const int Bicubic = 3,
         LongestShown = 40;
 
-    /// <summary>The file by which transformers keeps the preprocessing alone, and the one in which it is a part.</summary>
+    /// <summary>The file in which Hugging Face's transformers stores only the preprocessing, and the one of which the preprocessing is a
+    /// part.</summary>
     internal const string AloneFile = "preprocessor_config.json",
         PartFile = "processor_config.json";
 
     private static readonly string[] Parts = ["image_processor", "feature_extractor"];
 
-    /// <summary>The file of a folder that says how images are prepared; null where none does. As for transformers, the part of
-    /// processor_config.json comes first.</summary>
-    /// <param name="folder">An existing one.</param>
+    /// <summary>The preprocessing file of a folder; null if there is none. As in transformers, the part in processor_config.json takes
+    /// precedence.</summary>
+    /// <param name="folder">An existing folder.</param>
     internal static string? FileIn(string folder)
     {
         string part = Path.Combine(folder, PartFile),
@@ -47,14 +49,14 @@ public sealed record ClipImageProcessorConfig
             : null;
     }
 
-    /// <summary>What OpenAI's weights were trained with.</summary>
+    /// <summary>The preprocessing that OpenAI's weights were trained with.</summary>
     internal static ClipImageProcessorConfig Default(int imageSize) =>
         new(imageSize, imageSize, [0.48145466f, 0.4578275f, 0.40821073f], [0.26862954f, 0.26130258f, 0.27577711f]);
 
-    /// <summary>Reads <c>preprocessor_config.json</c>, or the part of <c>processor_config.json</c> that is about images; a field that is
-    /// absent has the value that <see cref="Default"/> gives it.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is malformed, or asks for something else than CLIP's preprocessing.</exception>
+    /// <summary>Reads <c>preprocessor_config.json</c>, or the image part of <c>processor_config.json</c>; missing fields have their values
+    /// in <see cref="Default"/>.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is malformed, or specifies preprocessing other than CLIP's.</exception>
     internal static ClipImageProcessorConfig Read(string path, int imageSize)
     {
         if (!File.Exists(path))
@@ -63,9 +65,9 @@ public sealed record ClipImageProcessorConfig
     }
 
     /// <param name="json">The text of the file in UTF-8.</param>
-    /// <param name="path">The file, for messages.</param>
+    /// <param name="path">The file, for error messages.</param>
     /// <param name="imageSize">The side of the image tower's input in pixels.</param>
-    /// <exception cref="InvalidDataException">As <see cref="Read"/>.</exception>
+    /// <exception cref="InvalidDataException">For the same reasons as in <see cref="Read"/>.</exception>
     internal static ClipImageProcessorConfig Parse(ReadOnlyMemory<byte> json, string path, int imageSize)
     {
         JsonDocument document;
@@ -87,13 +89,13 @@ public sealed record ClipImageProcessorConfig
             }
             catch (InvalidOperationException e)
             {
-                // This is how the JSON reader reports broken UTF-8.
+                // The JSON reader reports invalid UTF-8 with this exception.
                 throw new InvalidDataException($"Image processor configuration '{path}' is not in UTF-8: {e.Message}", e);
             }
         }
     }
 
-    // Text that cannot be read counts as such a part, so that it is told and not passed over.
+    // Invalid JSON counts as having the part, so that it is reported and not ignored.
     private static bool HasPart(ReadOnlyMemory<byte> json)
     {
         try
@@ -116,11 +118,12 @@ public sealed record ClipImageProcessorConfig
         return null;
     }
 
-    /// <summary>Whether means and deviations can be of values from 0 to 1; others would make all images alike, or infinite.</summary>
+    /// <summary>Whether means and deviations are plausible for values from 0 to 1; others would make all images equal or
+    /// infinite.</summary>
     internal static bool AreUsable(float[] mean, float[] deviation) =>
         mean.All(m => m is >= -1000 and <= 1000) && deviation.All(d => d is >= 1e-6f and <= 1e6f);
 
-    /// <summary>One file's fields, read with messages that name file and field.</summary>
+    /// <summary>Reads the fields of one file; error messages name the file and the field.</summary>
     private readonly struct Reader(string path, JsonElement fields)
     {
         public ClipImageProcessorConfig Read(int imageSize)
@@ -169,7 +172,7 @@ public sealed record ClipImageProcessorConfig
                 { } other => throw Refuse($"{name} is {Shown(other)}, not true or false"),
             };
 
-        /// <summary>An integer (the older form), or an object whose two members are the same integer.</summary>
+        /// <summary>Reads an integer (the older form), or an object whose two members are the same integer.</summary>
         private int Side(string name, int absent, string first, string second)
         {
             if (Field(name) is not { } value)

@@ -2,19 +2,19 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Images;
 
-/// <summary>One object of a JSON configuration: reads fields with defaults and names the field in every complaint.</summary>
-/// <param name="element">The object, or <c>null</c>: every field has its default.</param>
-/// <param name="path">The text before a field's name in messages, such as <c>text_config.</c></param>
-/// <param name="location">The file, for messages.</param>
+/// <summary>One object of a JSON configuration: reads fields with defaults and names the field in every exception.</summary>
+/// <param name="element">The object; <c>null</c> if every field has its default.</param>
+/// <param name="path">The prefix of a field's name in messages, such as <c>text_config.</c></param>
+/// <param name="location">The file, for error messages.</param>
 internal sealed class ConfigSection(JsonElement? element, string path, string location)
 {
     private const int Longest = 40;
 
-    /// <summary>Reads the object that a JSON file holds.</summary>
+    /// <summary>Reads the object in a JSON file.</summary>
     /// <param name="json">The text of the file in UTF-8.</param>
-    /// <param name="location">The file, for messages.</param>
-    /// <param name="read">The reader of the object's fields.</param>
-    /// <exception cref="InvalidDataException">The text is not JSON in UTF-8, or not an object; or the reader refuses a field.</exception>
+    /// <param name="location">The file, for error messages.</param>
+    /// <param name="read">Reads the object's fields.</param>
+    /// <exception cref="InvalidDataException">The text is not JSON in UTF-8 or not an object, or the reader rejects a field.</exception>
     public static T Read<T>(ReadOnlyMemory<byte> json, string location, Func<ConfigSection, T> read)
     {
         try
@@ -26,12 +26,12 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // The JSON reader reports broken text with the former and broken UTF-8 with the latter.
+            // JsonException means invalid JSON, and InvalidOperationException invalid UTF-8.
             throw new InvalidDataException($"{location}: the configuration is not JSON in UTF-8. {e.Message}", e);
         }
     }
 
-    /// <summary>A nested object; absent and <c>null</c> read as one without fields.</summary>
+    /// <summary>A nested object; a missing or <c>null</c> field is read as an object without fields.</summary>
     public ConfigSection Section(string field)
     {
         JsonElement? value = Find(field);
@@ -69,7 +69,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
         return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Fault(field, $"is {Shown(value)}, not a text");
     }
 
-    /// <summary>True or false; absent and <c>null</c> are false.</summary>
+    /// <summary>A Boolean; a missing or <c>null</c> field is false.</summary>
     public bool Flag(string field) =>
         Find(field) switch
         {
@@ -78,7 +78,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
             { } other => throw Fault(field, $"is {Shown(other)}, not true or false"),
         };
 
-    /// <summary>A number greater than 0.</summary>
+    /// <summary>A number greater than 0 and at most <paramref name="maximum"/>.</summary>
     public double Factor(string field, double fallback, double maximum)
     {
         if (Find(field) is not JsonElement value)
@@ -88,7 +88,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
         return number;
     }
 
-    /// <summary>As many numbers as the fallback has.</summary>
+    /// <summary>An array of as many numbers as the fallback has.</summary>
     public float[] Numbers(string field, float[] fallback)
     {
         if (Find(field) is not JsonElement value || value.ValueKind == JsonValueKind.Null)
@@ -104,7 +104,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
 
     public bool IsList(string field) => Find(field) is { ValueKind: JsonValueKind.Array };
 
-    /// <summary>Refuses every field but these; false and <c>null</c> switch nothing on and are accepted.</summary>
+    /// <summary>Rejects all other fields, except those that are false or <c>null</c> and so enable nothing.</summary>
     public void RefuseOthers(params string[] known)
     {
         if (element is not JsonElement all)
@@ -117,7 +117,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
         }
     }
 
-    /// <summary>The complaint about one field.</summary>
+    /// <summary>The exception for an invalid field.</summary>
     public InvalidDataException Fault(string field, string what) => new($"{location}: {path}{field} {what}.");
 
     private JsonElement? Find(string field) =>

@@ -7,36 +7,36 @@ using System.Runtime.Intrinsics.X86;
 namespace Microsoft.ML.Dpl.Images;
 
 /// <summary>A rectangle of an image.</summary>
-/// <param name="X">Its first column.</param>
-/// <param name="Y">Its first row.</param>
-/// <param name="Width">Its columns.</param>
-/// <param name="Height">Its rows.</param>
+/// <param name="X">The first column.</param>
+/// <param name="Y">The first row.</param>
+/// <param name="Width">The number of columns.</param>
+/// <param name="Height">The number of rows.</param>
 internal readonly record struct PixelArea(int X, int Y, int Width, int Height);
 
-/// <summary>Resizes a part of an image as PIL does, and computes of the result only what a crop keeps: bicubic with a = −½, antialiased,
-/// fixed-point with bytes between the two passes; colours weighted by alpha where there is one. The bytes are those of
-/// <see cref="ImageResizing"/>, without libtorch.</summary>
+/// <summary>Resizes a part of an image like PIL, computing only the cropped part of the result: bicubic with a = −½, antialiased, in fixed
+/// point with bytes between the two passes; colours premultiplied by alpha if there is any. The bytes are identical to those of
+/// <see cref="ImageResizing"/>, but libtorch is not needed.</summary>
 internal static class CropResize
 {
-    // A group of taps is read as 16 bytes.
+    // A group of taps is loaded as 16 bytes.
     private const int ReadAhead = 16 + 4 * BicubicFilter.Group;
 
-    // Bytes of the longest vector.
+    // The size of the longest SIMD vector in bytes.
     private const int Widest = 64;
 
-    // Of four pixels, the channels of the first two and of the last two in pairs; 128 stands for 0.
+    // Shuffles that select the channels of the first two and of the last two of four pixels, in pairs; 128 gives 0.
     private static readonly Vector256<byte> FirstTwoOfThree = Twice([0, 128, 3, 128, 1, 128, 4, 128, 2, 128, 5, 128, 128, 128, 128, 128]),
         LastTwoOfThree = Twice([6, 128, 9, 128, 7, 128, 10, 128, 8, 128, 11, 128, 128, 128, 128, 128]),
         FirstTwoOfFour = Twice([0, 128, 4, 128, 1, 128, 5, 128, 2, 128, 6, 128, 3, 128, 7, 128]),
         LastTwoOfFour = Twice([8, 128, 12, 128, 9, 128, 13, 128, 10, 128, 14, 128, 11, 128, 15, 128]),
         LowBytes = Twice([0, 4, 8, 12, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128]);
 
-    /// <param name="image">Of any size.</param>
-    /// <param name="part">What of it is resized.</param>
-    /// <param name="width">Columns that the part would have.</param>
-    /// <param name="height">Rows that the part would have.</param>
-    /// <param name="crop">What of these is wanted; within them.</param>
-    /// <returns>[height, width, 3] of the crop.</returns>
+    /// <param name="image">The image, of any size.</param>
+    /// <param name="part">The part of the image to resize.</param>
+    /// <param name="width">Width to which the part is resized.</param>
+    /// <param name="height">Height to which the part is resized.</param>
+    /// <param name="crop">The area of the resized part to compute; must be within it.</param>
+    /// <returns>[height, width, 3], the pixels of the crop.</returns>
     public static byte[] Resize(RgbImage image, PixelArea part, int width, int height, PixelArea crop)
     {
         int channels = image.Alpha is null ? 3 : 4;
@@ -45,10 +45,10 @@ internal static class CropResize
         int firstRow = down.First(crop.Y),
             rows = Math.Min(down.First(crop.Y + crop.Height - 1) + down.Taps, part.Height) - firstRow,
             bytes = crop.Width * channels,
-            stride = (bytes + Widest) / Widest * Widest; // at least a byte more than a row has
-        // Rows beyond the last are read with the weight 0.
+            stride = (bytes + Widest) / Widest * Widest; // at least one byte more than a row
+        // Includes padding: rows beyond the last are read with weight 0.
         byte[] narrowed = new byte[(rows + 1 + down.Taps) * stride + 4];
-        // Two rows at once, each with room to read ahead.
+        // Two rows at a time, each with padding for vector loads beyond its end.
         int lineLength = (part.Width + across.Taps) * channels + ReadAhead;
         byte[] lines = new byte[2 * lineLength];
         for (int row = 0; row < rows; row += 2)
@@ -70,8 +70,8 @@ internal static class CropResize
         return Colours(resized, stride, crop, channels);
     }
 
-    /// <summary>The crop of a part as it is, without its alpha.</summary>
-    /// <returns>[height, width, 3] of the crop.</returns>
+    /// <summary>The crop of a part without resizing, and without alpha.</summary>
+    /// <returns>[height, width, 3], the pixels of the crop.</returns>
     public static byte[] Cut(RgbImage image, PixelArea part, PixelArea crop)
     {
         byte[] colours = new byte[crop.Width * crop.Height * 3];
@@ -100,8 +100,9 @@ internal static class CropResize
         }
     }
 
-    /// <summary>The pixels of two rows that the crop keeps. A pixel writes four bytes, which the next one of three overwrites.</summary>
-    /// <remarks>Compiled at once for the processor at hand: the first image is as fast as the others.</remarks>
+    /// <summary>Resizes the cropped pixels of two rows. Each pixel writes four bytes; with three channels, the next pixel overwrites the
+    /// fourth.</summary>
+    /// <remarks>Fully optimised on the first call, so that the first image is as fast as the others.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ResizeRows(
         ReadOnlySpan<byte> lines,
@@ -118,7 +119,7 @@ internal static class CropResize
         Vector256<int> half = Vector256.Create(1 << (filter.Bits - 1)),
             largest = Vector256.Create((int)byte.MaxValue);
         ReadOnlySpan<int> firsts = filter.Firsts.Slice(crop.X, crop.Width);
-        // A group of weights is a pair of pairs.
+        // A group of four weights is read as two pairs.
         int pairs = filter.Taps / 2,
             bits = filter.Bits;
         ref int weights = ref MemoryMarshal.GetReference(MemoryMarshal.Cast<short, int>(filter.Weights(crop.X)));
@@ -201,14 +202,14 @@ internal static class CropResize
     private static Vector<uint> Bytes(Vector<int> sum, int bits) =>
         Vector.Min(Vector.Max(Vector.ShiftRightArithmetic(sum, bits), Vector<int>.Zero), new Vector<int>(byte.MaxValue)).As<int, uint>();
 
-    /// <summary>Bytes of each half by their place in it; 128 stands for 0.</summary>
+    /// <summary>Shuffles the bytes within each 128-bit half; index 128 gives 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<byte> Shuffle(Vector256<byte> bytes, Vector256<byte> from) =>
         Avx2.IsSupported
             ? Avx2.Shuffle(bytes, from)
             : Vector256.Create(Vector128.Shuffle(bytes.GetLower(), from.GetLower()), Vector128.Shuffle(bytes.GetUpper(), from.GetUpper()));
 
-    /// <summary>Of each pair of neighbours, the sum of the products with a pair of weights.</summary>
+    /// <summary>Multiplies each pair of neighbouring values by a pair of weights and adds the two products.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Products(Vector256<short> values, int weights) =>
         Avx2.IsSupported
@@ -234,7 +235,7 @@ internal static class CropResize
         return colours;
     }
 
-    /// <summary>A colour that alpha is multiplied into, divided by it; where nothing is to be seen it stays as it is.</summary>
+    /// <summary>Divides a premultiplied colour by alpha; with alpha 0 the colour is unchanged.</summary>
     public static byte WithoutAlpha(byte weighted, byte alpha) =>
         alpha == 0 ? weighted : (byte)Math.Min(weighted * byte.MaxValue / alpha, byte.MaxValue);
 }

@@ -7,10 +7,10 @@ namespace Microsoft.ML.Dpl.Images;
 /// <summary>A decoded image: 8-bit red, green, blue, row by row.</summary>
 internal sealed class RgbImage
 {
-    /// <param name="width">Columns, at least 1.</param>
-    /// <param name="height">Rows, at least 1.</param>
+    /// <param name="width">Width in pixels, at least 1.</param>
+    /// <param name="height">Height in pixels, at least 1.</param>
     /// <param name="pixels">[height, width, 3], not multiplied by alpha.</param>
-    /// <param name="alpha">[height, width], or null where every pixel is opaque.</param>
+    /// <param name="alpha">[height, width], or null if every pixel is opaque.</param>
     public RgbImage(int width, int height, byte[] pixels, byte[]? alpha = null)
     {
         if (width < 1 || height < 1)
@@ -28,40 +28,40 @@ internal sealed class RgbImage
 
     public byte[] Pixels { get; }
 
-    /// <summary>Opacity, which only weights the colours where the image is resized; null where every pixel is opaque.</summary>
+    /// <summary>Alpha, which is used only to weight the colours when the image is resized; null if every pixel is opaque.</summary>
     public byte[]? Alpha { get; }
 }
 
 /// <summary>
-/// Decodes images to plain red, green and blue as CLIP's reference preprocessing does: palettes and greys expanded, 16-bit samples cut to
-/// 8, alpha kept apart and never blended, colour profiles ignored, EXIF orientation too unless it is asked for. Thread-safe.
+/// Decodes images to RGB like CLIP's reference preprocessing: palettes and greyscale are expanded, 16-bit samples truncated to 8 bits,
+/// alpha is kept separately and never blended, and colour profiles are ignored, as is the EXIF orientation unless requested. Thread-safe.
 /// </summary>
 internal static class ImageDecoder
 {
-    /// <summary>Images of more pixels are refused before they are decoded, unless the caller sets another bound: PIL's.</summary>
+    /// <summary>Images with more pixels are rejected before decoding, unless the caller sets another limit. This is PIL's limit.</summary>
     public const long DefaultMaximumPixels = 178_956_970;
 
-    // Four as they come and three as they are kept; one more where some are transparent.
+    // Four bytes per pixel as decoded and three as stored; alpha takes one more.
     private const long BytesToDecode = 7;
 
-    /// <summary>The most pixels that can be asked for: four bytes each must fit into one array.</summary>
+    /// <summary>The highest limit on pixels that can be set: four bytes per pixel must fit into one array.</summary>
     public static long LargestMaximumPixels => Array.MaxLength / 4;
 
-    /// <summary>Reads and decodes a file, which is closed again before this returns.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The path names no image that can be decoded, or one of too many pixels.</exception>
+    /// <summary>Reads and decodes a file, which is closed before this returns.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not an image that can be decoded, or it has too many pixels.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     public static RgbImage FromFile(string path, long maximumPixels = DefaultMaximumPixels, bool applyExifOrientation = false) =>
         FromBytes(ImageFile.Read(path), path, maximumPixels, applyExifOrientation);
 
     /// <summary>Decodes an image file held in memory.</summary>
     /// <param name="bytes">The whole file: PNG, JPEG, GIF (its first frame), BMP or WebP (its first frame).</param>
-    /// <param name="name">The image's name in messages.</param>
-    /// <param name="maximumPixels">The most pixels (width × height) that are decoded; the header tells before anything is.</param>
-    /// <param name="applyExifOrientation">Whether the image is turned and mirrored as its file asks.</param>
-    /// <exception cref="InvalidDataException">The bytes are not an image that can be decoded, or one of too many pixels.</exception>
-    /// <exception cref="InsufficientMemoryException">There is not enough memory for its pixels.</exception>
+    /// <param name="name">The image's name in error messages.</param>
+    /// <param name="maximumPixels">The maximum number of pixels (width × height); checked against the header before decoding.</param>
+    /// <param name="applyExifOrientation">Whether to rotate and mirror the image according to its EXIF orientation.</param>
+    /// <exception cref="InvalidDataException">The bytes are not an image that can be decoded, or it has too many pixels.</exception>
+    /// <exception cref="InsufficientMemoryException">There is not enough memory for the pixels.</exception>
     public static unsafe RgbImage FromBytes(
         ReadOnlySpan<byte> bytes,
         string name,
@@ -93,7 +93,8 @@ internal static class ImageDecoder
                     $"Image '{name}' has {width} × {height} pixels, more than the {maximumPixels} that are allowed (Images.MaxPixels)."
                 );
 
-            // Not premultiplied, so that the colours under transparent pixels survive; no colour space, so that none is converted.
+            // Unpremultiplied, so that the colours of transparent pixels are preserved; without a colour space, so that colours are not
+            // converted.
             var info = new SKImageInfo(
                 width,
                 height,
@@ -128,11 +129,11 @@ internal static class ImageDecoder
             e
         );
 
-    /// <summary>Copies an ML.NET image's colours; it stays its owner's.</summary>
+    /// <summary>Copies the pixels of an ML.NET image, which is still owned by the caller.</summary>
     /// <remarks>
-    /// ML.NET multiplies the colours of a file by its alpha while loading. Where every pixel looks so (no colour above its alpha), the
-    /// colours are divided again, which is what <see cref="FromFile"/> gives up to rounding, but for wholly transparent pixels, which are
-    /// black.
+    /// ML.NET premultiplies the colours by alpha when it loads a file. If every pixel looks premultiplied (no colour above its alpha), the
+    /// colours are divided by alpha, which gives the same as <see cref="FromFile"/> up to rounding, except that fully transparent pixels
+    /// are black.
     /// </remarks>
     /// <exception cref="InvalidDataException">The pixel format is neither BGRA nor RGBA with 8 bits each.</exception>
     public static RgbImage FromMLImage(MLImage image)
@@ -147,7 +148,7 @@ internal static class ImageDecoder
             byte[] colours = Colours(pixels, blueFirst: image.PixelFormat == MLPixelFormat.Bgra32);
             byte[]? alpha = Alpha(pixels);
             if (alpha is not null && !alpha.AsSpan().ContainsAnyExcept((byte)0))
-                alpha = null; // made from pixels whose fourth byte is unused
+                alpha = null; // the image was created from pixels whose fourth byte is unused
             if (alpha is not null && IsPremultiplied(colours, alpha))
                 DivideByAlpha(colours, alpha);
             return new RgbImage(image.Width, image.Height, colours, alpha);
@@ -167,7 +168,7 @@ internal static class ImageDecoder
         return rgb;
     }
 
-    /// <summary>Null where all pixels are opaque.</summary>
+    /// <summary>The alpha channel; null if all pixels are opaque.</summary>
     private static byte[]? Alpha(ReadOnlySpan<byte> pixels)
     {
         byte[]? alpha = null;
@@ -198,15 +199,15 @@ internal static class ImageDecoder
     }
 }
 
-/// <summary>Reads the bytes of an image file, or says what else the path names.</summary>
+/// <summary>Reads the bytes of an image file, or reports what else is at the path.</summary>
 internal static class ImageFile
 {
-    /// <param name="path">A file. It is opened only if it is an ordinary one: reading a pipe or a device could wait forever.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The path names a folder, a web address, or a file that is empty, larger than 2 GB or no
-    /// ordinary one.</exception>
+    /// <param name="path">The path. Only a regular file is opened, because reading a pipe or a device could block forever.</param>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The path is that of a folder, or of a file that is empty, larger than 2 GB or not a regular
+    /// file; or it contains the character 0.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     public static byte[] Read(string path)
     {
         if (path.Contains('\0', StringComparison.Ordinal))
@@ -216,7 +217,7 @@ internal static class ImageFile
         try
         {
             var named = new FileInfo(path);
-            // The length of a link is not that of the file it leads to.
+            // The length of a symbolic link is not that of its target.
             long length = ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named).Length;
             if (length == 0)
                 throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is empty, or no ordinary file.");
@@ -258,13 +259,13 @@ internal static class ImageFile
         Uri.TryCreate(path, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" or "ftp" or "data";
 }
 
-/// <summary>Recognises image formats by their first bytes, so that only those meant to be read reach a decoder.</summary>
+/// <summary>Recognises image formats by their first bytes, so that only supported formats reach a decoder.</summary>
 internal static class ImageSignature
 {
-    /// <summary>The formats that are read, for messages.</summary>
+    /// <summary>The supported formats, for error messages.</summary>
     public const string Readable = "PNG, JPEG, GIF, BMP or WebP";
 
-    /// <summary>Whether the bytes begin as a PNG, JPEG, GIF, BMP or WebP file does.</summary>
+    /// <summary>Whether the bytes begin with the signature of a PNG, JPEG, GIF, BMP or WebP file.</summary>
     public static bool IsReadable(ReadOnlySpan<byte> bytes) =>
         bytes.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A])
         || bytes.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])
@@ -273,7 +274,7 @@ internal static class ImageSignature
         || bytes.StartsWith("BM"u8)
         || (bytes.StartsWith("RIFF"u8) && bytes.Length >= 12 && bytes[8..12].SequenceEqual("WEBP"u8));
 
-    /// <summary>The name of a format that is not read but may be met among images; null for others.</summary>
+    /// <summary>The name of an unsupported format that is common among images; null for others.</summary>
     public static string? NameOfOther(ReadOnlySpan<byte> bytes)
     {
         if (
@@ -295,12 +296,12 @@ internal static class ImageSignature
     }
 }
 
-/// <summary>Turns and mirrors an image as the orientation in its file asks, as PIL's <c>ImageOps.exif_transpose</c> does.</summary>
+/// <summary>Rotates and mirrors an image according to its EXIF orientation, like PIL's <c>ImageOps.exif_transpose</c>.</summary>
 internal static class ExifOrientation
 {
-    /// <summary>The image upright: a new one, or the same where nothing is to be done.</summary>
+    /// <summary>Returns the image upright: a new image, or the same one if it is upright already.</summary>
     /// <param name="image">The image as it is stored.</param>
-    /// <param name="origin">The place of its first row and column, numbered as in EXIF.</param>
+    /// <param name="origin">The position of the first row and column, numbered as in EXIF.</param>
     public static RgbImage Upright(RgbImage image, SKEncodedOrigin origin)
     {
         (int width, int height) = (image.Width, image.Height);
@@ -318,9 +319,9 @@ internal static class ExifOrientation
     }
 
     /// <param name="image">The source.</param>
-    /// <param name="width">Columns of the result.</param>
-    /// <param name="height">Rows of the result.</param>
-    /// <param name="sourceOf">The column and row of the source that belong to those of the result.</param>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
+    /// <param name="sourceOf">Maps a column and row of the result to those of the source.</param>
     private static RgbImage Mapped(RgbImage image, int width, int height, Func<int, int, (int X, int Y)> sourceOf)
     {
         byte[] pixels = GC.AllocateUninitializedArray<byte>(image.Pixels.Length);

@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The input with columns that are computed in batches while a cursor is read, and only when one of them is asked for.</summary>
+/// <summary>The input plus columns that are computed lazily, in batches, while a cursor moves, and only if one of them is active.</summary>
 internal sealed class BatchedScoringDataView : UnconvertedView
 {
-    /// <param name="input">The rows.</param>
-    /// <param name="column">What is computed of which column; not owned.</param>
-    /// <param name="added">The columns that are added.</param>
-    /// <param name="cancellationToken">Ends what cursors compute, before the next row and before the next batch.</param>
+    /// <param name="input">The input data.</param>
+    /// <param name="column">The input column and the computation on it; not owned.</param>
+    /// <param name="added">The added columns.</param>
+    /// <param name="cancellationToken">Cancels the cursors' computation; checked before each row and each batch.</param>
     public BatchedScoringDataView(IDataView input, ScoredColumn column, IAddedColumns added, CancellationToken cancellationToken = default)
         : base(input)
     {
@@ -24,7 +24,7 @@ internal sealed class BatchedScoringDataView : UnconvertedView
 
     public override DataViewSchema Schema { get; }
 
-    /// <summary>False: a cursor reads its input twice side by side and needs the same order both times.</summary>
+    /// <summary>False, because a cursor reads its input twice in parallel and needs the same order both times.</summary>
     public override bool CanShuffle => false;
 
     public override long? GetRowCount() => Input.GetRowCount();
@@ -37,7 +37,7 @@ internal sealed class BatchedScoringDataView : UnconvertedView
         return new ScoringCursor(this, active);
     }
 
-    /// <summary>One cursor: forward passes use all cores by themselves.</summary>
+    /// <summary>Returns a single cursor, because a forward pass already uses all cores.</summary>
     public override DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
         [GetRowCursor(columnsNeeded, rand)];
 }

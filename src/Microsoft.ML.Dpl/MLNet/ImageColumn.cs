@@ -3,20 +3,20 @@ using Microsoft.ML.Transforms.Image;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The forms in which a column can hold images.</summary>
+/// <summary>The forms of images that a column can contain.</summary>
 internal enum ImageForm
 {
-    /// <summary><see cref="MLImage"/>, as <c>LoadImages</c> makes it.</summary>
+    /// <summary><see cref="MLImage"/>, as <c>LoadImages</c> creates it.</summary>
     Image,
 
     /// <summary>Text: the path of an image file.</summary>
     Path,
 
-    /// <summary>A vector of bytes: an image file's content, as <c>LoadRawImageBytes</c> makes it.</summary>
+    /// <summary>A vector of bytes: the content of an image file, as <c>LoadRawImageBytes</c> creates it.</summary>
     Bytes,
 }
 
-/// <summary>The column that images are read from, found and checked.</summary>
+/// <summary>The column that images are read from, after lookup and checks.</summary>
 internal sealed class ImageColumn
 {
     private readonly ImageReading _reading;
@@ -30,8 +30,8 @@ internal sealed class ImageColumn
 
     /// <param name="schema">The input's schema.</param>
     /// <param name="name">The column's name.</param>
-    /// <param name="reading">How files and bytes are read; null: as <see cref="ImageReading"/> does by default.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold images.</exception>
+    /// <param name="reading">How files and bytes are read; null for the defaults of <see cref="ImageReading"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or its type cannot contain images.</exception>
     public static ImageColumn Find(DataViewSchema schema, string name, ImageReading? reading = null)
     {
         if (schema.GetColumnOrNull(name) is not { } column)
@@ -44,8 +44,8 @@ internal sealed class ImageColumn
         );
     }
 
-    /// <summary>The same check on what an estimator knows.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of a type that cannot hold images.</exception>
+    /// <summary>Makes the same checks on an estimator's input schema shape.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or its type cannot contain images.</exception>
     public static void Check(SchemaShape schema, string name)
     {
         if (!schema.Any(c => c.Name == name))
@@ -59,7 +59,7 @@ internal sealed class ImageColumn
     /// <param name="row">A row or cursor in which the column is active.</param>
     public ImageReader CreateReader(DataViewRow row) => new(row, row.Schema[Column.Index], Form, _reading);
 
-    /// <summary>This column with what is computed of it.</summary>
+    /// <summary>Combines this column with the scorer that runs on it.</summary>
     public ScoredColumn ScoredBy(IImageScorer scorer) => new(Column, scorer.BatchSize, row =>
         {
             ImageReader reader = CreateReader(row);

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Decodes the image of a row's present position. Belongs to one row or cursor and its thread.</summary>
+/// <summary>Decodes the image at a row's current position. Not thread-safe: belongs to one row or cursor.</summary>
 internal sealed class ImageReader
 {
     private readonly DataViewRow _row;
@@ -22,7 +22,7 @@ internal sealed class ImageReader
         };
     }
 
-    /// <summary>The file of the image read last; null where the image came as bytes or as an image without a tag.</summary>
+    /// <summary>The file of the last image read; null if it came as bytes or as an image without a tag.</summary>
     public string? Path { get; private set; }
 
     /// <exception cref="UnreadableImageException">The image is missing or cannot be decoded.</exception>
@@ -39,8 +39,8 @@ internal sealed class ImageReader
         }
     }
 
-    /// <summary>False where something else is wrong, such as a native library that is missing, or SkiaSharp of a version that ML.NET cannot
-    /// use.</summary>
+    /// <summary>Whether the image itself is at fault, rather than, for example, a missing native library or a SkiaSharp version that ML.NET
+    /// cannot use.</summary>
     private static bool IsOfTheImage(Exception e) =>
         e is InsufficientMemoryException
         || e
@@ -54,7 +54,8 @@ internal sealed class ImageReader
 
     private Func<RgbImage> FromImage(ValueGetter<MLImage> get)
     {
-        // The getter reuses and disposes what the reference holds, so the same one is passed each time and the image is never kept.
+        // The getter reuses and disposes the image in the variable, so the same variable is passed each time and the image is not kept
+        // elsewhere.
         MLImage? image = null;
         return () =>
         {

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The values behind a key as class names, and class names back as values of the same type.</summary>
+/// <summary>Converts key values to class names, and class names back to values of the same type.</summary>
 internal static class KeyValueAnnotation
 {
     public const string Name = "KeyValues";
@@ -25,12 +25,12 @@ internal static class KeyValueAnnotation
         NumberDataViewType.Double,
     ];
 
-    /// <summary>The type in which predicted classes give their values: the label's own, or text where that one has no exact text form
-    /// here.</summary>
+    /// <summary>The value type of the predicted label: the label column's own type, or text for types without an exact round trip through
+    /// text.</summary>
     public static PrimitiveDataViewType TypeToKeep(DataViewType itemType) =>
         Kept.FirstOrDefault(t => t.Equals(itemType)) ?? TextDataViewType.Instance;
 
-    /// <summary>The number that a model zip stores for a kept type. New types go to the end.</summary>
+    /// <summary>The number that a model zip stores for a type in <see cref="Kept"/>. New types must be added at the end.</summary>
     public static int CodeOf(PrimitiveDataViewType type) => Array.IndexOf(Kept, type);
 
     /// <exception cref="InvalidDataException">No type has this number.</exception>
@@ -41,7 +41,7 @@ internal static class KeyValueAnnotation
                 $"The model's class values are of the unknown kind {code}: it was written by a newer version, or is damaged."
             );
 
-    /// <param name="name">As a type of these writes itself, such as <c>String</c>.</param>
+    /// <param name="name">The <c>ToString</c> form of the type, such as <c>String</c>.</param>
     /// <exception cref="FormatException">No type has this name.</exception>
     public static PrimitiveDataViewType TypeNamed(string name) =>
         Kept.FirstOrDefault(type => type.ToString() == name)
@@ -49,7 +49,7 @@ internal static class KeyValueAnnotation
             $"'{name}' is no type of class values; there are {string.Join(", ", Kept.Select(type => type.ToString()))}."
         );
 
-    /// <summary>Whether every name is a value of the type, as it is for what a label column gave.</summary>
+    /// <summary>Whether every name can be converted to the type; always true for the names and type of a label column.</summary>
     public static bool Fit(IEnumerable<string> names, PrimitiveDataViewType type)
     {
         try
@@ -65,7 +65,7 @@ internal static class KeyValueAnnotation
         }
     }
 
-    /// <summary>The values as text, in key order; null where the column has no such annotation.</summary>
+    /// <summary>The values as text, in key order; null if the column has no such annotation.</summary>
     public static string[]? Read(DataViewSchema.Column column)
     {
         if (column.Annotations.Schema.GetColumnOrNull(Name)?.Type is not VectorDataViewType type)
@@ -74,7 +74,7 @@ internal static class KeyValueAnnotation
             .CreateDelegate<Func<DataViewSchema.Annotations, string[]>>()(column.Annotations);
     }
 
-    /// <summary>Adds a vector of class values under any annotation name.</summary>
+    /// <summary>Adds a vector of class values under the given annotation name.</summary>
     public static void Add(
         DataViewSchema.Annotations.Builder builder,
         string annotation,

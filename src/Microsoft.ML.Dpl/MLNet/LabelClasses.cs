@@ -13,14 +13,14 @@ internal enum LabelKind
     Text,
 }
 
-/// <summary>The classes in the order of the scores, and how the label column spelt them.</summary>
+/// <summary>The classes in the order of the scores, and the type of the label column that they came from.</summary>
 internal sealed class LabelClasses
 {
     /// <param name="kind">The label column's kind.</param>
     /// <param name="names">One per class, neither blank nor repeated.</param>
     /// <param name="valueType">The type of the key's values; text for text labels.</param>
-    /// <param name="source">What the message names as the origin.</param>
-    /// <exception cref="InvalidOperationException">No class, or a blank or repeated name.</exception>
+    /// <param name="source">The origin of the names, for exception messages.</param>
+    /// <exception cref="InvalidOperationException">There are no classes, or a name is blank or repeated.</exception>
     public LabelClasses(LabelKind kind, IReadOnlyList<string> names, PrimitiveDataViewType valueType, string source)
     {
         if (names.Count == 0)
@@ -49,9 +49,9 @@ internal sealed class LabelClasses
 
     public int Count => Names.Count;
 
-    /// <summary>Other classes of the same kind of label column; their values are of the same type where every name can be, else
-    /// text.</summary>
-    /// <exception cref="InvalidOperationException">No class, or a blank or repeated name.</exception>
+    /// <summary>Other classes with the same kind of label column; their values keep the type if every name can be converted to it, and are
+    /// text otherwise.</summary>
+    /// <exception cref="InvalidOperationException">There are no classes, or a name is blank or repeated.</exception>
     public LabelClasses WithNames(IReadOnlyList<string> names)
     {
         bool areNamed = names.All(name => !string.IsNullOrWhiteSpace(name));
@@ -64,20 +64,20 @@ internal sealed class LabelClasses
         );
     }
 
-    /// <summary>Class indices by name, in the form of <see cref="Names"/> and composed.</summary>
+    /// <summary>Class indices by name, both as in <see cref="Names"/> and in composed Unicode form.</summary>
     public IReadOnlyDictionary<string, int> Indices()
     {
         var indices = new Dictionary<string, int>(StringComparer.Ordinal);
         for (int i = 0; i < Count; i++)
             indices.Add(Names[i], i);
-        // Models of earlier versions may hold names that are not composed, even two forms of one name.
+        // Models of earlier versions may contain names that are not composed, even two forms of the same name.
         for (int i = 0; i < Count; i++)
             indices.TryAdd(ComposedText.Compose(Names[i]), i);
         return indices;
     }
 
-    /// <param name="name">A class, in any form of Unicode.</param>
-    /// <exception cref="ArgumentException">There is no such class; the message lists those there are.</exception>
+    /// <param name="name">A class name, in any Unicode normalisation form.</param>
+    /// <exception cref="ArgumentException">There is no such class; the message lists the existing classes.</exception>
     public int IndexOf(string name)
     {
         IReadOnlyDictionary<string, int> indices = Indices();

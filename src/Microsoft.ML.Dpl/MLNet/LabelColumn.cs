@@ -4,10 +4,10 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The column that holds each row's true class, found and checked.</summary>
+/// <summary>The column with each row's true class, after lookup and checks.</summary>
 internal sealed class LabelColumn
 {
-    // A key without values has numbers for names; past this many the count is a type's range rather than a number of classes.
+    // Without key values, numbers serve as names; a count above this limit is the range of the key type rather than a number of classes.
     private const ulong MostUnnamedClasses = 10_000;
 
     private LabelColumn(DataViewSchema.Column column, LabelKind kind) => (Column, Kind) = (column, kind);
@@ -16,7 +16,7 @@ internal sealed class LabelColumn
 
     public LabelKind Kind { get; }
 
-    /// <summary>Whether the classes have names: not so for a key without values.</summary>
+    /// <summary>Whether the classes have names; false for a key without values.</summary>
     public bool IsNamed => Kind == LabelKind.Text || Column.Annotations.Schema.GetColumnOrNull(KeyValueAnnotation.Name) is not null;
 
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or neither a key nor text.</exception>
@@ -32,7 +32,7 @@ internal sealed class LabelColumn
         };
     }
 
-    /// <summary>The same check on what an estimator knows.</summary>
+    /// <summary>Makes the same checks on an estimator's input schema shape.</summary>
     /// <returns>The label's kind and the type that the predicted label's values will have.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or neither a key nor text.</exception>
     public static (LabelKind Kind, PrimitiveDataViewType ValueType) Check(SchemaShape schema, string name)
@@ -55,11 +55,11 @@ internal sealed class LabelColumn
     }
 
     /// <summary>
-    /// The classes. For a key: its values in key order, or "0", "1", … where it has none: the numbers that files and row classes hold, one
-    /// below the raw keys. For text: the names that occur, in ordinal order, which is that of <c>MapValueToKey</c> by value whatever the
-    /// rows' order; one pass over this column alone.
+    /// The classes. For a key: its values in key order, or "0", "1", … if it has none, which are the numbers in files and row classes, one
+    /// below the raw key values. For text: the distinct names in ordinal order, as with <c>MapValueToKey</c> by value, independent of the
+    /// order of the rows; this takes one pass over this column only.
     /// </summary>
-    /// <exception cref="InvalidOperationException">A name is blank, there is none, or text labels have no rows.</exception>
+    /// <exception cref="InvalidOperationException">A name is blank, there are no names, or there are no rows with text labels.</exception>
     public LabelClasses ReadClasses(IDataView data, Action? checkAlive = null)
     {
         string source = $"Label column '{Column.Name}'";
@@ -87,10 +87,10 @@ internal sealed class LabelColumn
         );
     }
 
-    /// <summary>Reads the class index, from 0, of a row's present position. Classes are matched by name, so the column may list them in
-    /// another order.</summary>
+    /// <summary>Creates a reader for the class index, from 0, at a row's current position. Classes are matched by name, so the column may
+    /// list them in a different order.</summary>
     /// <param name="row">A row or cursor in which the column is active.</param>
-    /// <param name="classes">The classes to count in: this column's own, or those of the training data.</param>
+    /// <param name="classes">The classes that the index refers to: this column's own, or those of the training data.</param>
     public Func<int> CreateReader(DataViewRow row, LabelClasses classes)
     {
         DataViewSchema.Column column = row.Schema[Column.Index];
@@ -164,7 +164,7 @@ internal sealed class LabelColumn
         return names.Count > 0 ? [.. names] : throw NoRows();
     }
 
-    /// <summary>For data from which nothing can be learnt.</summary>
+    /// <summary>The exception for training data without rows.</summary>
     public static InvalidOperationException NoRows() =>
         new("The training data has no rows. Look at the path and the filters that it came through.");
 

@@ -29,19 +29,19 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>What the caller set on the <c>MLContext</c>.</summary>
+/// <summary>The settings of the caller's <c>MLContext</c>.</summary>
 /// <param name="Seed">The context's seed, if any.</param>
 /// <param name="GpuDeviceId">The GPU's ordinal, if any.</param>
-/// <param name="FallbackToCpu">Whether the CPU may stand in for a missing GPU.</param>
+/// <param name="FallbackToCpu">Whether to fall back to the CPU if the GPU is missing.</param>
 internal sealed record EnvironmentOptions(int? Seed, int? GpuDeviceId, bool FallbackToCpu);
 
-/// <summary>What a reader of a model zip must know, beyond what the first one did; each knows what those before it do.</summary>
+/// <summary>The minimum capability that a reader of a model zip needs. Each value includes all those before it.</summary>
 internal enum RequiredReader
 {
-    /// <summary>Nothing.</summary>
+    /// <summary>No capability beyond the oldest supported format.</summary>
     Any,
 
-    /// <summary>Turning images as their files ask.</summary>
+    /// <summary>Applying the EXIF orientation of images.</summary>
     TurnsImages,
 
     /// <summary>Layers that mix candidates.</summary>
@@ -50,30 +50,31 @@ internal enum RequiredReader
     /// <summary>Class texts with a learned context, or averaged over templates.</summary>
     KnowsTextDesigns,
 
-    /// <summary>Predicting no class where none is probable enough.</summary>
+    /// <summary>Predicting no class if none reaches the threshold.</summary>
     KnowsThreshold,
 }
 
-/// <summary>The only place that touches members that ML.NET keeps internal; a test holds the list of them.</summary>
+/// <summary>The only code that uses internal members of ML.NET; a test keeps the list of them.</summary>
 internal static class MLNetInternals
 {
-    /// <summary>Eight characters, of which ML.NET stores the space as 0; it marks the main stream as ours.</summary>
+    /// <summary>Identifies the main stream as this library's. Eight characters; ML.NET stores the space as 0.</summary>
     public const string ModelSignature = "DPLCLIP ";
 
     /// <summary>The name that <c>LoadableClass</c> registers and the model zip stores; at most 24 characters.</summary>
     public const string LoaderSignature = "DplTransformer";
 
-    /// <summary>The same of CLIP's embeddings.</summary>
+    /// <summary>The loader name, as <see cref="LoaderSignature"/>, for CLIP embeddings.</summary>
     public const string EmbeddingLoaderSignature = "ClipEmbedding";
 
-    /// <summary>Of the format, not of the library: the assembly's version is frozen.</summary>
+    /// <summary>The version of the file format, which is independent of the library's version; the assembly version is frozen.</summary>
     /// <remarks>
-    /// 1.2 adds entries that carry CLIP. A reader of 1.1 leaves them alone and looks for CLIP as ever.
-    /// 1.3 turns images as their files ask. A reader of 1.2 would not, and predict otherwise without a word, so it is kept out; other
-    /// models stay 1.2.
-    /// 1.4 mixes candidates. A reader of 1.3 would take one whose largest weights are all those of the plain block for plain CLIP.
-    /// 1.5 has a context in the classes' texts or averages them over templates. A reader of 1.4 would read new classes without them.
-    /// 1.6 has a threshold below which no class is predicted. A reader of 1.5 would predict one.
+    /// 1.2 adds entries that contain CLIP. A 1.1 reader ignores them and looks for CLIP elsewhere, as before.
+    /// 1.3 applies the EXIF orientation. A 1.2 reader would silently predict differently, so it is rejected; models without this option
+    /// are still written as 1.2.
+    /// 1.4 adds mixtures of candidates. A 1.3 reader would treat a mixture in which the candidate without a prompt has the largest weight
+    /// in every layer as plain CLIP.
+    /// 1.5 adds a learned context in the classes' texts and averages over templates. A 1.4 reader would encode new classes without either.
+    /// 1.6 adds a threshold below which no class is predicted. A 1.5 reader would predict one.
     /// </remarks>
     public const uint FormatVersion = 0x00010006;
 
@@ -97,7 +98,7 @@ internal static class MLNetInternals
 
     /// <param name="name">The column's name.</param>
     /// <param name="kind">Scalar, or vector of known or unknown size.</param>
-    /// <param name="itemType">Never a key: that is <paramref name="isKey"/>.</param>
+    /// <param name="itemType">The item type, never a key type: see <paramref name="isKey"/>.</param>
     /// <param name="isKey">Whether the items are keys whose raw type is <paramref name="itemType"/>.</param>
     /// <param name="annotations">One column per annotation.</param>
     public static SchemaShape.Column ShapeColumn(
@@ -108,8 +109,8 @@ internal static class MLNetInternals
         params SchemaShape.Column[] annotations
     ) => new(name, kind, itemType, isKey, new SchemaShape(annotations));
 
-    /// <param name="host">A registered one: the <c>MLContext</c> itself does not tell. Once cancelled, a context and all its hosts stay
-    /// so.</param>
+    /// <param name="host">A registered host, because the <c>MLContext</c> itself does not expose cancellation. Once cancelled, a context
+    /// and all its hosts stay cancelled.</param>
     /// <exception cref="OperationCanceledException"><c>MLContext.CancelExecution</c> was called.</exception>
     public static void ThrowIfCanceled(IHost host)
     {
@@ -122,11 +123,11 @@ internal static class MLNetInternals
             ? new EnvironmentOptions(own.Seed, own.GpuDeviceId, own.FallbackToCpu)
             : new EnvironmentOptions(null, null, FallbackToCpu: true);
 
-    /// <summary>Opens our folder of a model zip for writing and stores who can read it back.</summary>
-    /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
+    /// <summary>Opens the model's folder in a model zip for writing and stores the versions that can read it.</summary>
+    /// <param name="context">The context that <c>ICanSaveModel.Save</c> received.</param>
     /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
-    /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    /// <param name="required">What readers must know.</param>
+    /// <param name="loaderAssembly">The assembly in which <c>Model.Load</c> looks for the loader.</param>
+    /// <param name="required">The minimum capability that a reader needs.</param>
     public static ModelWriter BeginSave(ModelSaveContext context, string loaderSignature, Assembly loaderAssembly, RequiredReader required)
     {
         context.CheckAtModel();
@@ -142,10 +143,10 @@ internal static class MLNetInternals
         return new ModelWriter(context);
     }
 
-    /// <summary>Checks signature and version, then reads our folder of a model zip. A failure's message also goes to
+    /// <summary>Checks signature and version, then reads the model's folder of a model zip. The message of a failure also goes to
     /// <c>MLContext.Log</c>.</summary>
-    /// <remarks>The user gets <c>TargetInvocationException</c>s, one per nested chain, around ours; ML.NET wraps an exception passed
-    /// through <c>Process</c> or <c>Except</c> twice as deep, so none is.</remarks>
+    /// <remarks>ML.NET wraps exceptions in one <c>TargetInvocationException</c> per nested chain, and in two if they pass through
+    /// <c>Process</c> or <c>Except</c>, so neither is used here.</remarks>
     public static T Load<T>(
         IHostEnvironment environment,
         ModelLoadContext context,
@@ -175,7 +176,7 @@ internal static class MLNetInternals
         }
         catch (FormatException e)
         {
-            // ML.NET's own message speaks of its version and proposes to train again.
+            // ML.NET's own message refers to ML.NET's version and suggests retraining.
             throw new InvalidDataException(
                 $"This version of Microsoft.ML.Dpl reads model format {FormatVersion:X8}, which the model zip is not of: a newer "
                     + "version wrote it, or it is damaged. Update the package, or save the model again.",
@@ -195,9 +196,9 @@ internal static class MLNetInternals
         );
 }
 
-/// <summary>A transformed view that <c>Model.ConvertToOnnx</c> meets: a view that it does not know it takes for the pipeline's input, and
-/// writes a file without what made it.</summary>
-/// <param name="source">The input.</param>
+/// <summary>A transformed view that makes <c>Model.ConvertToOnnx</c> fail. <c>ConvertToOnnx</c> treats an unknown view as the pipeline's
+/// input and would silently write a file without this transformation.</summary>
+/// <param name="source">The view's input.</param>
 internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITransformCanSaveOnnx
 {
     IDataView IDataTransform.Source => source;
@@ -218,7 +219,7 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
     /// <exception cref="NotSupportedException">Always.</exception>
     void ISaveAsOnnx.SaveAsOnnx(OnnxContext ctx) => throw Unconverted();
 
-    /// <exception cref="NotSupportedException">Always: the transformer is saved, not its view.</exception>
+    /// <exception cref="NotSupportedException">Always, because the transformer can be saved, not its view.</exception>
     void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException("Save the transformer, with Model.Save.");
 
     private static NotSupportedException Unconverted() =>
@@ -229,32 +230,32 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
         );
 }
 
-/// <summary>Our folder of a model zip while it is written: a main stream and named streams beside it.</summary>
+/// <summary>Writes the model's folder of a model zip: a main stream and further named streams.</summary>
 internal sealed class ModelWriter(ModelSaveContext context)
 {
     public void Write(int value) => context.Writer.Write(value);
 
     public void Write(string nonEmpty) => context.SaveNonEmptyString(nonEmpty);
 
-    /// <summary>Streams through a temporary file: nothing is held in memory.</summary>
+    /// <summary>Writes through a temporary file, so nothing is held in memory.</summary>
     public void WriteText(string name, Action<TextWriter> write) => context.SaveTextStream(name, write);
 
     /// <inheritdoc cref="WriteText"/>
     public void WriteBinary(string name, Action<BinaryWriter> write) => context.SaveBinaryStream(name, write);
 }
 
-/// <summary>Our folder of a model zip while it is read.</summary>
+/// <summary>Reads the model's folder of a model zip.</summary>
 internal sealed class ModelReader(ModelLoadContext context)
 {
     public int ReadInt32() => context.Reader.ReadInt32();
 
     public string ReadNonEmptyString() => context.LoadNonEmptyString();
 
-    /// <param name="name">The entry.</param>
-    /// <param name="largest">The most bytes it may have. ML.NET has written it to a temporary file by then, which tells.</param>
-    /// <param name="read">Must take what it needs: the stream is closed afterwards.</param>
-    /// <returns>False where the zip has no such entry.</returns>
-    /// <exception cref="InvalidDataException">The entry is larger.</exception>
+    /// <param name="name">The entry's name.</param>
+    /// <param name="largest">The maximum size in bytes. It is checked on the temporary file that ML.NET has unpacked the entry to.</param>
+    /// <param name="read">Must read everything it needs, because the stream is closed afterwards.</param>
+    /// <returns>False if the zip has no such entry.</returns>
+    /// <exception cref="InvalidDataException">The entry is larger than <paramref name="largest"/>.</exception>
     public bool TryReadText(string name, long largest, Action<TextReader> read) => context.TryLoadTextStream(name, text =>
         {
             if (text is StreamReader reader)

@@ -7,7 +7,7 @@ internal static class ScoreGetters
 {
     /// <param name="schema">The classes.</param>
     /// <param name="column">One of the two added columns.</param>
-    /// <param name="scores">The present row's probabilities, [classes].</param>
+    /// <param name="scores">The current row's probabilities, [classes].</param>
     /// <exception cref="InvalidOperationException">The column does not hold <typeparamref name="T"/>.</exception>
     public static ValueGetter<T> Create<T>(ScoreSchema schema, DataViewSchema.Column column, Func<float[]> scores)
     {
@@ -18,7 +18,7 @@ internal static class ScoreGetters
         return As<T>(getter, column);
     }
 
-    /// <summary>A getter of the present row's numbers as they are.</summary>
+    /// <summary>A getter for the current row's unmodified numbers.</summary>
     /// <inheritdoc cref="Create"/>
     public static ValueGetter<T> Vector<T>(DataViewSchema.Column column, Func<float[]> scores) => As<T>(Score(scores), column);
 
@@ -26,8 +26,8 @@ internal static class ScoreGetters
         getter as ValueGetter<T>
         ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; it cannot be read as {typeof(T)}.");
 
-    /// <summary>The index of the highest score, the first of equals; -1 where a score is not a number, since no class is then known to be
-    /// best.</summary>
+    /// <summary>The index of the highest score, the first one in a tie; -1 if any score is NaN, because the best class is then
+    /// unknown.</summary>
     public static int Best(ReadOnlySpan<float> scores)
     {
         int best = 0;
@@ -50,7 +50,7 @@ internal static class ScoreGetters
             target = editor.Commit();
         };
 
-    // Keys count from 1; 0 is ML.NET's missing key.
+    // ML.NET's keys count from 1; 0 is the missing key.
     private static ValueGetter<uint> PredictedKey(ScoreSchema schema, Func<float[]> scores) =>
         (ref uint target) => target = (uint)(schema.Best(scores()) + 1);
 

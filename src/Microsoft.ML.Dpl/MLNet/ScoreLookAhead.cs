@@ -3,8 +3,8 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Scores of ascending rows, a batch at a time, over a cursor of its own in which only the scored column is active. Opened at the
-/// first request.</summary>
+/// <summary>Computes the scores of rows in ascending order, in batches, with its own cursor in which only the scored column is active. The
+/// cursor is opened at the first request.</summary>
 internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, CancellationToken cancellationToken) : IDisposable
 {
     private readonly List<DataViewRowId> _ids = [];
@@ -15,12 +15,12 @@ internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, Cance
     private ValueGetter<DataViewRowId>? _id;
     private ExceptionDispatchInfo? _failure;
 
-    /// <param name="row">Its position; never lower than that of an earlier call.</param>
-    /// <param name="id">Its identity, which must be met again here.</param>
-    /// <returns>What was computed of the row.</returns>
+    /// <param name="row">The row's position; never lower than in an earlier call.</param>
+    /// <param name="id">The row's id, which must match the id in this object's cursor.</param>
+    /// <returns>The numbers computed for the row.</returns>
     /// <exception cref="UnreadableImageException">This row's image cannot be read.</exception>
-    /// <exception cref="TextTooLongException">This row's text is to be refused.</exception>
-    /// <exception cref="InvalidOperationException">The input gave other rows than to the first cursor.</exception>
+    /// <exception cref="TextTooLongException">This row's text is too long and is to be rejected.</exception>
+    /// <exception cref="InvalidOperationException">The input returned different rows than to the first cursor.</exception>
     /// <exception cref="OperationCanceledException">Cancelled before the row's batch was scored.</exception>
     public float[] At(long row, DataViewRowId id)
     {
@@ -44,7 +44,7 @@ internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, Cance
         }
         catch (Exception e) when (!IsOfTheRow(e))
         {
-            // The cursor may stand past rows without scores; a later request starts a new one.
+            // The cursor may already be past rows that have no scores, so a later request starts with a new cursor.
             Dispose();
             throw;
         }
@@ -53,7 +53,7 @@ internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, Cance
     private void ScoreFrom(long row)
     {
         Open();
-        // Rows that nobody asked for are passed without being decoded.
+        // Rows that were not requested are skipped without being decoded.
         while (_cursor!.Position < row)
         {
             if (!_cursor.MoveNext())
@@ -67,7 +67,7 @@ internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, Cance
         do
         {
             cancellationToken.ThrowIfCancellationRequested();
-            // A row ahead of the one asked for fails only when it is asked for itself.
+            // The failure of a row read ahead is reported only when that row is requested.
             if (!TryPrepare())
                 break;
         } while (_batch!.Count < column.BatchSize && _cursor.MoveNext());

@@ -3,8 +3,8 @@ using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The two columns that scoring adds, with the annotations that ML.NET's evaluators and mappers look for: as promised and as
-/// delivered.</summary>
+/// <summary>The two columns that scoring adds, with the annotations that ML.NET's evaluators and mappers look for, both for an estimator's
+/// schema shape and for a transformer's schema.</summary>
 internal sealed class ScoreSchema : IAddedColumns
 {
     private const string SlotNames = "SlotNames",
@@ -15,10 +15,10 @@ internal sealed class ScoreSchema : IAddedColumns
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 
-    /// <param name="classes">In the order of the scores.</param>
-    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
-    /// <param name="scoreColumnName">Name of the scores' column.</param>
-    /// <param name="threshold">The least score of a class that is predicted, 0 to 1; null: any.</param>
+    /// <param name="classes">The classes in the order of the scores.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label column.</param>
+    /// <param name="scoreColumnName">Name of the score column.</param>
+    /// <param name="threshold">The minimum score for a class to be predicted, 0 to 1; null for no minimum.</param>
     /// <exception cref="ArgumentException">A column name is empty, or both are the same.</exception>
     public ScoreSchema(LabelClasses classes, string predictedLabelColumnName, string scoreColumnName, double? threshold = null)
     {
@@ -27,11 +27,11 @@ internal sealed class ScoreSchema : IAddedColumns
         Threshold = threshold;
     }
 
-    /// <summary>The least score of a class that is predicted; null: any.</summary>
+    /// <summary>The minimum score for a class to be predicted; null for no minimum.</summary>
     public double? Threshold { get; }
 
-    /// <summary>The index of the highest score, the first of equals; -1 where it is below the <see cref="Threshold"/>, or where a score is
-    /// not a number.</summary>
+    /// <summary>The index of the highest score, the first one in a tie; -1 if it is below the <see cref="Threshold"/>, or if any score is
+    /// NaN.</summary>
     public int Best(ReadOnlySpan<float> scores)
     {
         int best = ScoreGetters.Best(scores);
@@ -44,12 +44,12 @@ internal sealed class ScoreSchema : IAddedColumns
 
     public string ScoreColumnName { get; }
 
-    /// <summary>What an estimator knows before the classes are: <paramref name="input"/> with both columns, replacing those of the same
-    /// name.</summary>
+    /// <summary>The estimator's output schema shape, before the classes are known: <paramref name="input"/> with both columns, replacing
+    /// those of the same name.</summary>
     /// <param name="input">The input's shape.</param>
     /// <param name="labelColumnName">Decides whether the predicted label is a key or text.</param>
-    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
-    /// <param name="scoreColumnName">Name of the scores' column.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label column.</param>
+    /// <param name="scoreColumnName">Name of the score column.</param>
     /// <exception cref="ArgumentOutOfRangeException">The label column is missing or of the wrong type.</exception>
     public static SchemaShape Promise(SchemaShape input, string labelColumnName, string predictedLabelColumnName, string scoreColumnName)
     {
@@ -57,12 +57,12 @@ internal sealed class ScoreSchema : IAddedColumns
         return Promise(input, kind, valueType, predictedLabelColumnName, scoreColumnName);
     }
 
-    /// <summary>The same where the kind of the classes is known without a label column.</summary>
+    /// <summary>The estimator's output schema shape if the kind of the classes is known without a label column.</summary>
     /// <param name="input">The input's shape.</param>
     /// <param name="kind">Whether the predicted label is a key or text.</param>
     /// <param name="valueType">The type of the key's values; text for text labels.</param>
-    /// <param name="predictedLabelColumnName">Name of the predicted label's column.</param>
-    /// <param name="scoreColumnName">Name of the scores' column.</param>
+    /// <param name="predictedLabelColumnName">Name of the predicted label column.</param>
+    /// <param name="scoreColumnName">Name of the score column.</param>
     public static SchemaShape Promise(
         SchemaShape input,
         LabelKind kind,
@@ -138,7 +138,7 @@ internal sealed class ScoreSchema : IAddedColumns
         builder.Add(ValueKind, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) => value = valueKind.AsMemory());
     }
 
-    // Evaluators tell the columns of one scorer from another's by this number.
+    // Evaluators use this number to group the columns of one scorer.
     private static uint NextSetId(DataViewSchema input)
     {
         uint highest = 0;

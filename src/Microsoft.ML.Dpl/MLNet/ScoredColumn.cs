@@ -2,41 +2,41 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Turns what rows were prepared to into numbers. Thread-safe.</summary>
+/// <summary>Computes numbers from prepared rows. Thread-safe.</summary>
 internal interface IBatchScorer<TPrepared>
 {
-    /// <summary>Most rows one forward pass takes.</summary>
+    /// <summary>Maximum number of rows per forward pass.</summary>
     int BatchSize { get; }
 
-    /// <summary>One row of numbers for each that was prepared.</summary>
+    /// <summary>Returns one array of numbers per prepared row.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     float[][] Score(IReadOnlyList<TPrepared> prepared);
 }
 
-/// <summary>A column of which numbers are computed.</summary>
-/// <param name="Column">The input's.</param>
-/// <param name="BatchSize">Most rows one forward pass takes.</param>
-/// <param name="Open">Begins a batch over a row or cursor in which the column is active.</param>
+/// <summary>An input column that numbers are computed from.</summary>
+/// <param name="Column">The column of the input.</param>
+/// <param name="BatchSize">Maximum number of rows per forward pass.</param>
+/// <param name="Open">Starts a batch over a row or cursor in which the column is active.</param>
 internal sealed record ScoredColumn(DataViewSchema.Column Column, int BatchSize, Func<DataViewRow, IRowBatch> Open);
 
-/// <summary>Rows on their way through a forward pass. Belongs to one row or cursor and its thread.</summary>
+/// <summary>Collects rows for a forward pass. Not thread-safe: belongs to one row or cursor.</summary>
 internal interface IRowBatch
 {
-    /// <summary>Rows that were added since the last forward pass.</summary>
+    /// <summary>Number of rows added since the last forward pass.</summary>
     int Count { get; }
 
-    /// <summary>Reads and prepares the row's present position.</summary>
-    /// <exception cref="UnreadableImageException">Its image is missing or cannot be decoded.</exception>
-    /// <exception cref="TextTooLongException">Its text is longer than CLIP reads, and is to be refused.</exception>
+    /// <summary>Reads and prepares the row at the current position.</summary>
+    /// <exception cref="UnreadableImageException">The row's image is missing or cannot be decoded.</exception>
+    /// <exception cref="TextTooLongException">The row's text is longer than CLIP can read, and such texts are to be rejected.</exception>
     void Add();
 
-    /// <summary>A forward pass over the rows that were added, which begins the next batch.</summary>
+    /// <summary>Runs a forward pass over the added rows and starts the next batch.</summary>
     float[][] Score();
 }
 
-/// <summary>The rows of one kind of column.</summary>
-/// <param name="prepare">Reads and prepares the row's present position.</param>
-/// <param name="scorer">What is computed.</param>
+/// <summary>A batch of rows from one kind of column.</summary>
+/// <param name="prepare">Reads and prepares the row at the current position.</param>
+/// <param name="scorer">Computes the numbers.</param>
 internal sealed class RowBatch<TPrepared>(Func<TPrepared> prepare, IBatchScorer<TPrepared> scorer) : IRowBatch
 {
     private List<TPrepared> _prepared = [];
@@ -56,11 +56,11 @@ internal sealed class RowBatch<TPrepared>(Func<TPrepared> prepare, IBatchScorer<
 /// <summary>The columns that scoring adds.</summary>
 internal interface IAddedColumns
 {
-    /// <summary>The input with the added columns at its end; columns of the same name become hidden.</summary>
+    /// <summary>The input schema with the added columns at the end; existing columns of the same name become hidden.</summary>
     DataViewSchema AppendTo(DataViewSchema input);
 
     /// <param name="column">One of the added columns.</param>
-    /// <param name="numbers">What was computed of the present row.</param>
+    /// <param name="numbers">The numbers computed for the current row.</param>
     /// <exception cref="InvalidOperationException">The column does not hold <typeparamref name="T"/>.</exception>
     ValueGetter<T> CreateGetter<T>(DataViewSchema.Column column, Func<float[]> numbers);
 }

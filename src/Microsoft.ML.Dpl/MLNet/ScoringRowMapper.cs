@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Scores one row at a time; what <c>PredictionEngine</c> runs on.</summary>
+/// <summary>Scores one row at a time, for <c>PredictionEngine</c>.</summary>
 internal sealed class ScoringRowMapper : IRowToRowMapper
 {
     private readonly ScoredColumn _column;
@@ -10,9 +10,9 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     private readonly Action? _opened;
 
     /// <param name="input">The input's columns.</param>
-    /// <param name="column">What is computed of which column; not owned.</param>
-    /// <param name="added">The columns that are added.</param>
-    /// <param name="opened">Called for each row that is handed out, which is once for each engine.</param>
+    /// <param name="column">The input column and the computation on it; not owned.</param>
+    /// <param name="added">The added columns.</param>
+    /// <param name="opened">Called for each returned row, which is once per prediction engine.</param>
     public ScoringRowMapper(DataViewSchema input, ScoredColumn column, IAddedColumns added, Action? opened = null)
     {
         (InputSchema, _column, _added, _opened) = (input, column, added, opened);
@@ -44,7 +44,7 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
         return new ScoredRow(this, input, active);
     }
 
-    /// <summary>The input row with scores that are computed once per position.</summary>
+    /// <summary>The input row plus scores, computed once per position.</summary>
     private sealed class ScoredRow(ScoringRowMapper mapper, DataViewRow input, bool[] active) : DataViewRow
     {
         private IRowBatch? _batch;

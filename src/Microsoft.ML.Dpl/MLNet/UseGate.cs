@@ -1,15 +1,15 @@
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Lets a model be used by many threads and disposed by any: a dispose waits for the forward passes under way, and later ones are
-/// refused.</summary>
+/// <summary>Lets many threads use a model and any of them dispose it: disposal waits for running forward passes, and later ones
+/// throw.</summary>
 /// <param name="model">The transformer's full name, for the exception.</param>
 internal sealed class UseGate(string model)
 {
-    // Readers score, the writer disposes.
+    // Scoring takes the read lock, disposal the write lock.
     private readonly ReaderWriterLockSlim _use = new();
     private bool _disposed;
 
-    /// <summary>Does something that a dispose waits for.</summary>
+    /// <summary>Runs work that disposal waits for.</summary>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public T Use<T>(Func<T> work)
     {
@@ -30,7 +30,7 @@ internal sealed class UseGate(string model)
         }
     }
 
-    /// <summary>Frees the model once nothing uses it; does nothing a second time.</summary>
+    /// <summary>Frees the model once no thread uses it. Further calls do nothing.</summary>
     public void Dispose(Action free)
     {
         _use.EnterWriteLock();

@@ -3,19 +3,19 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The column that says how much each row's loss counts, found and checked.</summary>
+/// <summary>The column with the weight of each row's loss, after lookup and checks.</summary>
 internal sealed class WeightColumn
 {
     private WeightColumn(DataViewSchema.Column column) => Column = column;
 
     public DataViewSchema.Column Column { get; }
 
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or no number of type float.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or is not a scalar float.</exception>
     public static WeightColumn Find(DataViewSchema schema, string name) =>
         FindIfPresent(schema, name) ?? throw Missing(nameof(schema), name, schema.Select(c => c.Name));
 
-    /// <returns>Null where there is no such column.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The column is no number of type float.</exception>
+    /// <returns>Null if there is no such column.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The column is not a scalar float.</exception>
     public static WeightColumn? FindIfPresent(DataViewSchema schema, string name)
     {
         if (schema.GetColumnOrNull(name) is not { } column)
@@ -23,8 +23,8 @@ internal sealed class WeightColumn
         return IsSingle(column.Type) ? new WeightColumn(column) : throw Unsuitable(nameof(schema), name, $"{column.Type}");
     }
 
-    /// <summary>The same check on what an estimator knows.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or no number of type float.</exception>
+    /// <summary>Makes the same checks on an estimator's input schema shape.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or is not a scalar float.</exception>
     public static void Check(SchemaShape schema, string name)
     {
         if (!schema.Any(c => c.Name == name))
@@ -35,7 +35,7 @@ internal sealed class WeightColumn
             throw Unsuitable(nameof(schema), name, $"{(isScalar ? "" : "Vector of ")}{(column.IsKey ? "Key of " : "")}{column.ItemType}");
     }
 
-    /// <summary>Reads the weight, at least 0, of a row's present position.</summary>
+    /// <summary>Creates a reader for the weight, at least 0, at a row's current position.</summary>
     /// <param name="row">A row or cursor in which the column is active.</param>
     public Func<float> CreateReader(DataViewRow row)
     {

@@ -4,10 +4,10 @@ using Microsoft.ML.Dpl.Drawing;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Which parts of an image speak for a class: gradient-weighted attention rollout (Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679)
+/// <summary>Which parts of an image support a class: gradient-weighted attention rollout (Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679)
 /// over the prompted image tower.</summary>
-/// <remarks>Relevance says where the evidence for this class lies, not how much of it there is: the scale is the map's own, so maps of two
-/// classes or images do not compare in height.</remarks>
+/// <remarks>Relevance shows where the evidence for this class lies, not how much of it there is: each map is scaled separately, so values
+/// of maps for different classes or images cannot be compared.</remarks>
 public sealed class ClassExplanation
 {
     private readonly int _width,
@@ -31,36 +31,36 @@ public sealed class ClassExplanation
         Relevance = Array.AsReadOnly(patches.Select(value => range > 0 ? (value - lowest) / range : 0).ToArray());
     }
 
-    /// <summary>The class that is explained.</summary>
+    /// <summary>The explained class.</summary>
     public string ClassName { get; }
 
     /// <summary>The model's probability of that class, 0 to 1.</summary>
     public float Probability { get; }
 
-    /// <summary>Patches from top to bottom.</summary>
+    /// <summary>Number of patches from top to bottom.</summary>
     public int Rows { get; }
 
-    /// <summary>Patches from left to right.</summary>
+    /// <summary>Number of patches from left to right.</summary>
     public int Columns { get; }
 
-    /// <summary>Row by row, <see cref="Rows"/> × <see cref="Columns"/> numbers from 0, the least relevant patch, to 1, the most relevant;
-    /// all 0 where no patch differs from another.</summary>
+    /// <summary><see cref="Rows"/> × <see cref="Columns"/> numbers, row by row, from 0 for the least relevant patch to 1 for the most
+    /// relevant; all 0 if all patches are equally relevant.</summary>
     public IReadOnlyList<float> Relevance { get; }
 
     /// <summary>
-    /// The part of the image that CLIP sees and that the patches cover, in the image's pixels: the middle square, as CLIP crops. It reaches
-    /// beyond the image only where the preprocessing pads it.
+    /// The part of the image that the patches cover, in pixels of the image: the square of CLIP's centre crop. It extends beyond the image
+    /// only if the preprocessing pads the image.
     /// </summary>
     public RectangleF SeenPart { get; }
 
-    /// <summary>Draws the map over the image, smoothly enlarged, from dark violet (0) over green to yellow (1). What CLIP does not see
-    /// stays as it is.</summary>
-    /// <param name="image">The image that was explained, or another of its size. It is not changed.</param>
-    /// <param name="opacity">Of the map, 0 (the image alone) to 1 (the map alone).</param>
+    /// <summary>Draws the map over the image, smoothly enlarged, from dark violet (0) over green to yellow (1). Pixels outside
+    /// <see cref="SeenPart"/> are unchanged.</summary>
+    /// <param name="image">The explained image, or another one of the same size. It is not changed.</param>
+    /// <param name="opacity">Opacity of the map, from 0 (only the image) to 1 (only the map).</param>
     /// <returns>A new image of the same size and pixel format. The caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The image has another size than the one that was explained, or a pixel format other than Bgra32
-    /// and Rgba32.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The opacity is not from 0 to 1.</exception>
+    /// <exception cref="ArgumentException">The size of the image differs from that of the explained image, or its pixel format is neither
+    /// Bgra32 nor Rgba32.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The opacity is outside 0 to 1.</exception>
     public MLImage Draw(MLImage image, double opacity = 0.5)
     {
         ArgumentNullException.ThrowIfNull(image);

@@ -6,22 +6,22 @@ using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What CLIP reads of each class.</summary>
+/// <summary>Tokenizes the text of each class for CLIP.</summary>
 internal static class ClassTokens
 {
     /// <summary>The tokens of each class's text.</summary>
-    /// <param name="classes">Their names go into the template as they are, underscores as spaces.</param>
+    /// <param name="classes">The classes; their names are put into the template unchanged, except that underscores become spaces.</param>
     /// <param name="template">The text, with {} for the name.</param>
-    /// <param name="backbone">Knows the vocabulary and the longest text.</param>
-    /// <param name="warn">Receives warnings of texts that are cut and of names with control characters.</param>
-    /// <returns>[class][token], with start and end</returns>
-    /// <exception cref="InvalidOperationException">Of a name nothing is left for CLIP to read, or it reads two alike, so that no prompt
-    /// could tell them apart.</exception>
+    /// <param name="backbone">Supplies the vocabulary and the maximum text length.</param>
+    /// <param name="warn">Receives warnings about truncated texts and about names with control characters.</param>
+    /// <returns>[class][token], with start and end tokens</returns>
+    /// <exception cref="InvalidOperationException">A name is empty after CLIP's text cleaning, or two names give the same tokens, so that
+    /// no prompt could tell them apart.</exception>
     public static int[][] Create(LabelClasses classes, string template, ClipBackbone backbone, Action<string> warn) =>
         Encode(classes, template, backbone.CreateTokenizer(), backbone, 0, warn);
 
-    /// <summary>The texts of each template, for their average.</summary>
-    /// <returns>[template][class][token], with start and end</returns>
+    /// <summary>The tokens of each class's text for each template, so that the features can be averaged over the templates.</summary>
+    /// <returns>[template][class][token], with start and end tokens</returns>
     /// <inheritdoc cref="Create"/>
     public static int[][][] FromTemplates(LabelClasses classes, IEnumerable<string> templates, ClipBackbone backbone, Action<string> warn)
     {
@@ -35,13 +35,14 @@ internal static class ClassTokens
         return [.. templates.Select(template => Encode(classes, template, tokenizer, backbone, 0, Once))];
     }
 
-    /// <summary>Each class's text with a learned context in it: the context, the name and a full stop, in the layout's order.</summary>
-    /// <param name="classes">Their names, underscores as spaces.</param>
-    /// <param name="layout">Where the context stands.</param>
-    /// <param name="backbone">Knows the vocabulary and the longest text.</param>
-    /// <param name="warn">Receives warnings of texts that are cut and of names with control characters.</param>
-    /// <returns>[class][token or vector], as <see cref="ContextLayout.Arrange"/> numbers them, with start and end</returns>
-    /// <exception cref="InvalidOperationException">As of <see cref="Create"/>.</exception>
+    /// <summary>The tokens of each class's text with a learned context: the context, the name and a full stop, in the layout's
+    /// order.</summary>
+    /// <param name="classes">The classes; underscores in their names become spaces.</param>
+    /// <param name="layout">Position of the context in the text.</param>
+    /// <param name="backbone">Supplies the vocabulary and the maximum text length.</param>
+    /// <param name="warn">Receives warnings about truncated texts and about names with control characters.</param>
+    /// <returns>[class][token or context vector], numbered as in <see cref="ContextLayout.Arrange"/>, with start and end tokens</returns>
+    /// <exception cref="InvalidOperationException">For the same reasons as in <see cref="Create"/>.</exception>
     public static int[][] WithContext(LabelClasses classes, ContextLayout layout, ClipBackbone backbone, Action<string> warn)
     {
         ClipTokenizer tokenizer = backbone.CreateTokenizer();
@@ -53,16 +54,16 @@ internal static class ClassTokens
                 (text, index) =>
                 {
                     int name = tokenizer.Encode(classes.Names[index].Replace('_', ' '), room, out _).Length - 2;
-                    // A name that is cut has lost its full stop.
+                    // A truncated text has lost its full stop, so the name ends where the text does.
                     return layout.Arrange(text, Math.Min(name, text.Length - 2), index);
                 }
             ),
         ];
     }
 
-    /// <summary>The token ids of words, without start and end.</summary>
+    /// <summary>The token ids of words, without the start and end tokens.</summary>
     /// <param name="words">Underscores become spaces.</param>
-    /// <param name="backbone">Knows the vocabulary and the longest text.</param>
+    /// <param name="backbone">Supplies the vocabulary and the maximum text length.</param>
     public static int[] FromWords(string words, ClipBackbone backbone) =>
         backbone.CreateTokenizer().Encode(words.Replace('_', ' '), backbone.Config.ContextLength, out _)[1..^1];
 
@@ -112,7 +113,7 @@ internal static class ClassTokens
         return texts;
     }
 
-    /// <summary>A name in quotation marks, with what cannot be seen as \uXXXX.</summary>
+    /// <summary>A name in quotation marks, with invisible characters escaped as \uXXXX.</summary>
     private static string Shown(string name)
     {
         var shown = new StringBuilder("'");

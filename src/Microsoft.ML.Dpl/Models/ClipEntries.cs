@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>The entries of a model zip that carry CLIP: Hugging Face's configuration and vocabulary, and the weights as they are computed
-/// with.</summary>
+/// <summary>The entries of a model zip that contain CLIP: configuration and vocabulary in Hugging Face's formats, and the weights in the
+/// form used for computing.</summary>
 internal sealed class ClipEntries : IDisposable
 {
     internal const string Config = "clip.config.json",
@@ -52,7 +52,7 @@ internal sealed class ClipEntries : IDisposable
         }
     }
 
-    /// <summary>The names of the entries that a zip of these contents has, in the order in which they are written.</summary>
+    /// <summary>The names of the entries in a zip with these contents, in the order in which they are written.</summary>
     public static IReadOnlyList<string> NamesOf(ModelContents contents) =>
         contents switch
         {
@@ -61,20 +61,20 @@ internal sealed class ClipEntries : IDisposable
             _ => [],
         };
 
-    /// <summary>For <see cref="ModelZipFormat.Write"/>.</summary>
+    /// <summary>The entries for <see cref="ModelZipFormat.Write"/>.</summary>
     public IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Streams { get; } = [];
 
-    /// <summary>What is to be written; the weights are rented until disposal, so what is missing is known before a byte is
-    /// written.</summary>
+    /// <summary>Prepares the entries to write. The weights are rented until disposal, so anything missing is reported before the first byte
+    /// is written.</summary>
     /// <param name="backbone">The CLIP.</param>
-    /// <param name="contents">What of it.</param>
-    /// <param name="device">Where the image tower is in use.</param>
-    /// <exception cref="IOException">The weights are gone or have changed.</exception>
+    /// <param name="contents">Which parts of it to write.</param>
+    /// <param name="device">The device on which the image tower is in use.</param>
+    /// <exception cref="IOException">The weights are missing or have changed.</exception>
     public static ClipEntries From(ClipBackbone backbone, ModelContents contents, Device device) => new(backbone, contents, device);
 
-    /// <summary>The CLIP of a model that is being loaded: of the zip where it lies there, else of this machine.</summary>
-    /// <exception cref="FileNotFoundException">It is not in the zip, and was not found; the message says how to name its
-    /// folder.</exception>
+    /// <summary>The CLIP of a model that is being loaded: from the zip if it is there, otherwise from this machine.</summary>
+    /// <exception cref="FileNotFoundException">The CLIP is neither in the zip nor found on this machine; the message says how to specify
+    /// its folder.</exception>
     /// <inheritdoc cref="Read"/>
     public static ClipBackbone ReadOrFind(ModelReader reader, BackboneReference reference, ModelContents contents) =>
         contents is ModelContents.PromptsOnly or ModelContents.WithOnnx
@@ -82,10 +82,10 @@ internal sealed class ClipEntries : IDisposable
             : Read(reader, reference, contents);
 
     /// <summary>Reads the CLIP into memory.</summary>
-    /// <param name="reader">Our folder of the zip.</param>
-    /// <param name="reference">How the model names it.</param>
-    /// <param name="contents">What is there: the image tower or all of it.</param>
-    /// <returns>Its weights go with the last share that <see cref="ClipBackbone.Hold"/> gives.</returns>
+    /// <param name="reader">The model's folder in the zip.</param>
+    /// <param name="reference">How the model identifies its CLIP.</param>
+    /// <param name="contents">What the zip contains: the image tower, or all of CLIP.</param>
+    /// <returns>The CLIP; its weights are disposed with the last reference obtained from <see cref="ClipBackbone.Hold"/>.</returns>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     public static ClipBackbone Read(ModelReader reader, BackboneReference reference, ModelContents contents)
     {

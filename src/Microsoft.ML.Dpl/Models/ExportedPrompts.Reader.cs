@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl;
 
-// The names in the files, and their reading.
+// The names used in the files, and the reader.
 public sealed partial record ExportedPrompts
 {
     private const string TextPrefix = "text.",
@@ -34,7 +34,7 @@ public sealed partial record ExportedPrompts
         KeyLabel = "key";
     private const int MostLayers = 1000;
 
-    // Class names in other scripts stay readable; nothing of this goes into a page.
+    // Keeps class names in non-Latin scripts readable. Relaxed escaping is safe here because the output is never embedded in HTML.
     private static readonly JsonSerializerOptions Readable = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
@@ -120,7 +120,7 @@ public sealed partial record ExportedPrompts
             float[,]?[] Rows(string prefix, int layers) => Layers(prefix, Named(prefix), [.. Enumerable.Repeat(mixture.Rows, layers)]);
         }
 
-        /// <summary>[layer][candidate], from the first layer to the last without a gap.</summary>
+        /// <summary>The weights as [layer][candidate], for consecutive layers from the first.</summary>
         private float[][] Weights(string prefix)
         {
             Dictionary<int, string> named = Named(prefix);
@@ -146,7 +146,7 @@ public sealed partial record ExportedPrompts
                 );
         }
 
-        /// <summary>The arrays' names by layer.</summary>
+        /// <summary>The names of the arrays, by layer.</summary>
         private Dictionary<int, string> Named(string prefix)
         {
             var found = new Dictionary<int, string>();

@@ -11,22 +11,19 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>
-/// Trained prompts by themselves, as arrays that Python reads and writes: one safetensors file or a folder of .npy files. With a CLIP and
-/// class names they make a model again, see <see cref="DplCatalog.DifferentiablePromptModel"/>.
+/// Trained prompts on their own, as arrays that Python can read and write: one safetensors file or a folder of .npy files. A CLIP and class
+/// names turn them back into a model, see <see cref="DplCatalog.DifferentiablePromptModel"/>.
 /// </summary>
 /// <remarks>
-/// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers from 0, none where the length is 0;
-/// of a mixture instead, for every layer, <c>text_mixture.{layer}</c> and <c>image_mixture.{layer}</c>, [Σ candidates, width], candidate by
-/// candidate, with <c>text_weights.{layer}</c> and <c>image_weights.{layer}</c>, [1 + candidates], which sum to 1, the block without a
-/// prompt first; <c>context</c>, [vectors, width], of a learned context; <c>task_residual</c> and <c>class_features</c>,
-/// [classes, embedding];
-/// <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
-/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; none of a mixture), <c>mixture</c> (its candidate
-/// lengths as a JSON list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list),
-/// <c>context</c> (how it stands, as JSON),
-/// <c>backbone</c>,
-/// <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. All but <c>mixture</c> may be missing from files made
-/// elsewhere.</para>
+/// <para>Arrays, by name: <c>text.{layer}</c> and <c>image.{layer}</c>, [length, width], layers counted from 0, no array where the length
+/// is 0; for a mixture instead, for every layer, <c>text_mixture.{layer}</c> and <c>image_mixture.{layer}</c>, [Σ candidates, width],
+/// candidate by candidate, with <c>text_weights.{layer}</c> and <c>image_weights.{layer}</c>, [candidates], which sum to 1, the candidate
+/// without a prompt first; <c>context</c>, [vectors, width], the learned context; <c>task_residual</c> and <c>class_features</c>, [classes,
+/// embedding]; <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
+/// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; not for a mixture), <c>mixture</c> (its candidate lengths as a JSON
+/// list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list), <c>context</c> (its layout,
+/// as JSON), <c>backbone</c>, <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. Files from other programs may
+/// omit any of these except <c>mixture</c>.</para>
 /// </remarks>
 public sealed partial record ExportedPrompts
 {
@@ -40,65 +37,67 @@ public sealed partial record ExportedPrompts
     /// candidate by candidate.</summary>
     public required IReadOnlyList<float[,]?> Image { get; init; }
 
-    /// <summary>Prompt rows per layer; with a <see cref="Mixture"/> those of the candidate with the largest weight, the shorter of equals.
-    /// Where a file does not say how many layers there are, it ends with the last layer that has a prompt.</summary>
+    /// <summary>Prompt rows per layer; with a <see cref="Mixture"/>, those of the candidate with the largest weight, the shorter one in a
+    /// tie. If a file does not state the number of layers, the last layer is the last one that has a prompt.</summary>
     /// <exception cref="ArgumentException">A branch has no layer, or a length is out of range.</exception>
     public PromptConfiguration Configuration => Mixture?.Largest ?? new(Lengths(Text), Lengths(Image));
 
-    /// <summary>The candidates that every layer mixes, and their weights; null: each layer has one prompt, or none.</summary>
+    /// <summary>The candidates that every layer mixes, and their weights; null if each layer has a single prompt or none.</summary>
     public TrainedMixture? Mixture { get; init; }
 
-    /// <summary>[vectors, width] the learned context in the input of the text tower, class by class where it is class-specific; null
-    /// without one.</summary>
+    /// <summary>[vectors, width] the learned context in the input of the text tower, class by class if it is class-specific; null without
+    /// one.</summary>
     public float[,]? Context { get; init; }
 
-    /// <summary>How the <see cref="Context"/> stands in a text; null without one.</summary>
+    /// <summary>How the <see cref="Context"/> is placed in a text; null without one.</summary>
     public PromptContext? ContextDesign { get; init; }
 
-    /// <summary>[classes, embedding] what is added to the unit text feature of each class before it becomes a unit vector again; null:
-    /// nothing. See <see cref="DplTrainer.DesignOptions.TaskResidual"/>.</summary>
-    /// <remarks>Its rows belong to the <see cref="ClassNames"/> that it came with. Where others take their place, names that are still
-    /// there keep their rows and new ones have none.</remarks>
+    /// <summary>[classes, embedding] offsets added to the unit-norm text feature of each class, which is then normalised again; null if
+    /// there are none. See <see cref="DplTrainer.DesignOptions.TaskResidual"/>.</summary>
+    /// <remarks>Its rows belong to the <see cref="ClassNames"/> that it was exported with. If these are replaced, names that remain keep
+    /// their rows and new names have none.</remarks>
     public float[,]? TaskResidual
     {
         get => _taskResidual;
         init => (_taskResidual, ResidualClassNames) = (value, null);
     }
 
-    /// <summary>Templates whose mean the class features are, where no text prompt is; null: <see cref="Template"/> alone.</summary>
+    /// <summary>Templates over which the class features are averaged if there is no text prompt; null if only <see cref="Template"/> is
+    /// used.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
 
-    /// <summary>The classes in the order of the scores; null where a file does not name them.</summary>
+    /// <summary>The classes in the order of the scores; null if the file does not contain them.</summary>
     public IReadOnlyList<string>? ClassNames { get; init; }
 
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public string Template { get; init; } = ClassTemplate.Default;
 
-    /// <summary>Name of the CLIP that the prompts were trained on; null: not known.</summary>
+    /// <summary>Name of the CLIP that the prompts were trained with; null if unknown.</summary>
     public string? BackboneName { get; init; }
 
-    /// <summary>SHA-256 of that CLIP's weights, as <see cref="ClipBackbone.Sha256"/> gives it. Null: any CLIP of the right shape will
-    /// do.</summary>
+    /// <summary>SHA-256 of that CLIP's weights, as in <see cref="ClipBackbone.Sha256"/>; null to accept any CLIP of the right
+    /// shape.</summary>
     public string? BackboneSha256 { get; init; }
 
     /// <summary>
-    /// [classes, embedding]: the classes' text features with these prompts, as unit rows. To look at only: a model made of the prompts
-    /// computes them again. Null where there are none.
+    /// [classes, embedding]: the classes' text features with these prompts, as rows of unit norm; null if there are none. For information
+    /// only: a model built from the prompts recomputes them.
     /// </summary>
     public float[,]? ClassFeatures { get; init; }
 
-    /// <summary>The factor on cosine similarities before the softmax, above 0: CLIP's own divided by the temperature that was learned with
-    /// the prompts. Null: CLIP's own.</summary>
+    /// <summary>The factor on cosine similarities before the softmax, above 0: CLIP's own divided by the temperature learned with the
+    /// prompts; null for CLIP's own.</summary>
     public double? LogitScale { get; init; }
 
     /// <summary>The search's alphas; null without a search.</summary>
     public AlphaHistory? Alphas { get; init; }
 
-    /// <summary>Whose rows <see cref="TaskResidual"/> has, as it was exported or read; null: those of <see cref="ClassNames"/>.</summary>
+    /// <summary>The classes that the rows of <see cref="TaskResidual"/> belonged to when it was exported or read; null for
+    /// <see cref="ClassNames"/>.</summary>
     internal IReadOnlyList<string>? ResidualClassNames { get; init; }
 
-    /// <summary><see cref="TaskResidual"/> in the order of <see cref="ClassNames"/>; null where none of them has a row. In the caller's
-    /// dispose scope.</summary>
+    /// <summary><see cref="TaskResidual"/> in the order of <see cref="ClassNames"/>; null if none of the classes has a row. The tensor
+    /// belongs to the caller's dispose scope.</summary>
     internal Tensor? PlacedResidual()
     {
         if (TaskResidual is null)
@@ -109,16 +108,18 @@ public sealed partial record ExportedPrompts
             : PromptRows.OffsetsFor(residual, ResidualClassNames, ClassNames);
     }
 
-    /// <summary>Whether the layers were counted from the arrays, so that later ones without a prompt may be missing.</summary>
+    /// <summary>Whether the number of layers was inferred from the arrays, so that trailing layers without a prompt may be
+    /// missing.</summary>
     internal bool LayersAreCounted { get; init; }
 
-    /// <summary>What the label column was; null: text.</summary>
+    /// <summary>The kind of the label column and the type of its values; null for text.</summary>
     internal (LabelKind Kind, PrimitiveDataViewType ValueType)? Label { get; init; }
 
-    /// <summary>Writes all arrays and texts, or nothing where that fails.</summary>
-    /// <param name="path">A file that ends in .safetensors, which is replaced; or a folder for .npy files, empty or not yet there.</param>
+    /// <summary>Writes all arrays and texts, or nothing if writing fails.</summary>
+    /// <param name="path">A file name that ends in .safetensors (an existing file is replaced), or a folder for .npy files that is empty or
+    /// does not exist yet.</param>
     /// <exception cref="ArgumentException">The prompts do not fit the <see cref="Mixture"/>.</exception>
-    /// <exception cref="IOException">The place cannot be written, or the folder is not empty.</exception>
+    /// <exception cref="IOException">The path cannot be written to, or the folder is not empty.</exception>
     public void Save(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -179,12 +180,12 @@ public sealed partial record ExportedPrompts
     }
 
     /// <summary>
-    /// Reads what <see cref="Save"/> writes, or what was made elsewhere: without the texts the lengths follow from the arrays, and
-    /// <c>prompts.</c> may stand before an array's name. Other arrays are passed over.
+    /// Reads prompts written by <see cref="Save"/> or by another program: without the texts, the lengths are inferred from the arrays, and
+    /// array names may have the prefix <c>prompts.</c>. Other arrays are ignored.
     /// </summary>
     /// <param name="path">A .safetensors file or a folder of .npy files.</param>
     /// <exception cref="FileNotFoundException">There is nothing at <paramref name="path"/>.</exception>
-    /// <exception cref="InvalidDataException">It is damaged, its parts contradict each other, or it holds no prompts.</exception>
+    /// <exception cref="InvalidDataException">The data is damaged, contradicts itself, or contains no prompts.</exception>
     public static ExportedPrompts Load(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -192,7 +193,8 @@ public sealed partial record ExportedPrompts
         return new Reader(source).Read();
     }
 
-    /// <exception cref="ArgumentException">There is a mixture, and a layer has not the rows of all its candidates.</exception>
+    /// <exception cref="ArgumentException">There is a mixture, and a layer's number of rows is not the sum of all candidate
+    /// lengths.</exception>
     internal void RequireMixtureFits()
     {
         if (Mixture is null)

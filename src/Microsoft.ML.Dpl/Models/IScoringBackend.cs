@@ -4,25 +4,25 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>Makes transformers of model zips without libtorch, classifiers here; the package <c>Microsoft.ML.Dpl.OnnxRuntime</c> has
-/// one.</summary>
+/// <summary>Creates classifiers from model zips without libtorch; implemented by the package <c>Microsoft.ML.Dpl.OnnxRuntime</c>.</summary>
 internal interface IScoringBackend
 {
-    /// <param name="environment">The caller's.</param>
-    /// <param name="reader">Our folder of the zip.</param>
-    /// <param name="columns">What its main stream says.</param>
-    /// <param name="json">Its <see cref="ModelZipFormat.DescriptionEntry"/>, from which <paramref name="description"/> comes.</param>
-    /// <param name="description">It has a graph or CLIP's image tower.</param>
+    /// <param name="environment">The caller's environment.</param>
+    /// <param name="reader">The model's folder in the zip.</param>
+    /// <param name="columns">The content of the zip's main stream.</param>
+    /// <param name="json">The text of the zip's <see cref="ModelZipFormat.DescriptionEntry"/>, from which <paramref name="description"/>
+    /// was parsed.</param>
+    /// <param name="description">The description of a zip that contains an ONNX graph or CLIP's image tower.</param>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     ITransformer Load(IHostEnvironment environment, ModelReader reader, ModelColumns columns, string json, StoredDescription description);
 }
 
 /// <summary>Whether a model zip can be scored without libtorch.</summary>
-/// <param name="Obstacle">Why it cannot, as a whole sentence; null: it can.</param>
-/// <param name="Remedy">What to do about that where the model is saved, as a part of a sentence; null: nothing.</param>
+/// <param name="Obstacle">Why it cannot, as a complete sentence; null if it can.</param>
+/// <param name="Remedy">How to save the model so that it can, as a clause; null if there is no way.</param>
 internal sealed record LightScoring(string? Obstacle, string? Remedy);
 
-/// <summary>Which backend scores a model that is being loaded.</summary>
+/// <summary>Selects the backend that scores a model being loaded.</summary>
 internal static class ScoringBackend
 {
     public const string Package = "Microsoft.ML.Dpl.OnnxRuntime";
@@ -31,7 +31,7 @@ internal static class ScoringBackend
 
     private static readonly AsyncLocal<IScoringBackend?> Asked = new();
 
-    /// <summary>Loads models by this backend, whether libtorch is at hand or not, while an action runs.</summary>
+    /// <summary>Loads models with this backend while <paramref name="load"/> runs, even if libtorch is available.</summary>
     public static T Using<T>(IScoringBackend backend, Func<T> load)
     {
         IScoringBackend? before = Asked.Value;
@@ -46,11 +46,11 @@ internal static class ScoringBackend
         }
     }
 
-    /// <summary>What is to score a model; null: libtorch.</summary>
-    /// <param name="light">Whether the zip can be scored without.</param>
-    /// <exception cref="InvalidOperationException">ONNX Runtime is asked for, but cannot score the zip.</exception>
-    /// <exception cref="DllNotFoundException">There is neither libtorch nor what ONNX Runtime needs; the message has the ways
-    /// out.</exception>
+    /// <summary>The backend that is to score a model; null for libtorch.</summary>
+    /// <param name="light">Whether the zip can be scored without libtorch.</param>
+    /// <exception cref="InvalidOperationException">The caller requested ONNX Runtime, but it cannot score the zip.</exception>
+    /// <exception cref="DllNotFoundException">Neither libtorch nor what ONNX Runtime needs is available; the message lists the
+    /// remedies.</exception>
     public static IScoringBackend? For(LightScoring light)
     {
         if (Asked.Value is { } asked)

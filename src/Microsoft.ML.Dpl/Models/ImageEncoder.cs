@@ -6,19 +6,19 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>From decoded images to the features of a folded image tower. Thread-safe, but for its disposal, which whoever uses it
-/// guards.</summary>
+/// <summary>Preprocesses decoded images for a folded image tower, and owns the tower. Thread-safe, except for disposal, which the owner
+/// must synchronize.</summary>
 internal sealed class ImageEncoder : IDisposable
 {
     private readonly Lease<ImageWeights> _image;
     private readonly Lazy<Lease<PackedTower>>? _packed; // made by the first prediction, as many models are only trained and saved
     private readonly ClipImageProcessor _processor;
     private readonly Device _device;
-    private readonly double _covered; // share of the crop's side that whole patches cover
+    private readonly double _covered; // fraction of the crop's side that whole patches cover
 
-    /// <param name="backbone">Its image tower is rented until this is disposed.</param>
-    /// <param name="fold">Makes the tower, which this object takes over.</param>
-    /// <param name="device">Where it computes.</param>
+    /// <param name="backbone">The CLIP; its image tower is rented until this object is disposed.</param>
+    /// <param name="fold">Creates the tower; this object takes ownership of it.</param>
+    /// <param name="device">The device to compute on.</param>
     public ImageEncoder(ClipBackbone backbone, Func<ImageWeights, FoldedImageTower> fold, Device device)
     {
         (_processor, _device) = (backbone.CreateImageProcessor(), device);
@@ -36,7 +36,7 @@ internal sealed class ImageEncoder : IDisposable
         }
         catch
         {
-            // A lease that nobody returns would keep CLIP in memory for good.
+            // A lease that is never returned would keep CLIP in memory for the life of the process.
             _image.Dispose();
             throw;
         }
@@ -44,13 +44,13 @@ internal sealed class ImageEncoder : IDisposable
 
     public FoldedImageTower Tower { get; }
 
-    /// <summary>How images are prepared.</summary>
+    /// <summary>The image preprocessing.</summary>
     public ClipImageProcessorConfig Preprocessing => _processor.Config;
 
     /// <summary>Resizes and crops one image. Returns [3, size, size] bytes, channel first.</summary>
     public byte[] Prepare(RgbImage image) => _processor.Prepare(image);
 
-    /// <summary>Prepared images as the tower takes them: [n, 3, size, size] in the caller's dispose scope.</summary>
+    /// <summary>Normalises prepared images for the tower. Returns [n, 3, size, size] in the caller's dispose scope.</summary>
     public Tensor Normalised(IReadOnlyList<byte[]> prepared)
     {
         int size = _processor.ImageSize;
@@ -60,11 +60,11 @@ internal sealed class ImageEncoder : IDisposable
         return _processor.Normalise(pixels.to(_device));
     }
 
-    /// <summary>The rectangle of an image that whole patches see, in its pixels.</summary>
+    /// <summary>The rectangle of an image that whole patches cover, in pixels of the image.</summary>
     public RectangleF Seen(int width, int height)
     {
         var (x, y, across, down) = _processor.CropOf(width, height);
-        // Pixels that fill no whole patch lie at the right and at the bottom.
+        // Pixels that do not fill a whole patch are at the right and bottom edges.
         return new RectangleF((float)x, (float)y, (float)(across * _covered), (float)(down * _covered));
     }
 

@@ -4,13 +4,14 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>Loading by ML.NET, whose exceptions name neither the file nor, outermost, the cause.</summary>
+/// <summary>Loads a model zip with ML.NET and translates its exceptions, which do not name the file and hide the cause in inner
+/// exceptions.</summary>
 internal static class LoadedZip
 {
     /// <param name="filePath">The zip.</param>
-    /// <param name="load">Loads it.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no model, or damaged; the message names the file.</exception>
+    /// <param name="load">Loads the zip.</param>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is not a model or is damaged; the message names the file.</exception>
     public static T Open<T>(string filePath, Func<T> load)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(filePath);
@@ -25,10 +26,10 @@ internal static class LoadedZip
         catch (Exception thrown)
         {
             Exception cause = thrown;
-            // ML.NET wraps what a component throws once for each chain around it.
+            // ML.NET wraps a component's exception once for each enclosing chain.
             while (cause is TargetInvocationException { InnerException: { } inner })
                 cause = inner;
-            // ML.NET calls a file that is no zip so.
+            // ML.NET throws FormatException for a file that is not a zip.
             if (cause is InvalidDataException or FormatException)
                 throw new InvalidDataException($"The model zip '{shown}' cannot be loaded: {cause.Message}", cause);
             ExceptionDispatchInfo.Throw(cause);
@@ -36,15 +37,15 @@ internal static class LoadedZip
         }
     }
 
-    /// <summary>A transformer and, of a chain, all of its parts.</summary>
+    /// <summary>The transformer itself or, for a chain, all of its transformers, recursively.</summary>
     public static IEnumerable<ITransformer> Parts(ITransformer model) =>
         model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];
 
-    /// <summary>The one classifier among a model's parts; the others are disposed.</summary>
+    /// <summary>The only classifier among a model's parts; the other parts are disposed.</summary>
     /// <typeparam name="T">The classifier's type.</typeparam>
-    /// <param name="model">Taken over.</param>
-    /// <param name="filePath">The zip that it comes from.</param>
-    /// <exception cref="InvalidDataException">There is none, or there are several.</exception>
+    /// <param name="model">The model; ownership passes to this method.</param>
+    /// <param name="filePath">The zip that the model was loaded from.</param>
+    /// <exception cref="InvalidDataException">The model has no such classifier, or several.</exception>
     public static T Only<T>(ITransformer model, string filePath)
     {
         ITransformer[] parts = [.. Parts(model)];

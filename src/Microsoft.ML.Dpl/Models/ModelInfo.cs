@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>What a model zip says of itself, read without its CLIP and without libtorch.</summary>
+/// <summary>The description of a model zip, read without its CLIP and without libtorch.</summary>
 public sealed class ModelInfo
 {
     private const string VersionEntry = "Version.txt";
@@ -12,8 +12,8 @@ public sealed class ModelInfo
 
     private ModelInfo() { }
 
-    /// <summary>The classes in the order of the scores; null in zips of earlier versions, whose classes are known once the model is
-    /// loaded.</summary>
+    /// <summary>The classes in the order of the scores; null for zips of earlier versions, whose classes are known only after loading the
+    /// model.</summary>
     public required IReadOnlyList<string>? ClassNames { get; init; }
 
     /// <summary>Prompt lengths per layer.</summary>
@@ -22,66 +22,68 @@ public sealed class ModelInfo
     /// <summary>The text of a class; <c>{}</c> stands for its name.</summary>
     public required string Template { get; init; }
 
-    /// <summary>How the search came to the configuration; null where it was given.</summary>
+    /// <summary>Report of the search that found the configuration; null if the configuration was given.</summary>
     public required SearchReport? Search { get; init; }
 
-    /// <summary>0 to 1; null without validation rows.</summary>
+    /// <summary>Accuracy on the validation rows, 0 to 1; null without validation rows.</summary>
     public required double? ValidationAccuracy { get; init; }
 
-    /// <summary>Whether the fit was cut short.</summary>
+    /// <summary>Whether the fit was cancelled before it finished.</summary>
     public required bool WasCancelled { get; init; }
 
-    /// <summary>What of CLIP the zip holds.</summary>
+    /// <summary>Which parts of CLIP the zip contains.</summary>
     public required ModelContents Contents { get; init; }
 
-    /// <summary>The CLIP's name where the model was trained.</summary>
+    /// <summary>The name of the CLIP that the model was trained with.</summary>
     public required string BackboneName { get; init; }
 
-    /// <summary>SHA-256 of its weights, 64 hexadecimal digits.</summary>
+    /// <summary>SHA-256 of that CLIP's weights, 64 hexadecimal digits.</summary>
     public required string BackboneSha256 { get; init; }
 
-    /// <summary>Where it lay then; null where the zip does not say.</summary>
+    /// <summary>Where that CLIP was stored at training; null if the zip does not say.</summary>
     public required string? BackboneLocation { get; init; }
 
-    /// <summary>Where relative paths of images start; null: the current folder.</summary>
+    /// <summary>The folder that relative image paths are resolved against; null for the current folder.</summary>
     public required string? ImageFolder { get; init; }
 
-    /// <summary>The version of ML.NET that wrote the zip; null where it does not say.</summary>
+    /// <summary>The version of ML.NET that wrote the zip; null if the zip does not say.</summary>
     public required string? MLNetVersion { get; init; }
 
-    /// <summary>The zip's entries of this model, without the folder they lie in.</summary>
+    /// <summary>The zip's entries that belong to this model, named relative to the model's folder.</summary>
     public required IReadOnlyList<ModelEntry> Entries { get; init; }
 
-    /// <summary>Whether the fit's numbers went wrong and this is the best it had before.</summary>
+    /// <summary>Whether the fit diverged, in which case the model is the best one from before that.</summary>
     public required bool HasDiverged { get; init; }
 
-    /// <summary>Whether images are turned and mirrored as their files ask; see
+    /// <summary>Whether images are rotated and mirrored according to their EXIF orientation; see
     /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
     public required bool ApplyExifOrientation { get; init; }
 
     /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
     public required long MaxImagePixels { get; init; }
 
-    /// <summary>Prompt rows of each candidate of a mixture, increasing from 0, whose weights the model has once it is loaded; null where
-    /// the lengths are fixed.</summary>
+    /// <summary>Prompt rows of each candidate of a mixture, increasing from 0; null if the lengths are fixed. The weights are available
+    /// only after loading the model.</summary>
     public IReadOnlyList<int>? MixtureCandidateLengths { get; init; }
 
     /// <summary>The learned context in the texts of the classes; null without one.</summary>
     public PromptContext? Context { get; init; }
 
-    /// <summary>The templates whose mean the class features are; null: <see cref="Template"/> alone.</summary>
+    /// <summary>The templates over which the class features are averaged; null if only <see cref="Template"/> is used.</summary>
     public IReadOnlyList<string>? Templates { get; init; }
 
-    /// <summary>The least probability of a class that is predicted; null: any. See <see cref="DplTransformer.Threshold"/>.</summary>
+    /// <summary>The minimum probability for a class to be predicted; null for no minimum. See
+    /// <see cref="DplTransformer.Threshold"/>.</summary>
     public double? Threshold { get; init; }
 
-    /// <summary>What the prompts were made and trained with; null: with the plain method, or the zip does not say.</summary>
+    /// <summary>How the prompts were built and trained; null for the plain method, or if the zip does not say.</summary>
     public PromptDesign? Design { get; init; }
 
     /// <summary>Reads the description of the first model of this library in a zip.</summary>
     /// <param name="zipPath">A model that ML.NET saved, alone or as part of a pipeline.</param>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
-    /// <exception cref="InvalidDataException">It is no zip, holds no model of this library, or the description is damaged.</exception>
+    /// <exception cref="InvalidDataException">The file is not a zip, contains no model of this library, or its description is
+    /// damaged.</exception>
     public static ModelInfo Read(string zipPath)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
@@ -95,7 +97,7 @@ public sealed class ModelInfo
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException && !e.Message.Contains(shown, StringComparison.Ordinal))
         {
-            // Neither what the zip reader says nor what dpl.json's says names the file.
+            // The messages of the zip reader and of the dpl.json parser do not name the file.
             throw new InvalidDataException(
                 $"'{shown}' is no zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}",
                 e
@@ -167,12 +169,12 @@ public sealed record ModelEntry
 {
     internal ModelEntry(string name, long bytes, long compressedBytes) => (Name, Bytes, CompressedBytes) = (name, bytes, compressedBytes);
 
-    /// <summary>Its name.</summary>
+    /// <summary>The entry's name.</summary>
     public string Name { get; }
 
-    /// <summary>Its size.</summary>
+    /// <summary>The uncompressed size in bytes.</summary>
     public long Bytes { get; }
 
-    /// <summary>Its size in the zip.</summary>
+    /// <summary>The compressed size in bytes.</summary>
     public long CompressedBytes { get; }
 }

@@ -4,30 +4,30 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>Looks at a model zip from elsewhere before ML.NET opens it.</summary>
+/// <summary>Checks a model zip from another source before ML.NET opens it.</summary>
 /// <remarks>
 /// <para>ML.NET's loader writes each entry it needs to a temporary file in full, whatever its size, and only then hands it to the component
-/// that reads it. So what this library's own part of a zip may hold is checked on every load, but the disk space that a hostile zip takes
-/// can be bounded only by looking first.</para>
-/// <para>No check makes a zip from a stranger safe: a zip names the components that load it, and ML.NET runs whichever of the application's
-/// assemblies it names.</para>
+/// that reads it. The entries of this library are therefore checked on every load, but only a check beforehand can limit the disk space
+/// that a malicious zip takes.</para>
+/// <para>No check makes a zip from an untrusted source safe: the zip names the components that load it, and ML.NET runs them from any of
+/// the application's assemblies.</para>
 /// </remarks>
 public static class ModelZip
 {
-    /// <summary>Deflate cannot do better than 1,032 : 1, and weights do not come near 20 : 1.</summary>
+    /// <summary>Deflate cannot compress better than 1,032 : 1, and weights never come near 20 : 1.</summary>
     private const long LargestRatio = 200,
         AlwaysAllowed = 1 << 24;
 
-    /// <summary>Reads the zip's directory and checks it; of the entries nothing is read or written.</summary>
+    /// <summary>Reads and checks the zip's central directory; the entries themselves are not unpacked.</summary>
     /// <param name="path">A zip that <c>mlContext.Model.Save</c> wrote.</param>
-    /// <param name="maximumBytes">The most bytes that all entries together may unpack to; ML.NET needs that much temporary disk
+    /// <param name="maximumBytes">The maximum total size of the unpacked entries in bytes; ML.NET needs as much temporary disk
     /// space.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     /// <exception cref="InvalidDataException">
-    /// It is no zip or is cut short; it has no model of this library; an entry's name leads out of the zip or occurs twice; or an entry
-    /// claims a size that no model's has. The message names the zip and the entry.
+    /// The file is not a zip or is truncated; it contains no model of this library; an entry's path leads out of the zip or occurs twice;
+    /// or an entry or all entries together claim a size that is not allowed. The message names the zip and the entry.
     /// </exception>
     public static void Check(string path, long maximumBytes = 1L << 34)
     {
@@ -57,7 +57,7 @@ public static class ModelZip
         foreach (ZipArchiveEntry entry in zip.Entries)
         {
             string name = ShownText.Escape(entry.FullName);
-            // ML.NET takes both strokes for separators and does not tell upper from lower case.
+            // ML.NET treats both slashes as separators and ignores case.
             string[] parts = entry.FullName.Split('/', '\\');
             if (parts.Contains("..") || parts[0].Length == 0 || entry.FullName.Contains(':', StringComparison.Ordinal))
                 throw Refused(path, $"the name of its entry '{name}' leads out of the zip");

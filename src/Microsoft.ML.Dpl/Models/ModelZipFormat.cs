@@ -3,11 +3,11 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What a saved model must know to offer its columns.</summary>
-/// <param name="ImageColumnName">The input's column.</param>
-/// <param name="PredictedLabelColumnName">The added column with the best class.</param>
-/// <param name="ScoreColumnName">The added column with the probabilities.</param>
-/// <param name="BatchSize">Images a forward pass, at least 1.</param>
+/// <summary>The columns and classes of a saved model, which its schema is built from.</summary>
+/// <param name="ImageColumnName">The input column with the images.</param>
+/// <param name="PredictedLabelColumnName">The output column with the most probable class.</param>
+/// <param name="ScoreColumnName">The output column with the probabilities.</param>
+/// <param name="BatchSize">Images per forward pass, at least 1.</param>
 /// <param name="Classes">The classes, in score order.</param>
 internal sealed record ModelColumns(
     string ImageColumnName,
@@ -17,16 +17,16 @@ internal sealed record ModelColumns(
     LabelClasses Classes
 );
 
-/// <summary>The content of our folder in an ML.NET model zip.</summary>
+/// <summary>The content of the model's folder in an ML.NET model zip.</summary>
 internal static class ModelZipFormat
 {
-    /// <summary>The entry that a person can read: method, options, chosen configuration, backbone.</summary>
+    /// <summary>The human-readable entry: method, options, chosen configuration, backbone.</summary>
     public const string DescriptionEntry = "dpl.json";
 
     /// <summary>The entry with the prompts and the classes' features.</summary>
     public const string PromptsEntry = "prompts.safetensors";
 
-    /// <summary>The entry of an embedding that a person can read: what is embedded, and by which CLIP.</summary>
+    /// <summary>The human-readable entry of an embedding model: what is embedded, and with which CLIP.</summary>
     public const string EmbeddingEntry = "clip-embedding.json";
 
     private const long LargestText = 1 << 28,
@@ -34,8 +34,8 @@ internal static class ModelZipFormat
         LargestVocabulary = 1 << 28,
         LargestDigest = 1 << 10;
 
-    /// <summary>The most bytes that an entry is read to, whatever it claims to hold; null where its content says that, as it does for
-    /// weights.</summary>
+    /// <summary>The maximum number of bytes that are read of an entry, whatever size it claims; null if the limit follows from its content,
+    /// as for weights.</summary>
     public static long? LargestSizeOf(string entry) =>
         entry switch
         {
@@ -61,13 +61,13 @@ internal static class ModelZipFormat
     // text stream dpl.json: JSON, UTF-8
     // binary streams, named by the caller: tensors and what belongs to them
 
-    /// <param name="context">As <c>ICanSaveModel.Save</c> received it.</param>
+    /// <param name="context">The context that <c>ICanSaveModel.Save</c> received.</param>
     /// <param name="loaderSignature">The name under which <paramref name="loaderAssembly"/> registers the loader.</param>
-    /// <param name="loaderAssembly">The assembly that <c>Model.Load</c> looks into.</param>
-    /// <param name="columns">Goes into the main stream.</param>
-    /// <param name="json">Goes into <see cref="DescriptionEntry"/>.</param>
-    /// <param name="required">What its readers must know.</param>
-    /// <param name="streams">Written one after another, each through a temporary file.</param>
+    /// <param name="loaderAssembly">The assembly in which <c>Model.Load</c> looks for the loader.</param>
+    /// <param name="columns">Written to the main stream.</param>
+    /// <param name="json">Written to <see cref="DescriptionEntry"/>.</param>
+    /// <param name="required">The minimum capability that a reader needs.</param>
+    /// <param name="streams">Further entries, written one after another, each through a temporary file.</param>
     public static void Write(
         ModelSaveContext context,
         string loaderSignature,
@@ -93,7 +93,7 @@ internal static class ModelZipFormat
             writer.WriteBinary(name, write);
     }
 
-    /// <exception cref="InvalidDataException">A value is outside its range, or the stream is cut short.</exception>
+    /// <exception cref="InvalidDataException">A value is outside its range, or the stream is truncated.</exception>
     public static ModelColumns ReadColumns(ModelReader reader)
     {
         try
@@ -102,7 +102,7 @@ internal static class ModelZipFormat
         }
         catch (Exception e) when (e is EndOfStreamException or FormatException or InvalidOperationException or ArgumentException)
         {
-            // ML.NET's reader of strings and the check of class names speak of other causes.
+            // The messages of ML.NET's string reader and of the class name check do not say that the zip is at fault.
             throw new InvalidDataException(
                 $"The columns and classes of the model zip cannot be read: {e.Message} Copy or save the model again.",
                 e
@@ -136,7 +136,7 @@ internal static class ModelZipFormat
     /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
     public static string ReadDescription(ModelReader reader) => ReadText(reader, DescriptionEntry);
 
-    /// <summary>A whole entry of text.</summary>
+    /// <summary>Reads a whole text entry.</summary>
     /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
     public static string ReadText(ModelReader reader, string name)
     {
@@ -144,9 +144,9 @@ internal static class ModelZipFormat
         return reader.TryReadText(name, LargestSizeOf(name) ?? LargestText, text => read = text.ReadToEnd()) ? read : throw Missing(name);
     }
 
-    /// <param name="reader">Our folder.</param>
-    /// <param name="name">As it was written.</param>
-    /// <param name="read">Must take what it needs: the stream is closed afterwards.</param>
+    /// <param name="reader">The model's folder in the zip.</param>
+    /// <param name="name">The entry's name, as it was written.</param>
+    /// <param name="read">Must read everything it needs, because the stream is closed afterwards.</param>
     /// <exception cref="InvalidDataException">The entry is missing, too large, or ends too early.</exception>
     public static T ReadStream<T>(ModelReader reader, string name, Func<BinaryReader, T> read)
     {
@@ -157,7 +157,7 @@ internal static class ModelZipFormat
         return value!;
     }
 
-    /// <summary>Reads something of an entry; what goes wrong names the entry.</summary>
+    /// <summary>Reads from an entry, adding the entry's name to exceptions.</summary>
     /// <exception cref="InvalidDataException">The entry is damaged or ends too early.</exception>
     public static T Named<T>(string name, Func<T> read)
     {
@@ -171,18 +171,18 @@ internal static class ModelZipFormat
         }
         catch (InvalidDataException e) when (!e.Message.Contains(name, StringComparison.Ordinal))
         {
-            // What decompression says names no entry.
+            // Exceptions from decompression do not name the entry.
             throw new InvalidDataException($"The entry '{name}' of the model zip is damaged: {e.Message} Copy or save the model again.", e);
         }
     }
 
-    /// <summary>A whole entry.</summary>
+    /// <summary>Reads a whole entry.</summary>
     /// <exception cref="InvalidDataException">The entry is missing or too large.</exception>
     public static byte[] ReadBytes(ModelReader reader, string name) => ReadStream(reader, name, stream =>
         {
             using var bytes = new MemoryStream(stream.BaseStream.CanSeek ? checked((int)stream.BaseStream.Length) : 0);
             stream.BaseStream.CopyTo(bytes);
-            // No second copy of a graph.
+            // Avoids a second copy of a large ONNX graph.
             return bytes.Length == bytes.Capacity ? bytes.GetBuffer() : bytes.ToArray();
         });
 

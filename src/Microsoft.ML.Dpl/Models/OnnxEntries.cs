@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>The entries of a model zip by which ONNX Runtime scores it: how images are prepared, the graph from pixels to probabilities,
-/// and the graph's SHA-256.</summary>
+/// <summary>The entries of a model zip that ONNX Runtime needs for scoring: the image preprocessing, the graph from pixels to
+/// probabilities, and the graph's SHA-256.</summary>
 internal static class OnnxEntries
 {
     internal const string Graph = "model.onnx",
@@ -14,14 +14,14 @@ internal static class OnnxEntries
     /// <summary>All entries, in the order in which they are written.</summary>
     public static IReadOnlyList<string> Names { get; } = [ClipEntries.Preprocessor, Graph, Digest];
 
-    /// <summary>No protobuf message can be larger.</summary>
+    /// <summary>The largest possible size of a protobuf message, in bytes.</summary>
     internal const long LargestGraph = int.MaxValue;
 
     private const int DigestLength = 64;
 
-    /// <summary>For <see cref="ModelZipFormat.Write"/>.</summary>
-    /// <param name="preprocessing">How images are prepared.</param>
-    /// <param name="write">Writes the graph at the stream's position and leaves it open.</param>
+    /// <summary>Creates the entries that <see cref="ModelZipFormat.Write"/> writes.</summary>
+    /// <param name="preprocessing">The image preprocessing.</param>
+    /// <param name="write">Writes the graph at the stream's current position and leaves the stream open.</param>
     public static IReadOnlyList<(string Name, Action<BinaryWriter> Write)> Create(
         ClipImageProcessorConfig preprocessing,
         Action<Stream> write
@@ -39,8 +39,8 @@ internal static class OnnxEntries
     }
 
     /// <summary>Reads the graph.</summary>
-    /// <param name="read">Reads a whole entry by its name.</param>
-    /// <exception cref="InvalidDataException">It is damaged; the message names the entry.</exception>
+    /// <param name="read">Reads a whole entry, given its name.</param>
+    /// <exception cref="InvalidDataException">The graph or its SHA-256 is damaged; the message names the entry.</exception>
     public static byte[] ReadGraph(Func<string, byte[]> read)
     {
         byte[] graph = read(Graph);

@@ -3,47 +3,49 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>What a model's prompts were made and trained with beside the plain method; see <see cref="DplTrainer.DesignOptions"/>. What its
-/// predictions need is folded into the model.</summary>
+/// <summary>How a model's prompts were built and trained where this departs from the plain method; see
+/// <see cref="DplTrainer.DesignOptions"/>. This is for information only: everything that prediction needs is folded into the
+/// model.</summary>
 public sealed record PromptDesign
 {
     [JsonConstructor]
     internal PromptDesign() { }
 
-    /// <summary>How the prompts of the layers were made: <c>independent</c> or <c>coupled</c>.</summary>
+    /// <summary>How the layers' prompts were parameterised: <c>independent</c> or <c>coupled</c>.</summary>
     [JsonInclude]
     public string Prompts { get; internal init; } = "independent";
 
-    /// <summary>The factor α of the task residual; null: there is none.</summary>
+    /// <summary>The factor α of the task residual; null if there is none.</summary>
     [JsonInclude]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? TaskResidual { get; internal init; }
 
-    /// <summary>What was added to the loss, by name with its weights, such as <c>KgCoOp 8</c>.</summary>
+    /// <summary>The regularisers added to the loss, each as its name and weights, such as <c>KgCoOp 8</c>.</summary>
     [JsonInclude]
     public IReadOnlyList<string> Regularizers { get; internal init; } = [];
 
-    /// <summary>Weight and temperature of ProGrad, such as <c>1 1</c>; null: not used.</summary>
+    /// <summary>Weight and temperature of ProGrad, such as <c>1 1</c>; null if it was not used.</summary>
     [JsonInclude]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? ProGrad { get; internal init; }
 
-    /// <summary>How the prompts of the epochs were averaged, such as <c>gaussian 0.75 0.05</c>; null: they were not.</summary>
+    /// <summary>How the prompts were averaged over epochs, such as <c>gaussian 0.75 0.05</c>; null if they were not.</summary>
     [JsonInclude]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Average { get; internal init; }
 
-    /// <summary>The CLIP whose probabilities training went by, where it was another one; else null.</summary>
+    /// <summary>The CLIP that served as the teacher, if it was not the backbone itself; otherwise null.</summary>
     [JsonInclude]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Teacher { get; internal init; }
 
-    /// <summary>The templates whose mean was the teacher's text; null: the model's template alone, or there was no teacher.</summary>
+    /// <summary>The templates whose mean features the teacher used; null if it used only the model's template, or if there was no
+    /// teacher.</summary>
     [JsonInclude]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? TeacherTemplates { get; internal init; }
 
-    /// <summary>All of it in one line.</summary>
+    /// <summary>The design in one line.</summary>
     public override string ToString() =>
         string.Join(
             ", ",

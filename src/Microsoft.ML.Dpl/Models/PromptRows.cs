@@ -4,14 +4,14 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>The prompts of both branches: one of a fixed length in each layer, or a mixture of candidates. Owns them.</summary>
-/// <param name="Text">One [length, width] per text layer, null where the length is 0; of a mixture [Σ candidates, width], candidate by
+/// <summary>The prompts of both branches: one of fixed length per layer, or a mixture of candidates. Owns the tensors.</summary>
+/// <param name="Text">One [length, width] per text layer, null where the length is 0; for a mixture, [Σ candidates, width], candidate by
 /// candidate.</param>
-/// <param name="Image">The same for the image layers.</param>
-/// <param name="Mixture">The candidates and their weights; null: fixed lengths.</param>
-/// <param name="Context">In the input of the text tower; null: there is none.</param>
-/// <param name="ClassOffsets">[classes, embedding] what the task residual adds to the unit features of the classes; null: there is
-/// none.</param>
+/// <param name="Image">As <paramref name="Text"/>, for the image layers.</param>
+/// <param name="Mixture">The candidates and their weights; null for fixed lengths.</param>
+/// <param name="Context">The learned context in the input of the text tower; null if there is none.</param>
+/// <param name="ClassOffsets">[classes, embedding] offsets that the task residual adds to the unit-norm features of the classes; null if
+/// there are none.</param>
 internal sealed record PromptRows(
     IReadOnlyList<Tensor?> Text,
     IReadOnlyList<Tensor?> Image,
@@ -20,14 +20,14 @@ internal sealed record PromptRows(
     Tensor? ClassOffsets = null
 ) : IDisposable
 {
-    /// <summary>Whether the text tower is CLIP's own.</summary>
+    /// <summary>Whether the text tower is CLIP's own, without prompts or context.</summary>
     public bool HasPlainText => Context is null && Text.All(rows => rows is null);
 
-    /// <summary>The length of each layer, of a mixture that of the candidate with the largest weight.</summary>
+    /// <summary>The prompt length of each layer; for a mixture, that of the candidate with the largest weight.</summary>
     public PromptConfiguration Configuration => Mixture?.Largest ?? new PromptConfiguration(Lengths(Text), Lengths(Image));
 
-    /// <summary>Copies of a trained mixture, on the CPU.</summary>
-    /// <exception cref="ArgumentException">The branches have other candidates than each other.</exception>
+    /// <summary>Copies a trained mixture to the CPU.</summary>
+    /// <exception cref="ArgumentException">The two branches have different candidates.</exception>
     public static PromptRows From(BranchPair<MixtureBranch> branches)
     {
         if (!branches.Text.Candidates.SequenceEqual(branches.Image.Candidates))
@@ -43,13 +43,13 @@ internal sealed record PromptRows(
         );
     }
 
-    /// <summary>The text prompts as a tower takes them, copied to a device. The caller owns them.</summary>
+    /// <summary>The text prompts in the form that a tower expects, copied to a device. The caller owns the result.</summary>
     public ITrainedBranch TextBranch(Device device) =>
         Mixture is null
             ? new FixedBranch(Text, device)
             : TrainedMixture.Branch(Mixture.CandidateLengths, Text, Mixture.TextWeights, device);
 
-    /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns it.</summary>
+    /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns the tower.</summary>
     /// <param name="weights">The frozen image tower; not owned.</param>
     /// <param name="device">The device of the weights.</param>
     public FoldedImageTower FoldedInto(ImageWeights weights, Device device)
@@ -61,7 +61,7 @@ internal sealed record PromptRows(
         return new FoldedImageTower(weights, branch.Layers());
     }
 
-    /// <summary>Copies on the CPU.</summary>
+    /// <summary>Copies all tensors to the CPU.</summary>
     public PromptRows Copy() =>
         this with
         {
@@ -71,9 +71,9 @@ internal sealed record PromptRows(
             ClassOffsets = Copied(ClassOffsets),
         };
 
-    /// <summary>Copies on the CPU, for other classes, see <see cref="OffsetsFor"/>.</summary>
-    /// <param name="trained">The classes of <see cref="ClassOffsets"/>, in its order.</param>
-    /// <param name="asked">The other classes.</param>
+    /// <summary>Copies all tensors to the CPU, with the class offsets for other classes; see <see cref="OffsetsFor"/>.</summary>
+    /// <param name="trained">The classes of <see cref="ClassOffsets"/>, in the order of its rows.</param>
+    /// <param name="asked">The requested classes.</param>
     public PromptRows CopyFor(IReadOnlyList<string> trained, IReadOnlyList<string> asked)
     {
         using var scope = NewDisposeScope();
@@ -81,12 +81,12 @@ internal sealed record PromptRows(
         return (this with { ClassOffsets = offsets }).Copy();
     }
 
-    /// <summary>Offsets in the order of other classes: those that were trained keep theirs, others have none.</summary>
+    /// <summary>The offsets in the order of the requested classes: trained classes keep their offset, and others get zeros.</summary>
     /// <param name="offsets">[trained classes, embedding]</param>
-    /// <param name="trained">Whose rows these are.</param>
-    /// <param name="asked">The other classes.</param>
-    /// <returns>[asked classes, embedding], or the same tensor where the classes are; null where none of them was trained. In the caller's
-    /// dispose scope.</returns>
+    /// <param name="trained">The classes of the rows.</param>
+    /// <param name="asked">The requested classes.</param>
+    /// <returns>[requested classes, embedding]; the same tensor if the classes are the same, and null if none of them was trained. A new
+    /// tensor belongs to the caller's dispose scope.</returns>
     public static Tensor? OffsetsFor(Tensor offsets, IReadOnlyList<string> trained, IReadOnlyList<string> asked)
     {
         if (trained.SequenceEqual(asked))
@@ -117,6 +117,6 @@ internal sealed record PromptRows(
 }
 
 /// <summary>The context of a trained model.</summary>
-/// <param name="Layout">Where its vectors stand in a text.</param>
-/// <param name="Vectors">[vectors, width]; class-specific ones class by class</param>
+/// <param name="Layout">Where its vectors are placed in a text.</param>
+/// <param name="Vectors">[vectors, width]; class by class if they are class-specific</param>
 internal sealed record ContextRows(ContextLayout Layout, Tensor Vectors);

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>Prompted CLIP with everything constant folded: the image tower and a matrix of class features. Thread-safe.</summary>
+/// <summary>Prompted CLIP with everything constant folded in: only the image tower and a matrix of class features remain.
+/// Thread-safe.</summary>
 internal sealed class PromptScorer : IImageScorer, IDisposable
 {
     private readonly ImageEncoder _encoder;
@@ -17,10 +18,10 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
 
     private readonly TensorGate _gate = new("Microsoft.ML.Dpl.DplTransformer");
 
-    /// <param name="backbone">Its image tower is rented until this is disposed.</param>
-    /// <param name="prompts">Not kept.</param>
-    /// <param name="batchSize">Most images one forward pass takes.</param>
-    /// <param name="device">Where it computes.</param>
+    /// <param name="backbone">The CLIP; its image tower is rented until this object is disposed.</param>
+    /// <param name="prompts">The trained prompts; copied, so the caller may dispose them.</param>
+    /// <param name="batchSize">Maximum number of images per forward pass.</param>
+    /// <param name="device">The device to compute on.</param>
     public PromptScorer(ClipBackbone backbone, TrainedPrompts prompts, int batchSize, Device device)
     {
         using var scope = NewDisposeScope();
@@ -40,15 +41,15 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
 
     public int BatchSize { get; }
 
-    /// <summary>What it computes with, valid within <see cref="Use"/>.</summary>
+    /// <summary>The folded classifier; valid only within <see cref="Use"/>.</summary>
     public FoldedClassifier Classifier => new(_encoder.Tower, _classFeatures, _logitScale);
 
-    /// <summary>How images are prepared.</summary>
+    /// <summary>The image preprocessing.</summary>
     public ClipImageProcessorConfig Preprocessing => _encoder.Preprocessing;
 
     public byte[] Prepare(RgbImage image) => _encoder.Prepare(image);
 
-    /// <summary>[3, size, size] as the image tower takes an image.</summary>
+    /// <summary>The preprocessed, normalised image, [3, size, size], as the image tower expects it.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public float[] Pixels(RgbImage image) => Use(() => _encoder.Normalised([Prepare(image)]).cpu().data<float>().ToArray());
 
@@ -67,10 +68,10 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
             "Let the process have more, end others, or use a model of a smaller CLIP."
         );
 
-    /// <summary>What the patches of an image contribute to a class, and the rectangle of the image that they cover, in its
-    /// pixels.</summary>
-    /// <param name="image">Of any size.</param>
-    /// <param name="chosen">Index of the class; null: the most probable one.</param>
+    /// <summary>How much each patch of an image contributes to a class, and the rectangle that the patches cover, in pixels of the
+    /// image.</summary>
+    /// <param name="image">An image of any size.</param>
+    /// <param name="chosen">Index of the class; null for the most probable one.</param>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public (PatchRelevance Relevance, RectangleF Seen) Explain(RgbImage image, int? chosen)
     {

@@ -8,24 +8,25 @@ using Microsoft.ML.Dpl.Search;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>The readable part of a saved model, dpl.json, as it stands in zips of all versions: its names are the file's. What a caller
-/// reads of it is a <see cref="ModelInfo"/>, which has the zip's entries too and no defaults of older formats.</summary>
-/// <param name="Backbone">The CLIP it was trained on.</param>
-/// <param name="Template">A class's text, with {} for its name.</param>
-/// <param name="TextLengths">Prompt length per text layer; of a mixture, that of the largest weight.</param>
-/// <param name="ImageLengths">The same per image layer.</param>
-/// <param name="ValidationAccuracy">Of the values kept, 0 to 1; null without validation rows.</param>
-/// <param name="Search">The alphas' history; null where the lengths were given.</param>
-/// <param name="ImageFolder">Where relative paths of images start; null: the current folder.</param>
-/// <param name="WasCancelled">Whether the fit was cut short; false in zips from before it was kept.</param>
-/// <param name="HasDiverged">Whether the fit's numbers went wrong and this is what it had before; false in zips from before it was
-/// kept.</param>
-/// <param name="Contents">What of CLIP lies in the zip; nothing in zips from before there was a choice.</param>
-/// <param name="ApplyExifOrientation">Whether images are turned and mirrored as their files ask; false in zips from before there was a
-/// choice.</param>
-/// <param name="MaxImagePixels">The most pixels an image may have; null in zips from before it was kept: the default.</param>
-/// <param name="ClassNames">The classes, for whoever reads this text alone; the main stream has them for loading. Null in zips from before
-/// they were kept here.</param>
+/// <summary>The JSON description of a saved model, dpl.json, for zips of all versions; property names are those of the file. Callers get a
+/// <see cref="ModelInfo"/> instead, which also lists the zip's entries and hides the defaults of older formats.</summary>
+/// <param name="Backbone">The CLIP that the model was trained with.</param>
+/// <param name="Template">The text of a class, with {} for its name.</param>
+/// <param name="TextLengths">Prompt length per text layer; for a mixture, the length of the candidate with the largest weight.</param>
+/// <param name="ImageLengths">As <paramref name="TextLengths"/>, per image layer.</param>
+/// <param name="ValidationAccuracy">Validation accuracy of the saved prompts, 0 to 1; null without validation rows.</param>
+/// <param name="Search">History of the alphas; null if the lengths were given.</param>
+/// <param name="ImageFolder">The folder that relative image paths are resolved against; null for the current folder.</param>
+/// <param name="WasCancelled">Whether the fit was cancelled; false in zips of versions that did not store this.</param>
+/// <param name="HasDiverged">Whether the fit diverged and this is the model from before that; false in zips of versions that did not store
+/// this.</param>
+/// <param name="Contents">Which parts of CLIP the zip contains; none in zips of versions without this option.</param>
+/// <param name="ApplyExifOrientation">Whether images are rotated and mirrored according to their EXIF orientation; false in zips of
+/// versions without this option.</param>
+/// <param name="MaxImagePixels">The most pixels an image may have; null, meaning the default, in zips of versions that did not store
+/// this.</param>
+/// <param name="ClassNames">The class names, for readers of this JSON alone; loading takes them from the main stream. Null in zips of
+/// versions that did not store them here.</param>
 internal sealed record StoredDescription(
     BackboneReference Backbone,
     string Template,
@@ -42,40 +43,40 @@ internal sealed record StoredDescription(
     IReadOnlyList<string>? ClassNames = null
 )
 {
-    /// <summary>Of a model whose layers mix candidates; null, and left out of the text, where the lengths are fixed.</summary>
+    /// <summary>The mixture of a model whose layers mix candidates; null, and omitted from the JSON, if the lengths are fixed.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MixtureDescription? Mixture { get; init; }
 
-    /// <summary>What was compared before the training; null, and left out of the text, where nothing was.</summary>
+    /// <summary>The finalists that were compared before training; null, and omitted from the JSON, if there were none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<Finalist>? Finalists { get; init; }
 
-    /// <summary>Of a model with a learned context; null, and left out of the text, without one.</summary>
+    /// <summary>The learned context; null, and omitted from the JSON, without one.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptContext? Context { get; init; }
 
-    /// <summary>Templates whose mean the class features are; null, and left out of the text, where it is <see cref="Template"/>
-    /// alone.</summary>
+    /// <summary>Templates over which the class features are averaged; null, and omitted from the JSON, if only <see cref="Template"/> is
+    /// used.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? Templates { get; init; }
 
-    /// <summary>What the prompts were made with; null, and left out of the text, where it is the plain method.</summary>
+    /// <summary>How the prompts were built and trained; null, and omitted from the JSON, for the plain method.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PromptDesign? Design { get; init; }
 
-    /// <summary>The least probability of a class that is predicted; null, and left out of the text, where any will do.</summary>
+    /// <summary>The minimum probability for a class to be predicted; null, and omitted from the JSON, if there is no minimum.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Threshold { get; init; }
 
-    /// <summary>The entry with the graph for ONNX Runtime; null, and left out of the text, where the zip has none.</summary>
+    /// <summary>The zip entry with the graph for ONNX Runtime; null, and omitted from the JSON, if the zip has none.</summary>
     [JsonPropertyName("onnx"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Onnx { get; init; }
 
-    /// <summary>What that graph computes with; left out of the text where it is float32, or where the zip has none.</summary>
+    /// <summary>The precision of the ONNX graph; omitted from the JSON if it is float32, or if the zip has no graph.</summary>
     [JsonPropertyName("onnxPrecision"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public OnnxPrecision OnnxPrecision { get; init; }
 
-    /// <summary>What a reader of the zip must know.</summary>
+    /// <summary>The minimum capability that a reader of the zip needs.</summary>
     [JsonIgnore]
     public RequiredReader Required =>
         Threshold is not null ? RequiredReader.KnowsThreshold
@@ -95,15 +96,15 @@ internal sealed record StoredDescription(
                     + "ModelContents.WithOnnx (dpl fit --contents image-tower, the default, or --contents onnx)"
             );
 
-    /// <summary>What CLIP reads of a class.</summary>
+    /// <summary>The text that CLIP reads for a class.</summary>
     [JsonIgnore]
     public TextTemplates Texts => new(Template, Templates);
 
-    /// <summary>The lengths of both branches as one value.</summary>
+    /// <summary>The prompt lengths of both branches.</summary>
     [JsonIgnore]
     public PromptConfiguration Configuration => new(TextLengths, ImageLengths);
 
-    /// <summary>Where the context stands in a text; null without one.</summary>
+    /// <summary>Layout of the learned context in a text; null without one.</summary>
     [JsonIgnore]
     public ContextLayout? ContextLayout => Context is null ? null : new(Context.Length!.Value, Context.Position, Context.ClassSpecific);
 
@@ -123,10 +124,10 @@ internal sealed record StoredDescription(
     [JsonIgnore]
     public ImageReading Reading => new(ImageFolder, MaxImagePixels ?? ImageDecoder.DefaultMaximumPixels, ApplyExifOrientation);
 
-    /// <summary>What follows from the prompts; the rest is still to be said.</summary>
-    /// <param name="backbone">The CLIP they were trained on.</param>
-    /// <param name="template">A class's text, with {} for its name.</param>
-    /// <param name="prompts">Of fixed lengths or a mixture.</param>
+    /// <summary>Creates a description with what follows from the prompts; the caller sets the rest.</summary>
+    /// <param name="backbone">The CLIP that the prompts were trained with.</param>
+    /// <param name="template">The text of a class, with {} for its name.</param>
+    /// <param name="prompts">Prompts of fixed lengths, or a mixture.</param>
     public static StoredDescription From(BackboneReference backbone, string template, PromptRows prompts)
     {
         PromptConfiguration lengths = prompts.Configuration;
@@ -136,7 +137,7 @@ internal sealed record StoredDescription(
         };
     }
 
-    /// <summary>The same with images read that way.</summary>
+    /// <summary>A copy with other image reading options.</summary>
     public StoredDescription With(ImageReading reading) =>
         this with
         {
@@ -147,7 +148,7 @@ internal sealed record StoredDescription(
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <exception cref="InvalidDataException">The text is not what <see cref="ToJson"/> writes.</exception>
+    /// <exception cref="InvalidDataException">The text is not valid output of <see cref="ToJson"/>.</exception>
     public static StoredDescription FromJson(string json)
     {
         StoredDescription? description;
@@ -234,7 +235,7 @@ internal sealed record StoredDescription(
             : description;
     }
 
-    /// <summary>The same for a zip that holds this.</summary>
+    /// <summary>A copy for a zip with these contents and, if it has an ONNX graph, this precision.</summary>
     public StoredDescription With(ModelContents contents, OnnxPrecision precision) =>
         this with
         {
@@ -243,8 +244,8 @@ internal sealed record StoredDescription(
             Onnx = contents == ModelContents.WithOnnx ? OnnxEntries.Graph : null,
         };
 
-    /// <summary>Checks the layers against a backbone, which the text does not contain.</summary>
-    /// <exception cref="InvalidDataException">A branch has another number of layers.</exception>
+    /// <summary>Checks the number of layers against the backbone, whose layers the JSON does not state.</summary>
+    /// <exception cref="InvalidDataException">A branch has a different number of layers.</exception>
     public void RequireLayers(int text, int image)
     {
         if (TextLengths.Count != text || ImageLengths.Count != image)
@@ -254,7 +255,7 @@ internal sealed record StoredDescription(
             );
     }
 
-    /// <summary>The names that zips have had since there was a choice, whatever the enumeration's are called.</summary>
+    /// <summary>Maps the contents to the names used in zips, independently of the names of the enumeration's members.</summary>
     private sealed class ContentsConverter : JsonConverter<ModelContents>
     {
         private static readonly Dictionary<ModelContents, string> Names = new()
@@ -262,7 +263,7 @@ internal sealed record StoredDescription(
             [ModelContents.PromptsOnly] = "none",
             [ModelContents.WithImageTower] = "imageTower",
             [ModelContents.WithClip] = "clip",
-            // Nothing of CLIP: a reader that knows no graphs looks for it and predicts the same.
+            // The zip has no part of CLIP: a reader that does not know ONNX graphs then looks for CLIP elsewhere and predicts the same.
             [ModelContents.WithOnnx] = "none",
         };
 
@@ -294,12 +295,12 @@ internal sealed record StoredDescription(
         alphas?.Count == layers && alphas.All(layer => layer?.Count == candidates);
 }
 
-/// <summary>What the readable part of a saved mixture says of it; the weights lie beside the prompts.</summary>
+/// <summary>The part of a saved mixture in the JSON description; its weights are stored with the prompts.</summary>
 /// <param name="CandidateLengths">Prompt rows of each candidate, increasing from 0.</param>
 internal sealed record MixtureDescription(IReadOnlyList<int> CandidateLengths)
 {
-    /// <param name="lengths">Of all layers.</param>
-    /// <exception cref="InvalidDataException">These are no candidates, or a length is none of them.</exception>
+    /// <param name="lengths">The prompt lengths of all layers.</param>
+    /// <exception cref="InvalidDataException">The candidates are invalid, or a length is not one of them.</exception>
     public void Require(IEnumerable<int> lengths)
     {
         try
@@ -319,15 +320,15 @@ internal sealed record MixtureDescription(IReadOnlyList<int> CandidateLengths)
     }
 }
 
-/// <summary>How a saved model names its CLIP.</summary>
-/// <param name="Name">For people.</param>
-/// <param name="Sha256">Of the weights.</param>
-/// <param name="Location">Where it lay; a hint.</param>
-/// <param name="Vocabulary">Where its vocabulary lay if not in the same folder; a hint.</param>
+/// <summary>How a saved model identifies its CLIP.</summary>
+/// <param name="Name">Display name.</param>
+/// <param name="Sha256">SHA-256 of the weights.</param>
+/// <param name="Location">Where the CLIP was stored; only a hint.</param>
+/// <param name="Vocabulary">Where its vocabulary was stored if not in the same folder; only a hint.</param>
 internal sealed record BackboneReference(string Name, string Sha256, string? Location, string? Vocabulary = null)
 {
-    /// <summary>Names a CLIP; its weights are hashed where they were not yet.</summary>
-    /// <exception cref="IOException">A weights file is gone or has changed.</exception>
+    /// <summary>Creates the reference to a CLIP, hashing its weights if that has not been done yet.</summary>
+    /// <exception cref="IOException">A weights file is missing or has changed.</exception>
     public static BackboneReference To(ClipBackbone backbone) =>
         new(
             backbone.Name,

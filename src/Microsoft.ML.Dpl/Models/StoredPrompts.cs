@@ -5,13 +5,13 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What <see cref="TrainedPrompts.Write"/> wrote, read without libtorch.</summary>
-/// <param name="Text">One [length, width] per text layer, null where the length is 0; of a mixture [Σ candidates, width].</param>
-/// <param name="Image">The same for the image layers.</param>
-/// <param name="Mixture">The candidates and their weights; null: fixed lengths.</param>
-/// <param name="Context">[vectors, text width]; null: there is none.</param>
-/// <param name="TaskResidual">[classes, embedding] what is added to the unit features of the texts; null: nothing.</param>
-/// <param name="ClassFeatures">[classes, embedding], unit rows</param>
+/// <summary>The prompts in the form that <see cref="TrainedPrompts.Write"/> writes, read without libtorch.</summary>
+/// <param name="Text">One [length, width] per text layer, null where the length is 0; for a mixture, [Σ candidates, width].</param>
+/// <param name="Image">As <paramref name="Text"/>, for the image layers.</param>
+/// <param name="Mixture">The candidates and their weights; null for fixed lengths.</param>
+/// <param name="Context">[vectors, text width] the learned context; null if there is none.</param>
+/// <param name="TaskResidual">[classes, embedding] offsets added to the unit-norm text features; null if there are none.</param>
+/// <param name="ClassFeatures">[classes, embedding], rows of unit norm</param>
 /// <param name="LogitScale">The factor on cosine similarities.</param>
 internal sealed record StoredPrompts(
     IReadOnlyList<FloatArray?> Text,
@@ -30,18 +30,18 @@ internal sealed record StoredPrompts(
         ImageName = "image",
         TextName = "text";
 
-    /// <summary>Reads the prompts, and checks every shape against what the model and the backbone say, and the SHA-256 where there is one:
-    /// zips of earlier versions have none.</summary>
+    /// <summary>Reads the prompts and checks every shape against the model's description and the backbone, and the SHA-256 if there is one
+    /// (zips of earlier versions have none).</summary>
     /// <param name="stream">The entry of the model zip.</param>
-    /// <param name="name">For messages.</param>
-    /// <param name="lengths">Prompt length of each layer; of a mixture, that of the largest weight.</param>
-    /// <param name="candidates">The mixture's candidates, increasing from 0; null: fixed lengths.</param>
-    /// <param name="context">Of a context in the texts' input; null: there is none.</param>
-    /// <param name="classes">How many there are.</param>
-    /// <param name="config">The backbone's shape.</param>
-    /// <exception cref="InvalidDataException">The stream is larger than such tensors can be or damaged, a tensor is missing, has another
-    /// shape or type or holds values that are no finite numbers, weights are no mixture or contradict the lengths, or the SHA-256 is
-    /// another.</exception>
+    /// <param name="name">The entry's name, for error messages.</param>
+    /// <param name="lengths">Prompt length of each layer; for a mixture, the length of the candidate with the largest weight.</param>
+    /// <param name="candidates">Prompt lengths of the mixture's candidates, increasing from 0; null for fixed lengths.</param>
+    /// <param name="context">Layout of the learned context in the text tower's input; null if there is none.</param>
+    /// <param name="classes">The number of classes.</param>
+    /// <param name="config">The backbone's configuration.</param>
+    /// <exception cref="InvalidDataException">The stream is damaged or larger than these tensors can be; a tensor is missing, has the wrong
+    /// shape or type, or holds values that are not finite; the mixture weights are invalid or contradict the lengths; or the SHA-256 does
+    /// not match.</exception>
     /// <exception cref="EndOfStreamException">The stream ends too early.</exception>
     public static StoredPrompts Read(
         Stream stream,
@@ -147,7 +147,7 @@ internal sealed record StoredPrompts(
         }
     }
 
-    // Sixteen bytes a number are twice what the widest type needs; the rest is for the header.
+    // 16 bytes per number is twice what the widest type needs; the rest allows for the header.
     private static void RequireSize(Stream stream, string name, long numbers)
     {
         const long header = 1 << 20;

@@ -5,35 +5,36 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>What a trained model can do only where CLIP's text tower is at hand; the tower is rented for the time of one call.</summary>
+/// <summary>The operations of a trained model that need CLIP's text tower, which is rented for the duration of each call.</summary>
 /// <param name="backbone">The CLIP that the prompts belong to.</param>
 /// <param name="device">Where to compute.</param>
 internal sealed class TextBranch(ClipBackbone backbone, Device device)
 {
-    /// <summary>The trained prompts around other class names.</summary>
-    /// <param name="trained">Copied; stays the caller's. Of its task residual there is what belongs to names that it was trained
-    /// with.</param>
-    /// <param name="trainedClasses">Its classes.</param>
+    /// <summary>Computes the features of other class names with trained prompts.</summary>
+    /// <param name="trained">The trained prompts; copied, and still owned by the caller. Their task residual is kept only for names that
+    /// they were trained with.</param>
+    /// <param name="trainedClasses">The classes that the prompts were trained with.</param>
     /// <param name="classes">The new classes.</param>
-    /// <param name="texts">What CLIP reads of a class.</param>
-    /// <returns>The same prompts with the new classes' features. The caller owns it.</returns>
-    /// <exception cref="ArgumentException">A name's text is too long for CLIP, or CLIP reads two names alike.</exception>
+    /// <param name="texts">The text that CLIP reads for a class.</param>
+    /// <returns>The same prompts with the new classes' features. The caller owns the result.</returns>
+    /// <exception cref="ArgumentException">A name has control characters or is empty for CLIP, its text is too long for CLIP, or two names
+    /// give the same tokens.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
     public TrainedPrompts Encode(TrainedPrompts trained, IReadOnlyList<string> trainedClasses, LabelClasses classes, TextTemplates texts)
     {
         using PromptRows rows = trained.Rows.CopyFor(trainedClasses, classes.Names);
-        // Whoever gives names by hand can mend them at once, so what a fit only warns of is refused too.
+        // The caller chose these names and can correct them immediately, so problems that only cause a warning in Fit are errors here.
         return Encode(rows, classes, texts, trained.LogitScale, problem => throw new InvalidOperationException(problem));
     }
 
-    /// <summary>Prompts around class names.</summary>
-    /// <param name="prompts">Copied; they stay the caller's.</param>
+    /// <summary>Computes the features of class names with the given prompts.</summary>
+    /// <param name="prompts">The prompts; copied, and still owned by the caller.</param>
     /// <param name="classes">The classes.</param>
-    /// <param name="texts">What CLIP reads of a class.</param>
-    /// <param name="logitScale">The factor on cosine similarities; null: CLIP's own.</param>
-    /// <param name="warn">Receives warnings of texts that are too long for CLIP and of names with control characters.</param>
-    /// <returns>The prompts with the classes' features. The caller owns it.</returns>
-    /// <exception cref="ArgumentException">Of a name nothing is left for CLIP to read, or it reads two alike.</exception>
+    /// <param name="texts">The text that CLIP reads for a class.</param>
+    /// <param name="logitScale">The factor on cosine similarities; null for CLIP's own.</param>
+    /// <param name="warn">Receives warnings about texts that are too long for CLIP and names with control characters.</param>
+    /// <returns>The prompts with the classes' features. The caller owns the result.</returns>
+    /// <exception cref="ArgumentException">A name is empty for CLIP, or two names give the same tokens.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
     public TrainedPrompts Encode(PromptRows prompts, LabelClasses classes, TextTemplates texts, double? logitScale, Action<string> warn)
     {
@@ -53,7 +54,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
                 Read(() => ClassTokens.FromTemplates(classes, templates, backbone, warn)),
                 normalizeEach: true
             );
-        // Names that cannot be read are known before anything is made.
+        // Tokenize first, so that unusable names are reported before any tensor is created.
         int[][] tokens = Read(() =>
             prompts.Context is { Layout: { } layout }
                 ? ClassTokens.WithContext(classes, layout, backbone, warn)
@@ -68,9 +69,9 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     }
 
     /// <summary>The vocabulary's tokens nearest to each prompt row of a layer.</summary>
-    /// <param name="rows">[length, width]; stays the caller's.</param>
+    /// <param name="rows">[length, width]; still owned by the caller.</param>
     /// <param name="count">Tokens per row, at least 1.</param>
-    /// <param name="measure">What near means.</param>
+    /// <param name="measure">The distance measure.</param>
     /// <returns>[length][count], the nearest first.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has fewer tokens.</exception>
     /// <exception cref="InvalidOperationException">The text tower cannot be read.</exception>
@@ -79,7 +80,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         using var scope = NewDisposeScope();
         using Lease<TextWeights> weights = Rent("Reading prompts as words needs");
         ClipTokenizer tokenizer = Tokenizer("Reading prompts as words needs");
-        // A checkpoint may have more embeddings than its vocabulary has tokens.
+        // A checkpoint may have more embeddings than there are tokens in its vocabulary.
         int[] ids = [.. Enumerable.Range(0, Math.Min(tokenizer.VocabularySize, backbone.Config.VocabularySize)).Where(tokenizer.Has)];
         if (count > ids.Length)
             throw new ArgumentOutOfRangeException(nameof(count), count, $"The vocabulary has only {ids.Length} tokens.");
@@ -91,7 +92,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         ];
     }
 
-    /// <summary>Names that were given by hand are an argument, not data.</summary>
+    /// <summary>Reports unusable names as an <see cref="ArgumentException"/>, because here the caller passes them as an argument.</summary>
     private static T Read<T>(Func<T> tokens)
     {
         try
@@ -141,14 +142,14 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
     }
 }
 
-/// <summary>A token of the vocabulary as a person reads it.</summary>
-/// <param name="Text">Without the mark of a word's end.</param>
-/// <param name="EndsWord">Whether a word ends with it.</param>
-/// <param name="Distance">To what it was compared with.</param>
+/// <summary>A token of the vocabulary in readable form.</summary>
+/// <param name="Text">The token's text, without the end-of-word marker.</param>
+/// <param name="EndsWord">Whether the token ends a word.</param>
+/// <param name="Distance">Distance to the prompt row.</param>
 internal sealed record DistantWord(string Text, bool EndsWord, float Distance);
 
-/// <summary>What CLIP reads of a class where no learned context stands in its text.</summary>
+/// <summary>The text that CLIP reads for a class when there is no learned context.</summary>
 /// <param name="Template">The text, with {} for the name.</param>
-/// <param name="Several">Templates whose features are averaged in its place where the text tower has no prompt; null: there are
-/// none.</param>
+/// <param name="Several">Templates whose features are averaged, instead of using <paramref name="Template"/>, if the text tower has no
+/// prompts; null if there are none.</param>
 internal sealed record TextTemplates(string Template, IReadOnlyList<string>? Several = null);

@@ -7,16 +7,16 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl;
 
 /// <summary>
-/// How the layers of a model mix prompts: in each layer the attention with every candidate prompt, and that without any, weighted as the
-/// search's alphas weigh them.
+/// How the layers of a model mix prompts: each layer's attention is a weighted sum over all candidate prompts, including the one without a
+/// prompt, with the weights that the search's alphas give them.
 /// </summary>
 public sealed class TrainedMixture
 {
     /// <param name="candidateLengths">Prompt rows of each candidate, increasing from 0, at most
     /// <see cref="PromptConfiguration.MaximumLength"/> together.</param>
-    /// <param name="textWeights">[text layer][candidate], each layer's at least 0 and of sum 1 within 1e-4.</param>
-    /// <param name="imageWeights">[image layer][candidate], likewise.</param>
-    /// <exception cref="ArgumentException">The lengths or the weights are others, or a branch has no layer.</exception>
+    /// <param name="textWeights">[text layer][candidate], non-negative; each layer's weights sum to 1 within 1e-4.</param>
+    /// <param name="imageWeights">[image layer][candidate], with the same constraints.</param>
+    /// <exception cref="ArgumentException">The lengths or weights violate these constraints, or a branch has no layers.</exception>
     public TrainedMixture(
         IReadOnlyList<int> candidateLengths,
         IReadOnlyList<IReadOnlyList<float>> textWeights,
@@ -39,10 +39,10 @@ public sealed class TrainedMixture
     /// <summary>[image layer][candidate], 0 to 1.</summary>
     public IReadOnlyList<IReadOnlyList<float>> ImageWeights { get; }
 
-    /// <summary>The candidate of the largest weight in each layer, the shorter of equals.</summary>
+    /// <summary>The length of the candidate with the largest weight in each layer; the shorter one in a tie.</summary>
     internal PromptConfiguration Largest => PromptConfiguration.FromAlphas(CandidateLengths, new(TextWeights, ImageWeights));
 
-    /// <summary>Prompt rows of all candidates of a layer.</summary>
+    /// <summary>Total prompt rows of all candidates in a layer.</summary>
     internal int Rows => CandidateLengths.Sum();
 
     /// <summary>Both branches with these weights and the given rows, copied to a device. The caller owns them.</summary>
@@ -64,7 +64,7 @@ public sealed class TrainedMixture
         return MixtureBranch.From(candidates, [.. rows.Select(layer => layer!)], values, device);
     }
 
-    /// <exception cref="ArgumentException">They do not increase from 0, or have too many rows together.</exception>
+    /// <exception cref="ArgumentException">The lengths do not increase from 0, or have too many rows in total.</exception>
     internal static void CheckCandidates(IReadOnlyList<int> candidateLengths)
     {
         MixtureBranch.CheckRowCount(candidateLengths);

@@ -6,24 +6,25 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>The tensors a fit leaves behind, on the CPU; a few hundred KiB. Owns them.</summary>
+/// <summary>The tensors that result from a fit, on the CPU; a few hundred KiB. Owns them.</summary>
 /// <param name="Rows">The prompts.</param>
-/// <param name="ClassFeatures">[classes, embedding], unit rows</param>
+/// <param name="ClassFeatures">[classes, embedding], rows of unit norm</param>
 /// <param name="LogitScale">The factor on cosine similarities.</param>
 internal sealed record TrainedPrompts(PromptRows Rows, Tensor ClassFeatures, double LogitScale) : IDisposable
 {
-    /// <summary>A trained mixture, copied.</summary>
-    /// <param name="branches">Both of the same candidates; they stay the caller's.</param>
-    /// <param name="classFeatures">[classes, embedding], unit rows, with these prompts; stays the caller's.</param>
+    /// <summary>Copies a trained mixture.</summary>
+    /// <param name="branches">The branches, both with the same candidates; still owned by the caller.</param>
+    /// <param name="classFeatures">[classes, embedding], the class features with these prompts, as rows of unit norm; still owned by the
+    /// caller.</param>
     /// <param name="logitScale">The factor on cosine similarities, above 0.</param>
-    /// <exception cref="ArgumentException">The branches have other candidates than each other.</exception>
+    /// <exception cref="ArgumentException">The two branches have different candidates.</exception>
     public static TrainedPrompts From(BranchPair<MixtureBranch> branches, Tensor classFeatures, double logitScale) =>
         new(PromptRows.From(branches), PromptRows.Copied(classFeatures)!, logitScale);
 
-    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, context, task_residual, class_features, logit_scale; of a mixture
-    /// image_mixture.{layer} with the rows of all candidates and image_weights.{layer}, and the same of the text. The metadata keep their
-    /// SHA-256.</summary>
-    /// <remarks>A mixture has no image.{layer} and text.{layer}, so that no reader takes it for prompts of fixed lengths.</remarks>
+    /// <summary>Writes a safetensors stream: image.{layer}, text.{layer}, context, task_residual, class_features, logit_scale; for a
+    /// mixture, image_mixture.{layer} with the rows of all candidates, image_weights.{layer}, and likewise for the text. The metadata
+    /// contains the SHA-256 of the tensors.</summary>
+    /// <remarks>A mixture has no image.{layer} and text.{layer}, so that no reader mistakes it for prompts of fixed lengths.</remarks>
     public void Write(Stream stream)
     {
         using var scope = NewDisposeScope();
