@@ -41,10 +41,14 @@ internal sealed class PackedTower : IDisposable
             tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
         int last = weights.Blocks.Count - 1;
         return new PackedTower([
-            .. weights.Blocks.Select((block, layer) =>
-                layer < last
-                    ? new PackedBlock(Packed(block.QkvWeight), new(Packed(block.OutWeight), Packed(block.UpWeight), Packed(block.DownWeight)))
-                    : new PackedBlock(Packed(block.QkvWeight.narrow(0, width, 2 * width).contiguous()), Rest: null)
+            .. weights.Blocks.Select(
+                (block, layer) =>
+                    layer < last
+                        ? new PackedBlock(
+                            Packed(block.QkvWeight),
+                            new(Packed(block.OutWeight), Packed(block.UpWeight), Packed(block.DownWeight))
+                        )
+                        : new PackedBlock(Packed(block.QkvWeight.narrow(0, width, 2 * width).contiguous()), Rest: null)
             ),
         ]);
 
