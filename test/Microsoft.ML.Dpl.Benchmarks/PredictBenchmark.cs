@@ -12,12 +12,10 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// What prediction costs: images to logits with prompts folded into keys and values, against the same tower without any, and against the
 /// same classifier, prompts included, exported to ONNX and run by ONNX Runtime.
 /// </summary>
-internal sealed class PredictBenchmark(string shape, int length, int repeats)
+internal sealed class PredictBenchmark(string shape, int length, int repeats, IReadOnlyList<int> batches)
 {
     private const int Classes = 100;
     private const double LogitScale = 100;
-
-    private static readonly int[] Batches = [1, 32];
 
     public void Run(bool json)
     {
@@ -40,7 +38,7 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats)
         using OnnxSession onnx = new(prompted),
             int8 = new(prompted, OnnxPrecision.Int8);
         var results = new List<(int Batch, Timing Prompted, Timing Plain, Timing Onnx, Timing Int8)>();
-        foreach (int batch in Batches)
+        foreach (int batch in batches)
         {
             Tensor images = randn([batch, 3, config.ImageSize, config.ImageSize], generator: generator);
             float[] pixels = images.data<float>().ToArray();

@@ -166,13 +166,30 @@ scaling.SetAction(arguments =>
         arguments.GetValue(scalingChart)
     )
 );
-var predict = new Command("predict", "Prediction with prompts against the plain image tower.") { shape, length, repeats, threads, json };
+var batches = new Option<int[]>("--batches")
+{
+    Description = "Images of a forward pass.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => [1, 32],
+};
+var predict = new Command("predict", "Prediction with prompts against the plain image tower.")
+{
+    shape,
+    length,
+    repeats,
+    batches,
+    threads,
+    json,
+};
 predict.SetAction(arguments =>
 {
     UseThreads(arguments);
-    new PredictBenchmark(arguments.GetRequiredValue(shape), arguments.GetValue(length), arguments.GetValue(repeats)).Run(
-        arguments.GetValue(json)
-    );
+    new PredictBenchmark(
+        arguments.GetRequiredValue(shape),
+        arguments.GetValue(length),
+        arguments.GetValue(repeats),
+        arguments.GetRequiredValue(batches)
+    ).Run(arguments.GetValue(json));
 });
 var data = new Command("data", "Decoding, caching and augmenting against what a step takes.")
 {

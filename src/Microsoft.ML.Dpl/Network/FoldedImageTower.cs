@@ -135,7 +135,7 @@ internal sealed class FoldedImageTower : IDisposable
             Tensor bias = block.QkvBias.narrow(0, width, 2 * width);
             Tensor keysValues = packed is null
                 ? F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), bias)
-                : OneDnn.Linear(normed, packed.Qkv, bias);
+                : FusedOperators.Linear(normed, packed.Qkv, bias);
             Tensor[] parts = Heads(keysValues, batch, tokens, 2);
             Tensor classRows = normed.view(batch, tokens, width).select(1, 0);
             q = Heads(F.linear(classRows, block.QkvWeight.narrow(0, 0, width), block.QkvBias.narrow(0, 0, width)), batch, 1, 1)[0];
@@ -146,7 +146,7 @@ internal sealed class FoldedImageTower : IDisposable
         {
             Tensor projected = packed is null
                 ? F.linear(normed, block.QkvWeight, block.QkvBias)
-                : OneDnn.Linear(normed, packed.Qkv, block.QkvBias);
+                : FusedOperators.Linear(normed, packed.Qkv, block.QkvBias);
             Tensor[] parts = Heads(projected, batch, tokens, 3);
             (q, k, v) = (parts[0], parts[1], parts[2]);
         }
@@ -155,6 +155,8 @@ internal sealed class FoldedImageTower : IDisposable
             k = cat([k, foldedK.expand(batch, -1, -1, -1)], 2);
             v = cat([v, foldedV.expand(batch, -1, -1, -1)], 2);
         }
+        if (packed is not null && _mixtures[layer] is null)
+            return Finish(FusedOperators.Attend(q, k, v));
         Tensor scores = matmul(q, k.transpose(-2, -1));
         Tensor attention = _mixtures[layer]?.Attention(scores, tokens) ?? scores.softmax(-1);
         if (record is not null)
@@ -164,11 +166,16 @@ internal sealed class FoldedImageTower : IDisposable
                 attention.requires_grad_();
             record.Add(attention.MoveToOuterDisposeScope());
         }
-        Tensor attended = matmul(attention, v).transpose(1, 2).reshape(-1, width);
-        Tensor finished = packed?.Rest is { } rest
-            ? PromptedBlock.Finish(block, rest, config, rows, attended)
-            : PromptedBlock.Finish(block, config, rows, attended);
-        return finished.MoveToOuterDisposeScope();
+        return Finish(matmul(attention, v));
+
+        Tensor Finish(Tensor attended)
+        {
+            attended = attended.transpose(1, 2).reshape(-1, width);
+            Tensor finished = packed?.Rest is { } rest
+                ? PromptedBlock.Finish(block, rest, config, rows, attended)
+                : PromptedBlock.Finish(block, config, rows, attended);
+            return finished.MoveToOuterDisposeScope();
+        }
     }
 
     /// <summary>[batch · n, parts · width] to parts of [batch, heads, n, headWidth], views.</summary>

@@ -16,7 +16,7 @@ internal sealed record PackedBlock(Tensor Qkv, PackedBlock.Finish? Rest)
     public sealed record Finish(Tensor Out, Tensor Up, Tensor Down);
 }
 
-/// <summary>A copy of the image tower's matrices for prediction by <see cref="OneDnn"/>; shared by all models of one CLIP. Takes as much
+/// <summary>A copy of the image tower's matrices for prediction by <see cref="FusedOperators"/>; shared by all models of one CLIP. Takes as much
 /// memory as they do.</summary>
 internal sealed class PackedTower : IDisposable
 {
@@ -30,7 +30,7 @@ internal sealed class PackedTower : IDisposable
 
     /// <summary>Whether a tower predicts faster by such a copy.</summary>
     public static bool IsWorthwhileFor(ImageWeights weights) =>
-        OneDnn.IsAvailable && weights.Device.type == TorchSharp.DeviceType.CPU && weights.Config.Image.Width >= LeastWidth;
+        FusedOperators.IsAvailable && weights.Device.type == TorchSharp.DeviceType.CPU && weights.Config.Image.Width >= LeastWidth;
 
     /// <param name="weights">The frozen image tower, float32 on the CPU; not owned.</param>
     public static PackedTower From(ImageWeights weights)
@@ -52,7 +52,7 @@ internal sealed class PackedTower : IDisposable
             ),
         ]);
 
-        Tensor Packed(Tensor weight) => OneDnn.Pack(weight, tokens).DetachFromDisposeScope();
+        Tensor Packed(Tensor weight) => FusedOperators.Pack(weight, tokens).DetachFromDisposeScope();
     }
 
     public void Dispose()

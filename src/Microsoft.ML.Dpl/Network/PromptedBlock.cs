@@ -74,13 +74,13 @@ internal static class PromptedBlock
     /// <summary><see cref="Finish(BlockWeights, ClipTransformerConfig, Tensor, Tensor)"/> with packed matrices.</summary>
     public static Tensor Finish(BlockWeights block, PackedBlock.Finish packed, ClipTransformerConfig config, Tensor rows, Tensor attended)
     {
-        rows = OneDnn.Add(attended, packed.Out, block.OutBias, rows);
+        rows = FusedOperators.Add(attended, packed.Out, block.OutBias, rows);
         Tensor normed = Norm(rows, block.Norm2Weight, block.Norm2Bias, config);
         Tensor hidden =
             config.Activation == ClipActivation.QuickGelu
-                ? OneDnn.Silu(normed, packed.Up, block.UpBias)
-                : OneDnn.Gelu(normed, packed.Up, block.UpBias);
-        return OneDnn.Add(hidden, packed.Down, block.DownBias, rows);
+                ? FusedOperators.Silu(normed, packed.Up, block.UpBias)
+                : FusedOperators.Gelu(normed, packed.Up, block.UpBias);
+        return FusedOperators.Add(hidden, packed.Down, block.DownBias, rows);
     }
 
     /// <summary>Converts rows to the type of the block's matrices, which may have lower precision.</summary>

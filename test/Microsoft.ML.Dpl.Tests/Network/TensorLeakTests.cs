@@ -40,6 +40,32 @@ public class TensorLeakTests
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
 
+    [SkippableFact]
+    public void A_prediction_with_packed_matrices_leaves_no_tensor_behind()
+    {
+        Skip.IfNot(FusedOperators.IsAvailable, "these operators are used on x64 Linux alone");
+        using var scope = NewDisposeScope();
+        using var clip = new RandomClip(RandomClip.Shape(), seed: 3);
+        using Generator generator = Seeds.Generator(4, "leak");
+        Tensor prompt = randn([2, clip.Config.Image.Width], generator: generator);
+        Tensor images = randn([2, 3, 20, 20], generator: generator);
+        void Predict()
+        {
+            using var own = NewDisposeScope();
+            using PackedTower matrices = PackedTower.From(clip.Image);
+            using var tower = new FoldedImageTower(clip.Image, [prompt, null, prompt]) { Packed = () => matrices };
+            for (int i = 0; i < 3; i++)
+                tower.Forward(images);
+        }
+        Predict();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 5; i++)
+            Predict();
+        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
+    }
+
     [Fact]
     public void An_explanation_leaves_no_tensor_behind()
     {

@@ -7,42 +7,44 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// The linear layers of oneDNN, which libtorch contains, with weights in the order in which its kernels read them. They use AVX-512 on
-/// every processor that has it, MKL's only where the vendor is Intel, and a layer ends with its activation or its residual without another
-/// pass over memory.
+/// Operators of libtorch for prediction that TorchSharp has no methods for. The linear layers are oneDNN's, with weights in the order in
+/// which its kernels read them: they use AVX-512 on every processor that has it, MKL's only where the vendor is Intel, and they apply an
+/// activation or add a residual without another pass over memory.
 /// </summary>
-/// <remarks>TorchSharp has no methods for these operators, but TorchScript has: they are called through a module that is written here in
-/// the form in which PyTorch saves modules.</remarks>
-internal static class OneDnn
+/// <remarks>The operators are called through a TorchScript module, which is written here in the format in which PyTorch saves
+/// modules. None of them computes gradients.</remarks>
+internal static class FusedOperators
 {
     private const string Code = """
-        class Linear(Module):
+        class Operators(Module):
           __parameters__ = []
           __buffers__ = []
-          def pack(self: __torch__.Linear, weight: Tensor, rows: int) -> Tensor:
+          def pack(self: __torch__.Operators, weight: Tensor, rows: int) -> Tensor:
             return ops.mkldnn._reorder_linear_weight(weight, rows)
-          def linear(self: __torch__.Linear, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+          def linear(self: __torch__.Operators, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             return ops.mkldnn._linear_pointwise(input, weight, bias, "none", annotate(List[Optional[number]], []), "")
-          def silu(self: __torch__.Linear, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+          def silu(self: __torch__.Operators, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             return ops.mkldnn._linear_pointwise(input, weight, bias, "swish", annotate(List[Optional[number]], []), "")
-          def gelu(self: __torch__.Linear, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+          def gelu(self: __torch__.Operators, input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             return ops.mkldnn._linear_pointwise(input, weight, bias, "gelu", annotate(List[Optional[number]], []), "none")
-          def add(self: __torch__.Linear, input: Tensor, weight: Tensor, bias: Tensor, other: Tensor) -> Tensor:
+          def add(self: __torch__.Operators, input: Tensor, weight: Tensor, bias: Tensor, other: Tensor) -> Tensor:
             return ops.mkldnn._linear_pointwise(input, other, weight, bias, "add")
+          def attend(self: __torch__.Operators, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            return torch.scaled_dot_product_attention(queries, keys, values, None, 0., False, scale=1.)
 
         """;
 
     private static readonly Lazy<jit.ScriptModule> Module = new(Load);
 
-    /// <summary>Whether this libtorch surely has oneDNN, and the processor the vector instructions that make it worth its memory. A missing
-    /// operator would end the process, so only builds are named in which it was seen.</summary>
+    /// <summary>Whether this libtorch has the operators and the processor has vector instructions for them. A missing operator would end
+    /// the process, so this is true only for builds in which they were seen.</summary>
     public static bool IsAvailable { get; } =
         OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64 && Avx2.IsSupported;
 
-    /// <summary>A weight in the order of oneDNN's kernels.</summary>
+    /// <summary>Reorders a weight for oneDNN's kernels.</summary>
     /// <param name="weight">[outputs, inputs] float32 on the CPU</param>
-    /// <param name="rows">The usual number of rows of an input; others are possible.</param>
-    /// <returns>A tensor that only the methods below can read, in the caller's dispose scope.</returns>
+    /// <param name="rows">The typical number of rows of an input, for which the order is chosen; the result is valid for any number.</param>
+    /// <returns>A tensor that only the linear layers below can read, in the caller's dispose scope.</returns>
     public static Tensor Pack(Tensor weight, long rows) => Invoke("pack", weight, rows);
 
     /// <summary>A linear layer.</summary>
@@ -61,6 +63,13 @@ internal static class OneDnn
     /// <summary>The sum of a linear layer and <paramref name="other"/>, [rows, outputs]; see <see cref="Linear"/>.</summary>
     public static Tensor Add(Tensor input, Tensor packed, Tensor bias, Tensor other) => Invoke("add", input, packed, bias, other);
 
+    /// <summary>Softmax attention without a scale, in blocks that stay in the cache: softmax(queries · keysᵀ) · values.</summary>
+    /// <param name="queries">[batch, heads, queries, headWidth]</param>
+    /// <param name="keys">[batch, heads, keys, headWidth]</param>
+    /// <param name="values">[batch, heads, keys, headWidth]</param>
+    /// <returns>[batch, heads, queries, headWidth] in the caller's dispose scope.</returns>
+    public static Tensor Attend(Tensor queries, Tensor keys, Tensor values) => Invoke("attend", queries, keys, values);
+
     private static Tensor Invoke(string method, params object[] arguments) => (Tensor)Module.Value.invoke(method, arguments);
 
     private static jit.ScriptModule Load()
@@ -71,7 +80,7 @@ internal static class OneDnn
         {
             Add(archive, "version", "3\n"u8);
             // A pickled object of the class without members, and an empty tuple of constants.
-            Add(archive, "data.pkl", [0x80, 2, .. "c__torch__\nLinear\n)"u8, 0x81, .. "}b."u8]);
+            Add(archive, "data.pkl", [0x80, 2, .. "c__torch__\nOperators\n)"u8, 0x81, .. "}b."u8]);
             Add(archive, "constants.pkl", [0x80, 2, .. ")."u8]);
             Add(archive, "code/__torch__.py", Encoding.ASCII.GetBytes(Code));
         }
@@ -80,7 +89,7 @@ internal static class OneDnn
 
     private static void Add(ZipArchive archive, string name, ReadOnlySpan<byte> content)
     {
-        using Stream entry = archive.CreateEntry($"linear/{name}", CompressionLevel.NoCompression).Open();
+        using Stream entry = archive.CreateEntry($"operators/{name}", CompressionLevel.NoCompression).Open();
         entry.Write(content);
     }
 }
