@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
@@ -80,20 +81,20 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
     {
         try
         {
-            ServedModel model = host.Model ?? throw new InvalidOperationException("An image was queued before the model was ready.");
+            ServedModel model = host.Model ?? throw new UnreachableException("An image was queued before the model was ready.");
             float[][] scores = model.Score([.. batch.Select(waiting => waiting.Image)]);
             Interlocked.Add(ref _images, batch.Count);
             Interlocked.Increment(ref _batches);
             foreach (var (waiting, score) in batch.Zip(scores))
                 waiting.Answer.TrySetResult(score);
         }
-        catch (InvalidOperationException) when (batch.Count > 1)
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException && batch.Count > 1)
         {
             // A broken image fails the whole pass, so score the images of the batch individually.
             foreach (Waiting waiting in batch)
                 Score([waiting]);
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
         {
             batch[0].Answer.TrySetException(new UndecodableImageException(e));
         }

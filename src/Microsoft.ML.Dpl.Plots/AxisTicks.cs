@@ -61,9 +61,11 @@ internal sealed record AxisTicks(double Low, double High, IReadOnlyList<(double 
     {
         double margin = axis.Numbers == PlotNumbers.Whole || value == 0 ? 1 : Math.Abs(value) * 0.1;
         if (axis.Numbers == PlotNumbers.Percent && value is >= 0 and <= 1)
-            return (axis.Minimum ?? Math.Max(0, value - 0.1), axis.Maximum ?? Math.Min(1, value + 0.1));
-        double low = axis.Minimum ?? value - margin;
-        return (low, Math.Max(axis.Maximum ?? value + margin, low + margin));
+            return Widened(axis.Minimum ?? Math.Max(0, value - 0.1), axis.Maximum ?? Math.Min(1, value + 0.1), 0.1);
+        return Widened(axis.Minimum ?? value - margin, axis.Maximum ?? value + margin, margin);
+
+        // Both ends may be given, and be equal.
+        static (double, double) Widened(double low, double high, double least) => (low, high > low ? high : low + least);
     }
 
     private static AxisTicks Logarithmic(double low, double high)

@@ -192,8 +192,8 @@ internal sealed record StoredDescription(
             );
         if (description.Context is { } placed && !Enum.IsDefined(placed.Position))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the model "
-                    + "again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a context in an unknown place. Update the package, or save the "
+                    + "model again."
             );
         if (description.Templates is { } templates && (templates.Count == 0 || !templates.All(ClassTemplate.IsValid)))
             throw new InvalidDataException(
@@ -214,18 +214,18 @@ internal sealed record StoredDescription(
             );
         if (description.Threshold is double threshold && !(threshold > 0 && threshold <= 1))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip has a threshold of {threshold}, where above 0 to 1 is possible. Save the "
-                    + "model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a threshold of {threshold}, where above 0 to 1 is possible. Save "
+                    + "the model again."
             );
         if (description.Onnx is not (null or OnnxEntries.Graph))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save the "
-                    + "model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save "
+                    + "the model again."
             );
         if (!Enum.IsDefined(description.OnnxPrecision))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown precision for its ONNX graph. Update the package, or save "
-                    + "the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown precision for its ONNX graph. Update the package, or "
+                    + "save the model again."
             );
         return description is { Onnx: not null, Contents: ModelContents.PromptsOnly }
             ? description with
@@ -314,7 +314,7 @@ internal sealed record MixtureDescription(IReadOnlyList<int> CandidateLengths)
         foreach (int length in lengths)
             if (!CandidateLengths!.Contains(length))
                 throw new InvalidDataException(
-                    $"{ModelZipFormat.DescriptionEntry} of the model zip holds a context length of {length}, which is no candidate of its "
+                    $"{ModelZipFormat.DescriptionEntry} of the model zip holds a prompt length of {length}, which is no candidate of its "
                         + $"mixture: {string.Join(' ', CandidateLengths!)}. Save the model again."
                 );
     }

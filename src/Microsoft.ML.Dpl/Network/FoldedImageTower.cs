@@ -42,8 +42,8 @@ internal sealed class FoldedImageTower : IDisposable
     /// <summary>The frozen image tower.</summary>
     public ImageWeights Weights => _weights;
 
-    /// <summary>Gives the copy of the tower's matrices that <see cref="Forward"/> computes with; null: it computes with the tower's own. Not
-    /// owned.</summary>
+    /// <summary>Returns the packed copy of the tower's matrices for <see cref="Forward"/>, which is not owned. Null: the tower's own
+    /// matrices are used.</summary>
     public Func<PackedTower>? Packed { get; set; }
 
     /// <summary>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>One layer's matrices in the order of oneDNN's kernels; its biases stay where they are.</summary>
+/// <summary>One layer's matrices in the order of oneDNN's kernels; the biases are the layer's own.</summary>
 /// <param name="Qkv">[3 · width, width]; in the last layer the keys and values alone, [2 · width, width].</param>
 /// <param name="Rest">The matrices behind the attention; null in the last layer, where only the class tokens are left.</param>
 internal sealed record PackedBlock(Tensor Qkv, PackedBlock.Finish? Rest)
@@ -16,11 +16,11 @@ internal sealed record PackedBlock(Tensor Qkv, PackedBlock.Finish? Rest)
     public sealed record Finish(Tensor Out, Tensor Up, Tensor Down);
 }
 
-/// <summary>A copy of the image tower's matrices for prediction by <see cref="FusedOperators"/>; shared by all models of one CLIP. Takes as much
-/// memory as they do.</summary>
+/// <summary>A copy of the image tower's matrices for prediction by <see cref="FusedOperators"/>, shared by all models of one CLIP. It takes
+/// as much memory as the matrices themselves.</summary>
 internal sealed class PackedTower : IDisposable
 {
-    // Narrower layers take less time than they save: CLIPs of this width are those whose predictions take long.
+    // The products of narrower towers take too little time for the difference to matter.
     private const int LeastWidth = 256;
 
     private PackedTower(IReadOnlyList<PackedBlock> blocks) => Blocks = blocks;
@@ -28,7 +28,7 @@ internal sealed class PackedTower : IDisposable
     /// <summary>One per layer.</summary>
     public IReadOnlyList<PackedBlock> Blocks { get; }
 
-    /// <summary>Whether a tower predicts faster by such a copy.</summary>
+    /// <summary>Whether a tower predicts faster with a packed copy.</summary>
     public static bool IsWorthwhileFor(ImageWeights weights) =>
         FusedOperators.IsAvailable && weights.Device.type == TorchSharp.DeviceType.CPU && weights.Config.Image.Width >= LeastWidth;
 

@@ -43,7 +43,7 @@ internal static class FusedOperators
 
     /// <summary>Reorders a weight for oneDNN's kernels.</summary>
     /// <param name="weight">[outputs, inputs] float32 on the CPU</param>
-    /// <param name="rows">The typical number of rows of an input, for which the order is chosen; the result is valid for any number.</param>
+    /// <param name="rows">The typical number of rows of an input, for which the order is chosen; any number is valid.</param>
     /// <returns>A tensor that only the linear layers below can read, in the caller's dispose scope.</returns>
     public static Tensor Pack(Tensor weight, long rows) => Invoke("pack", weight, rows);
 

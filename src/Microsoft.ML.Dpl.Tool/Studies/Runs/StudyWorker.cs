@@ -27,13 +27,16 @@ internal sealed class StudyWorker(StudyPlan plan, StudyFolder folder, Func<Cance
     {
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var places = new BlockingCollection<int>();
-        bool isBusy = false;
+        int unanswered = 0;
         var reader = new Thread(() =>
         {
             while (input.ReadLine() is { } line)
+            {
+                Interlocked.Increment(ref unanswered);
                 places.Add(int.Parse(line, CultureInfo.InvariantCulture), CancellationToken.None);
+            }
             places.CompleteAdding();
-            if (Volatile.Read(ref isBusy))
+            if (Volatile.Read(ref unanswered) > 0)
                 gone.Cancel();
         })
         {
@@ -43,9 +46,9 @@ internal sealed class StudyWorker(StudyPlan plan, StudyFolder folder, Func<Cance
         reader.Start();
         foreach (int place in places.GetConsumingEnumerable(gone.Token))
         {
-            Volatile.Write(ref isBusy, true);
             string? error = StudyJobs.Try(() => folder.Write(plan.Runs[place], runner.Run(plan.Runs[place])));
-            Volatile.Write(ref isBusy, false);
+            // Before the answer, after which the parent may end the input.
+            Interlocked.Decrement(ref unanswered);
             output.WriteLine(JsonSerializer.Serialize(new WorkerAnswer(place, error), ToolJson.Line));
             output.Flush();
         }
