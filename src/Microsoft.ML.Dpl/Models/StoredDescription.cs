@@ -219,8 +219,8 @@ internal sealed record StoredDescription(
             );
         if (description.Onnx is not (null or OnnxEntries.Graph))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or save "
-                    + "the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip names an unknown entry for its ONNX graph. Update the package, or "
+                    + "save the model again."
             );
         if (!Enum.IsDefined(description.OnnxPrecision))
             throw new InvalidDataException(
