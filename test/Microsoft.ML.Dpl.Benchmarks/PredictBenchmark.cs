@@ -30,7 +30,7 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats, IR
         ];
         Tensor classes = PromptedClip.UnitRows(randn([Classes, config.EmbeddingWidth], generator: generator));
         using PackedTower? packed = PackedTower.IsWorthwhileFor(clip.Image) ? PackedTower.From(clip.Image) : null;
-        Func<PackedTower>? matrices = packed is null ? null : () => packed;
+        Func<PackedTower?>? matrices = packed is null ? null : () => packed;
         using var promptedTower = new FoldedImageTower(clip.Image, prompts) { Packed = matrices };
         using var plainTower = new FoldedImageTower(clip.Image, new Tensor?[config.Image.Layers]) { Packed = matrices };
         FoldedClassifier prompted = new(promptedTower, classes, LogitScale),

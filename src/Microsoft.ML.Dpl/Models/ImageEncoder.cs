@@ -2,6 +2,7 @@ using System.Drawing;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -11,7 +12,7 @@ namespace Microsoft.ML.Dpl.Models;
 internal sealed class ImageEncoder : IDisposable
 {
     private readonly Lease<ImageWeights> _image;
-    private readonly Lazy<Lease<PackedTower>>? _packed; // made by the first prediction, as many models are only trained and saved
+    private readonly Lazy<Lease<PackedTower>?>? _packed; // made by the first prediction, as many models are only trained and saved
     private readonly ClipImageProcessor _processor;
     private readonly Device _device;
     private readonly double _covered; // fraction of the crop's side that whole patches cover
@@ -30,8 +31,8 @@ internal sealed class ImageEncoder : IDisposable
             Tower = fold(weights);
             if (PackedTower.IsWorthwhileFor(weights))
             {
-                _packed = new(() => SharedWeights.Rent((typeof(PackedTower), weights.Blocks), () => PackedTower.From(weights)));
-                Tower.Packed = () => _packed.Value.Value;
+                _packed = new(() => Packed(weights));
+                Tower.Packed = () => _packed.Value?.Value;
             }
         }
         catch
@@ -72,7 +73,20 @@ internal sealed class ImageEncoder : IDisposable
     {
         Tower.Dispose();
         if (_packed is { IsValueCreated: true })
-            _packed.Value.Dispose();
+            _packed.Value?.Dispose();
         _image.Dispose();
+    }
+
+    /// <summary>The packed copy that all models of one CLIP share; null if there is not enough memory for it.</summary>
+    private static Lease<PackedTower>? Packed(ImageWeights weights)
+    {
+        try
+        {
+            return SharedWeights.Rent((typeof(PackedTower), weights.Blocks), () => PackedTower.From(weights));
+        }
+        catch (Exception e) when (MemoryShortage.IsUntold(e))
+        {
+            return null; // the copy saves time, but predictions do not depend on it
+        }
     }
 }

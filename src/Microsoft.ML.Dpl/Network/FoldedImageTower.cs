@@ -42,9 +42,9 @@ internal sealed class FoldedImageTower : IDisposable
     /// <summary>The frozen image tower.</summary>
     public ImageWeights Weights => _weights;
 
-    /// <summary>Returns the packed copy of the tower's matrices for <see cref="Forward"/>, which is not owned. Null: the tower's own
-    /// matrices are used.</summary>
-    public Func<PackedTower>? Packed { get; set; }
+    /// <summary>Returns the packed copy of the tower's matrices for <see cref="Forward"/>, which is not owned. Null, or returns null: the
+    /// tower's own matrices are used.</summary>
+    public Func<PackedTower?>? Packed { get; set; }
 
     /// <summary>
     /// Each layer's constant keys and values, [1, heads, length, headWidth]; null for a layer without a prompt. Owned by this object.

@@ -40,7 +40,7 @@ internal sealed class PackedTower : IDisposable
         long width = weights.Config.Image.Width,
             tokens = 1 + (long)weights.Config.Grid * weights.Config.Grid;
         int last = weights.Blocks.Count - 1;
-        return new PackedTower([
+        var tower = new PackedTower([
             .. weights.Blocks.Select(
                 (block, layer) =>
                     layer < last
@@ -51,18 +51,19 @@ internal sealed class PackedTower : IDisposable
                         : new PackedBlock(Packed(block.QkvWeight.narrow(0, width, 2 * width).contiguous()), Rest: null)
             ),
         ]);
+        foreach (Tensor tensor in tower.Tensors)
+            tensor.DetachFromDisposeScope();
+        return tower;
 
-        Tensor Packed(Tensor weight) => FusedOperators.Pack(weight, tokens).DetachFromDisposeScope();
+        Tensor Packed(Tensor weight) => FusedOperators.Pack(weight, tokens);
     }
 
     public void Dispose()
     {
-        foreach (PackedBlock block in Blocks)
-        {
-            block.Qkv.Dispose();
-            block.Rest?.Out.Dispose();
-            block.Rest?.Up.Dispose();
-            block.Rest?.Down.Dispose();
-        }
+        foreach (Tensor tensor in Tensors)
+            tensor.Dispose();
     }
+
+    private IEnumerable<Tensor> Tensors =>
+        Blocks.SelectMany(block => block.Rest is { } rest ? new[] { block.Qkv, rest.Out, rest.Up, rest.Down } : [block.Qkv]);
 }
