@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>An application that works in double precision says so to libtorch for the whole process.</summary>
+/// <summary>An application that works in double precision sets libtorch's default type for the whole process, which must not affect the
+/// library.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class DefaultTypeTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
