@@ -2,8 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The files and links that the documents mention exist, so that moving a file without updating the documents is
-/// noticed.</summary>
+/// <summary>The files and links that the documents mention exist: moving a file without updating the documents fails a test.</summary>
 public partial class DocumentationTests
 {
     private static readonly string Library = Path.Combine(SharedData.RepositoryRoot, "src", "Microsoft.ML.Dpl");

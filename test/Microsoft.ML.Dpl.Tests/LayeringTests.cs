@@ -73,8 +73,7 @@ public class LayeringTests
         );
     }
 
-    /// <summary>A public type has the namespace that users import, whatever its folder; every other type has its folder's
-    /// namespace.</summary>
+    /// <summary>A public type has a namespace that users import, whatever its folder; every other type has its folder's.</summary>
     [Fact]
     public void Namespaces_say_who_a_type_is_for()
     {

@@ -18,8 +18,7 @@ internal static class LongRuns
 /// <param name="Tensors">The number of tensors as counted by TorchSharp.</param>
 internal readonly record struct HeldMemory(long Managed, long Resident, long Tensors)
 {
-    // In a long run growth must stay below this share. In a short run the share is less than the runtime itself may allocate, hence the
-    // minimums.
+    // A long run's growth must stay below this share. In a short run the runtime itself may allocate more, hence the minimums.
     private const double Share = 0.02;
     private const long ShortManaged = 1 << 20,
         ShortResident = 12 << 20;

@@ -44,7 +44,7 @@ public class AttentionKernelTests
         return cases;
     }
 
-    /// <summary>Scores hundreds above and below 0, for the tokens as well: without subtracting the maximum first, the softmax would
+    /// <summary>Scores hundreds above and below 0, for the tokens as well: a softmax without subtracting the maximum would
     /// overflow.</summary>
     [SkippableTheory]
     [InlineData(Form.AlongPaths)]

@@ -6,8 +6,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>A CLIP embedded as an assembly's resources. The tests set an environment variable, so they do not run in parallel with
-/// others.</summary>
+/// <summary>A CLIP embedded as an assembly's resources. The tests set an environment variable, so they run alone.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class EmbeddedBackboneTests : IDisposable
 {

@@ -16,7 +16,7 @@ internal static class HuggingFaceFolder
     /// <summary>The end-of-text id that older configurations contain, whatever the vocabulary.</summary>
     public const int LegacyEndOfTextId = 2;
 
-    /// <summary>Writes config.json and the weights, but no vocabulary; the vocabulary's last two ids are the start-of-text and end-of-text
+    /// <summary>Writes config.json and the weights, but no vocabulary; its last two ids are the start-of-text and end-of-text
     /// tokens.</summary>
     /// <param name="folder">An existing folder.</param>
     /// <param name="clip">The weights, named as in OpenAI's files.</param>

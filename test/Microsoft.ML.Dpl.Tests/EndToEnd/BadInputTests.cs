@@ -66,8 +66,8 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             Throws<InvalidOperationException>(_ => { }, [.. images.Train.Where(p => p.Label == "red")]).Message
         );
 
-    /// <summary>A label column without rows has no class names, or only those of its key type; the message must report the missing rows
-    /// instead.</summary>
+    /// <summary>A label column without rows has no class names, or only those of its key type; the message must be about the
+    /// rows.</summary>
     [Theory]
     [InlineData("text")]
     [InlineData("key")]
@@ -241,8 +241,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         object Typed(object value) => value is string text ? TimeSpan.Parse(text, CultureInfo.InvariantCulture) : value;
     }
 
-    /// <summary>Without this check, some of these mistakes would only be noticed when the model is created, after hours of
-    /// training.</summary>
+    /// <summary>Otherwise some of these mistakes would only be noticed when the model is created, after hours of training.</summary>
     [Theory]
     [InlineData("Score", "PredictedLabel")]
     [InlineData("Image", "Label")]
@@ -259,8 +258,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.Contains($"{first}ColumnName and {second}ColumnName are both 'Both'", message);
     }
 
-    /// <summary>The labels, the split and the images are read in separate passes, so a view that shrinks between them must be
-    /// noticed.</summary>
+    /// <summary>The labels, the split and the images are read in separate passes; a view that shrinks in between is refused.</summary>
     [Fact]
     public void Data_that_has_fewer_rows_when_read_again_is_refused()
     {
@@ -302,8 +300,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
-    /// <summary>Fails if a single step runs before the expected error, unless unreadable images are skipped, in which case training
-    /// continues.</summary>
+    /// <summary>Fails if a single step runs before the expected error, unless unreadable images are to be skipped.</summary>
     private sealed class NoTraining(Action<DplTrainer.Options> change) : IProgress<FitProgress>
     {
         public void Report(FitProgress value)

@@ -239,7 +239,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     public void Another_CLIP_teaches()
     {
         using var folder = new TemporaryFolder();
-        // The teacher's shape differs in image size and patch size.
+        // The teacher has another image size than the student, 32 instead of 24, and other weights.
         SmallBackbone.Write(folder.FullPath, seed: 9, RandomClip.Shape(imageSize: 32, patch: 8));
         HuggingFaceFolder.WritePreprocessor(folder.FullPath, 32);
         ClipBackbone teacher = ClipBackbone.FromFolder(folder.FullPath);

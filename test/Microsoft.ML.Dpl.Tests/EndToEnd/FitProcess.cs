@@ -28,7 +28,7 @@ internal sealed class FitProcess : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>The command line of such a fit.</summary>
+    /// <summary>The command line of a fit by <see cref="FitHost"/>.</summary>
     public string[] Command(string workspace, string zip, params string[] more) =>
         [
             typeof(FitHost).Assembly.Location,

@@ -15,8 +15,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void What_regularizers_add_does_not_look_like_a_training_that_failed()
     {
-        // The robust recipe gives up the prompts if their loss exceeds zero-shot CLIP's; a heavy regulariser must not count towards that
-        // loss.
+        // The robust recipe discards prompts whose loss exceeds zero-shot CLIP's; a heavy regulariser must not count towards it.
         void Heavy(DplTrainer.Options o)
         {
             (o.Training.Recipe, o.Configuration, o.Training.Epochs) = (

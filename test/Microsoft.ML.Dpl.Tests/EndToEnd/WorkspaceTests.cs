@@ -243,8 +243,7 @@ public sealed class WorkspaceTests
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Fixed));
     }
 
-    /// <summary>The best epoch lies before the interruption and no later one is as good, so its prompts must come from the
-    /// checkpoint.</summary>
+    /// <summary>The best epoch lies before the interruption and no later one is as good: its prompts come from the checkpoint.</summary>
     [Fact]
     public void The_best_epoch_before_the_interruption_is_returned()
     {
@@ -267,8 +266,7 @@ public sealed class WorkspaceTests
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Overshooting));
     }
 
-    /// <summary>Runs a fit that is interrupted after the given number of steps. Returns null if it was, else the content of its
-    /// model.</summary>
+    /// <summary>Runs a fit and interrupts it after the given number of steps. Returns null then, else its model's content.</summary>
     private string? Try(int steps, bool byToken, Action<DplTrainer.Options>? change = null, IReadOnlyList<LabelledImage>? rows = null)
     {
         using var source = new CancellationTokenSource();

@@ -4,8 +4,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Model zips loaded by <c>MLContext.Model.Load</c>: one target damages this library's entries only, another damages any
-/// part.</summary>
+/// <summary>Model zips loaded by <c>MLContext.Model.Load</c>: one target damages only this library's entries, another any.</summary>
 internal sealed class ModelZipTargets
 {
     private static readonly string Saved = Path.Combine(
@@ -87,8 +86,7 @@ internal sealed class ModelZipTargets
         };
     }
 
-    // Which exceptions ML.NET throws for its own entries is beyond this library's control; but the process must survive and no file be
-    // left.
+    // The library does not control what ML.NET throws for its own entries; but the process must survive and no file be left.
     private FuzzTarget Anywhere(params byte[][] zips)
     {
         var whole = new Mutator(zips);

@@ -36,7 +36,7 @@ internal sealed class HubServer : IDisposable
     public sealed record Request(string Method, string Path, IReadOnlyDictionary<string, string> Headers, bool AtCdn);
 
     /// <param name="Status">The status code.</param>
-    /// <param name="Body">Sent for GET only.</param>
+    /// <param name="Body">The body, which is sent for GET only.</param>
     /// <param name="Headers">The headers besides Content-Length.</param>
     /// <param name="CutAfter">The number of bytes of the body after which the connection is closed.</param>
     /// <param name="SaidLength">The value of Content-Length; -1: none is sent, and the end of the connection ends the body.</param>
@@ -48,8 +48,7 @@ internal sealed class HubServer : IDisposable
     /// <summary>Changes or replaces a response before it is sent.</summary>
     public Func<Request, Answer, Answer> Change { get; set; } = (_, answer) => answer;
 
-    /// <summary>Whether small files are served by a redirection to an address that contains their commit, as by huggingface.co since
-    /// 2025.</summary>
+    /// <summary>Whether small files are redirected to an address that contains their commit, as by huggingface.co since 2025.</summary>
     public bool RedirectsSmallFiles { get; set; }
 
     public ConcurrentQueue<Request> Requests { get; } = new();

@@ -233,7 +233,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
     }
 }
 
-/// <summary>Weights of two candidates.</summary>
+/// <summary>Equal weights of two candidates for every layer.</summary>
 file static class TwoCandidates
 {
     public static IReadOnlyList<IReadOnlyList<float>> Halves(this IReadOnlyList<IReadOnlyList<float>> layers) =>

@@ -62,7 +62,7 @@ internal sealed class MixtureModel : IDisposable
     /// <summary>The branches with the mixture's prompts and weights.</summary>
     public BranchPair<MixtureBranch> Branches { get; }
 
-    /// <summary>The CLIP with the mixture's branches.</summary>
+    /// <summary>The CLIP that the class features are computed with.</summary>
     public PromptedClip Clip { get; }
 
     /// <summary>The transformer created from them.</summary>

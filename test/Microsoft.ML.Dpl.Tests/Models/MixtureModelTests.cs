@@ -81,8 +81,7 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
         Assert.Equal(PromptConfiguration.Uniform(small.Backbone, 2), equal.Transformer.Configuration);
     }
 
-    /// <summary>This also holds if length 0 has the largest weight, in which case a reader of fixed lengths would expect no
-    /// prompts.</summary>
+    /// <summary>Also if length 0 has the largest weight, in which case a reader of fixed lengths would expect no prompts.</summary>
     [Theory]
     [InlineData(0.2f)]
     [InlineData(0.8f)]

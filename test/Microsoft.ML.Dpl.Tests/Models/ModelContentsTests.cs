@@ -169,7 +169,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
             using (DplTransformer loaded = Load("clip.zip"))
             {
                 Scores(loaded);
-                loaded.NearestWords(0, 1); // uses the text tower; new classes make Parameters, which TorchSharp counts once too often
+                loaded.NearestWords(0, 1); // uses the text tower; WithClasses would create Parameters, which TorchSharp miscounts
                 Save(loaded, "again.zip");
             }
             ReasonOf("short.zip");
