@@ -14,6 +14,6 @@ internal static class Close
         );
         double scale = Math.Max(expected.abs().max().item<float>(), 1e-12f);
         double error = (expected - actual).abs().max().item<float>() / scale;
-        Assert.True(error <= tolerance, $"{what}: relative error {error:g3} > {tolerance:g3}"); // false for NaN too
+        Assert.True(error <= tolerance, $"{what}: relative error {error:g3} > {tolerance:g3}"); // also fails for NaN
     }
 }

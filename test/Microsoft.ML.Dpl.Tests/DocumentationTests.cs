@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The files and links that the documents name exist, so that a file that is moved takes its mention along.</summary>
+/// <summary>The files and links that the documents mention exist: moving a file without updating the documents fails a test.</summary>
 public partial class DocumentationTests
 {
     private static readonly string Library = Path.Combine(SharedData.RepositoryRoot, "src", "Microsoft.ML.Dpl");
@@ -43,7 +43,8 @@ public partial class DocumentationTests
         Assert.Empty(named.Where(name => !files.Contains(name.Name)).Select(Told));
     }
 
-    /// <summary>Names in the tables and walks of the architecture, so that what is renamed is renamed there.</summary>
+    /// <summary>The identifiers in the tables and walkthroughs of ARCHITECTURE.md exist, so that renaming one without updating the document
+    /// is noticed.</summary>
     [Fact]
     public void Names_in_the_architecture_stand_in_the_sources()
     {
@@ -117,7 +118,7 @@ public partial class DocumentationTests
                 .Where(File.Exists),
         ];
 
-    /// <summary>The headings of a document as links name them.</summary>
+    /// <summary>The headings of a document in the form of link anchors.</summary>
     private static IEnumerable<string> Headings(string document) =>
         File.ReadLines(document)
             .Where(line => line.StartsWith('#'))

@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Opens files for writing and remembers how many bytes they had when they were flushed to the disk itself.</summary>
+/// <summary>Opens files for writing and records their length at every flush to disk.</summary>
 internal sealed class FlushLog
 {
     private readonly List<(string Path, long Bytes)> _flushes = [];
 
-    /// <summary>Name and length of a file at each flush to the disk, in their order.</summary>
+    /// <summary>The path and length of the file at each flush to disk, in order.</summary>
     public IReadOnlyList<(string Path, long Bytes)> Flushes => _flushes;
 
-    /// <summary>Opens a file, or makes it; what is in it stays.</summary>
+    /// <summary>Opens or creates a file and keeps its contents.</summary>
     public FileStream Open(string path) => new Watched(this, path);
 
     private sealed class Watched(FlushLog log, string path)

@@ -4,11 +4,11 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>What other implementations computed: the repository's test/golden, whose larger files are compressed, as a folder of plain
-/// files.</summary>
+/// <summary>Golden values computed by other implementations: the repository's test/golden, whose larger files are compressed, unpacked to a
+/// folder of plain files.</summary>
 internal static class GoldenFolder
 {
-    /// <summary>Environment variable: a folder whose cases are read instead of the repository's.</summary>
+    /// <summary>Environment variable: a folder of cases to use instead of the repository's.</summary>
     public const string Variable = "DPL_GOLDEN";
 
     private const string Compressed = ".br";
@@ -21,11 +21,10 @@ internal static class GoldenFolder
             : Repository.Value
     );
 
-    /// <summary>The repository's golden values as they are kept.</summary>
+    /// <summary>The folder of the repository's golden values, with the larger files compressed.</summary>
     public static string Source => Path.Combine(SharedData.RepositoryRoot, "test", "golden");
 
-    /// <summary>The folder that holds the cases, each in a folder of its own: that of <see cref="Variable"/>, else the
-    /// repository's.</summary>
+    /// <summary>The folder with one subfolder for each case: that of <see cref="Variable"/> if set, else the repository's.</summary>
     public static string Cases => OfCases.Value;
 
     /// <summary>The full path of a file or folder of the repository's golden values, whatever <see cref="Variable"/> says.</summary>
@@ -38,13 +37,14 @@ internal static class GoldenFolder
             : throw new FileNotFoundException($"The golden values in '{Source}' have no '{relativePath}'.", path);
     }
 
-    /// <summary>A folder with the same files, none compressed: the given one if it has no compressed file, else one below
-    /// <paramref name="target"/> that is named by the content.</summary>
-    /// <remarks>It stays, for the next run. Several processes may ask at once: each fills a folder of its own, and the first to rename it
-    /// wins.</remarks>
+    /// <summary>Returns a folder with the same files, none of them compressed: <paramref name="source"/> itself if it has no compressed
+    /// file, else a folder below <paramref name="target"/> named after the content.</summary>
+    /// <remarks>The folder is kept for the next run. If several processes call this at once, each fills a folder of its own, and the first
+    /// to rename it wins.</remarks>
     /// <param name="source">An existing folder.</param>
-    /// <param name="target">An existing folder that can be written.</param>
-    /// <exception cref="IOException">A file is there both compressed and not, or <paramref name="target"/> cannot be written.</exception>
+    /// <param name="target">An existing writable folder.</param>
+    /// <exception cref="IOException">A file exists both compressed and uncompressed, or <paramref name="target"/> cannot be
+    /// written.</exception>
     /// <exception cref="InvalidOperationException">A compressed file is damaged.</exception>
     public static string Unpacked(string source, string target)
     {

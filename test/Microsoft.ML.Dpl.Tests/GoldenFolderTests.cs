@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The golden values come with a clone, small enough for one, and tests read them as plain files.</summary>
+/// <summary>The golden values are part of the repository, small enough for a clone, and tests read them as plain files.</summary>
 public sealed class GoldenFolderTests : IDisposable
 {
     private const long MaximumBytes = 10_000_000;

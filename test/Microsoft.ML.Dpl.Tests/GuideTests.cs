@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The guide's code blocks are one program, and each shows what it printed.</summary>
+/// <summary>The guide's code blocks form one program, and the guide shows what each block prints.</summary>
 public partial class GuideTests
 {
     private const string Guide = "docs/guide.md";

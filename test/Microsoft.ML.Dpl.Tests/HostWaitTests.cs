@@ -4,13 +4,13 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Where the engine looks at a tensor's values, so that on a GPU the host waits for the device: once a step, for the loss and the
-/// largest gradient together, and outside of steps.</summary>
+/// <summary>The places where the engine reads a tensor's values, which on a GPU makes the host wait for the device: once per step, for the
+/// loss and the largest gradient together, and outside of steps.</summary>
 public class HostWaitTests
 {
     private static readonly string[] Engine = ["Search", "Training", "Optimization", "Network", "Attention", "Data"];
 
-    // Calls whose result depends on values: its numbers, or its shape. Besides these the property `bytes`, and `to(CPU)`.
+    // Calls whose result, or the result's shape, depends on a tensor's values. The property `bytes` and `to(CPU)` are handled separately.
     private static readonly string[] Looks =
     [
         "item",
@@ -36,19 +36,19 @@ public class HostWaitTests
 
     private static readonly string[] Approved =
     [
-        "BilevelSearch.Rows", // once an epoch
-        "Calibration.Rows", // no step
+        "BilevelSearch.Rows", // once per epoch
+        "Calibration.Rows", // outside of steps
         "CheckpointFile.Digest",
         "CheckpointFile.Write",
-        "DataDigest.Compute", // no step
-        "Evaluation.Compute", // once a batch of validation
-        "KernelTensor.Pointer", // on the CPU alone
-        "MixtureBranch.From", // no step
-        "OptimizerStep.Read", // the one of a step
-        "SavedParameters.Restore", // once a fit
-        "SupernetBranch.DrawPath", // once a search step, whose work the drawn path decides
-        "Temperature.?", // its value, once an evaluation
-        "ZeroShotStart.Measure", // no step
+        "DataDigest.Compute", // outside of steps
+        "Evaluation.Compute", // once per validation batch
+        "KernelTensor.Pointer", // on the CPU only
+        "MixtureBranch.From", // outside of steps
+        "OptimizerStep.Read", // the one read per step
+        "SavedParameters.Restore", // once per fit
+        "SupernetBranch.DrawPath", // once per search step, as the drawn path decides what is computed
+        "Temperature.?", // its value, once per evaluation
+        "ZeroShotStart.Measure", // outside of steps
     ];
 
     [Fact]

@@ -4,8 +4,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>A folder of the library uses those below it, never those above. A public type lies in the folder of its feature, whatever its
-/// namespace.</summary>
+/// <summary>A folder of the library uses only the folders below it, never those above. A public type is in the folder of its feature,
+/// whatever its namespace.</summary>
 public class LayeringTests
 {
     private const string Root = "Microsoft.ML.Dpl";
@@ -31,7 +31,7 @@ public class LayeringTests
         "Runtime",
     ];
 
-    /// <summary>Folders that know nothing of ML.NET's data views.</summary>
+    /// <summary>Folders that do not depend on ML.NET's data views.</summary>
     private static readonly string[] Engine = Layers[(Array.IndexOf(Layers, "MLNet") + 1)..];
 
     [Fact]
@@ -44,7 +44,7 @@ public class LayeringTests
             SemanticModel model = compilation.GetSemanticModel(tree);
             foreach (SimpleNameSyntax name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
             {
-                // The loader must be registered for the transformer by an assembly attribute; nothing else looks up.
+                // An assembly attribute must register the transformer's loader; no other name may refer to a folder above.
                 if (
                     name.Ancestors()
                         .OfType<AttributeListSyntax>()
@@ -73,7 +73,7 @@ public class LayeringTests
         );
     }
 
-    /// <summary>A public type has the namespace that its users know, whatever its folder; every other one that of its folder.</summary>
+    /// <summary>A public type has a namespace that users import, whatever its folder; every other type has its folder's.</summary>
     [Fact]
     public void Namespaces_say_who_a_type_is_for()
     {
@@ -87,7 +87,7 @@ public class LayeringTests
                 string name = space.Name.ToString(),
                     folder = FolderOf(path);
                 bool isPublic = space.Members.OfType<BaseTypeDeclarationSyntax>().Any(type => type.Modifiers.Any(SyntaxKind.PublicKeyword));
-                // ML.NET and the compiler look for one each by its name.
+                // The compiler looks up types in this namespace by name.
                 bool isLookedUp = name == "System.Runtime.CompilerServices";
                 if (!(isPublic ? open.Contains(name) : isLookedUp || name == (folder == Root ? Root : $"{Root}.{folder}")))
                     others.Add($"{Path.GetRelativePath(SharedData.RepositoryRoot, path)}: {name}");

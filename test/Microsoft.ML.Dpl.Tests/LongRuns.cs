@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Tests that repeat something: a few times always, very often where the environment variable <c>DPL_LONG</c> is 1.</summary>
+/// <summary>The number of repetitions in tests that repeat an operation: few by default, many if the environment variable <c>DPL_LONG</c>
+/// is 1.</summary>
 internal static class LongRuns
 {
     public static bool AreAsked => Environment.GetEnvironmentVariable("DPL_LONG") == "1";
@@ -11,13 +12,13 @@ internal static class LongRuns
     public static int Times(int always, int asked) => AreAsked ? asked : always;
 }
 
-/// <summary>What the process holds when all that is free has been given back.</summary>
+/// <summary>The memory that the process holds after all free memory has been returned.</summary>
 /// <param name="Managed">Bytes of live objects.</param>
 /// <param name="Resident">Bytes of the process in physical memory.</param>
-/// <param name="Tensors">TorchSharp's count.</param>
+/// <param name="Tensors">The number of tensors as counted by TorchSharp.</param>
 internal readonly record struct HeldMemory(long Managed, long Resident, long Tensors)
 {
-    // A long run's growth must stay below the share; a short one's shares are smaller than what the runtime itself takes now and then.
+    // A long run's growth must stay below this share. In a short run the runtime itself may allocate more, hence the minimums.
     private const double Share = 0.02;
     private const long ShortManaged = 1 << 20,
         ShortResident = 12 << 20;
@@ -33,7 +34,7 @@ internal readonly record struct HeldMemory(long Managed, long Resident, long Ten
         return new HeldMemory(GC.GetTotalMemory(forceFullCollection: true), Environment.WorkingSet, Tensor.TotalCount);
     }
 
-    /// <summary>Neither kind of memory has grown by more than 2 %, and no tensor was left.</summary>
+    /// <summary>Asserts that neither kind of memory has grown by more than 2 %, and that no tensor was leaked.</summary>
     public void RequireNoMoreThan(HeldMemory before)
     {
         Assert.InRange(Tensors, 0, before.Tensors);

@@ -4,17 +4,17 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The C# of the documents: the blocks of one document are one program, one after the other.</summary>
+/// <summary>The C# code in the documents: the blocks of a document, in order, form one program.</summary>
 internal static partial class MarkdownCode
 {
-    /// <summary>The usings that a new project has by itself.</summary>
+    /// <summary>The implicit usings of a new project.</summary>
     private const string ImplicitUsings =
         "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; "
         + "global using System.Threading; global using System.Threading.Tasks;\n";
 
-    /// <summary>The csharp blocks of a document, in their order.</summary>
-    /// <param name="path">From the repository's top folder.</param>
-    /// <exception cref="InvalidDataException">There is none.</exception>
+    /// <summary>The csharp blocks of a document, in order.</summary>
+    /// <param name="path">The document's path relative to the repository's root.</param>
+    /// <exception cref="InvalidDataException">The document has no csharp block.</exception>
     public static string[] Blocks(string path)
     {
         string text = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, path));
@@ -22,8 +22,8 @@ internal static partial class MarkdownCode
         return blocks.Length > 0 ? blocks : throw new InvalidDataException($"{path} has no csharp block.");
     }
 
-    /// <summary>Compiles a document's program against all that the tests reference; errors and warnings fail the test.</summary>
-    /// <param name="path">From the repository's top folder.</param>
+    /// <summary>Compiles a document's program against all assemblies that the tests reference; errors and warnings fail the test.</summary>
+    /// <param name="path">The document's path relative to the repository's root.</param>
     public static void AssertCompiles(string path)
     {
         IEnumerable<string> references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator);

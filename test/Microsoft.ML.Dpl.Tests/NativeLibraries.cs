@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Tests;
 
 internal static class NativeLibraries
 {
-    /// <summary>Tests make tensors and sessions of their own before any product code runs.</summary>
+    /// <summary>Loads the native libraries at start, as tests create tensors and sessions before any product code runs.</summary>
     [ModuleInitializer]
     internal static void Load()
     {

@@ -6,8 +6,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Attention;
 
 /// <summary>
-/// Our own attentions alone, against their definition in float64: along rows, and head by head over images whose queries see every row.
-/// Layouts of rows have no mask: what goes along paths is told from libtorch's operations, under which every row would see every other.
+/// The library's attention kernels in isolation, checked against their definition in float64: along the rows of texts, and head by head for
+/// images, whose queries attend to every row. The layouts along paths have no mask, so a fallback to libtorch's operations would be
+/// noticed: with them every row would attend to every other.
 /// </summary>
 public class AttentionKernelTests
 {
@@ -15,10 +16,10 @@ public class AttentionKernelTests
         HeadWidth = 5,
         Width = Heads * HeadWidth;
 
-    // 0 1 2, then 3 and 4 behind 2, 5 behind 3; 6 starts over.
+    // Each row's predecessor: 0 1 2, then 3 and 4 follow 2, 5 follows 3, and 6 starts a new path.
     private static readonly int[] Before = [-1, 0, 1, 2, 2, 3, -1];
 
-    /// <summary>Which rows see which.</summary>
+    /// <summary>Which rows attend to which.</summary>
     public enum Form
     {
         AlongPaths,
@@ -35,7 +36,7 @@ public class AttentionKernelTests
             cases.Add(form, [], 1, true, true);
             cases.Add(form, [1], 1, true, true);
             cases.Add(form, [2, 1, 3], 1, true, true);
-            cases.Add(form, [2, 1, 3], 40, true, true); // scores hundreds above the tokens', and below
+            cases.Add(form, [2, 1, 3], 40, true, true); // prompt scores hundreds above and below those of the tokens
             cases.Add(form, [2, 1], 1, false, form is Form.AlongPathsOfSome or Form.ByHeadForSome);
             cases.Add(form, [2, 1], 1, true, false);
             cases.Add(form, [2, 1], 1, false, false);
@@ -43,8 +44,8 @@ public class AttentionKernelTests
         return cases;
     }
 
-    /// <summary>Scores hundreds above and below 0, among the tokens as well: without their largest taken from them, exponentials would be
-    /// infinite.</summary>
+    /// <summary>Scores hundreds above and below 0, for the tokens as well: a softmax without subtracting the maximum would
+    /// overflow.</summary>
     [SkippableTheory]
     [InlineData(Form.AlongPaths)]
     [InlineData(Form.ByHead)]
@@ -79,7 +80,7 @@ public class AttentionKernelTests
         Parameter? weights = groups is null ? null : new Parameter(rand([1 + lengths.Length], generator: generator));
         Parameter[] parameters = [.. new[] { projected, queries, prompts, weights }.OfType<Parameter>()];
         Tensor toOutput = randn([Width, seen.Length], generator: generator);
-        // Transposed: the gradient that comes back is not contiguous.
+        // Transposed, so that the incoming gradient is not contiguous.
         Tensor[] Gradients(Tensor output, params Tensor[] of)
         {
             (output.t() * toOutput).sum().backward();
@@ -110,7 +111,7 @@ public class AttentionKernelTests
             Close.Relative(expectedGradients[i].to(ScalarType.Float32), gradients[i], 1e-3, $"gradient {i}");
     }
 
-    /// <summary>So that a step is refused, as with libtorch's operations.</summary>
+    /// <summary>Non-finite values must propagate, as in libtorch's operations, so that the training step is rejected.</summary>
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.NegativeInfinity)]
@@ -129,7 +130,7 @@ public class AttentionKernelTests
         Tensor rows = randn([Before.Length, 3 * Width], generator: generator),
             prompts = randn([3, 2 * Width], generator: generator);
         Assert.DoesNotContain(false, Finite(rows, prompts));
-        // Its query, key and value: the row itself and those behind it.
+        // A non-finite row 3 reaches its own output and those of the rows that follow it on a path.
         Tensor spoilt = rows.clone();
         spoilt[3].fill_(value);
         Assert.Equal([true, true, true, false, true, false, true], Finite(spoilt, prompts));
@@ -183,7 +184,7 @@ public class AttentionKernelTests
             );
         if (Sgemm.IsAvailable)
         {
-            // By libtorch's operations they would be refused in other words, or not at all.
+            // libtorch's operations would refuse these inputs with another message, or not at all.
             using var byHead = new AttentionLayout(Heads, 1, 7, 7) { ByHead = true };
             using var masked = new AttentionLayout(Heads, 1, 7, 7) { ByHead = true, Mask = zeros(7, 7) };
             Refused("[6, 45]", byHead, rows[..6], null, prompts, weights);
@@ -199,7 +200,7 @@ public class AttentionKernelTests
         Refused("take contiguous float32", layout, zeros(3 * Width, 7).t(), null, prompts, weights);
     }
 
-    /// <summary>Thrown where it can be caught: not out of autograd's call, which would end the process.</summary>
+    /// <summary>The exception is thrown where it can be caught: one thrown from within autograd's callback would end the process.</summary>
     [SkippableTheory]
     [InlineData(true, false)]
     [InlineData(false, true)]
@@ -224,7 +225,7 @@ public class AttentionKernelTests
 
     private static AttentionLayout LayoutOf(RowPaths paths) => new(Heads, 1, paths.Count, paths.Rows) { Paths = paths };
 
-    /// <returns>A layout of that form, the rows that each of its queries sees, and how many rows there are.</returns>
+    /// <returns>A layout of the given form, the rows that each of its queries attends to, and the number of rows.</returns>
     private static (AttentionLayout Layout, long[][] Seen, int Rows) LayoutOf(Form form)
     {
         if (form is Form.AlongPaths or Form.AlongPathsOfSome)
@@ -252,7 +253,7 @@ public class AttentionKernelTests
         return (new AttentionLayout(Heads, Sequences, queries, Keys) { ByHead = true }, seen, Sequences * Keys);
     }
 
-    /// <summary>Σ_c a_c · softmax(q [K; K_c]ᵀ) [V; V_c], one query, head and candidate after the other.</summary>
+    /// <summary>Σ_c a_c · softmax(q [K; K_c]ᵀ) [V; V_c], computed for one query, head and candidate at a time.</summary>
     private static Tensor Definition(long[][] seen, Tensor projected, Tensor? queries, Tensor? prompts, Tensor? weights, int[] lengths)
     {
         Tensor[] parts = projected.chunk(queries is null ? 3 : 2, 1);

@@ -4,14 +4,15 @@ using Microsoft.ML.Dpl.Tests.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Attention;
 
-/// <summary>What the kernel makes of the memory that it is given. Its numbers are checked in <see cref="AttentionKernelTests"/>.</summary>
+/// <summary>How the kernel uses the buffers that it is given. Its numerical results are checked in
+/// <see cref="AttentionKernelTests"/>.</summary>
 public class HeadKernelTests
 {
     private const int Heads = 3,
         HeadWidth = 5,
         Width = Heads * HeadWidth;
 
-    /// <summary>Whatever lies in memory that the kernel is given to write to.</summary>
+    /// <summary>The results do not depend on the initial contents of the kernel's output and scratch buffers.</summary>
     [SkippableTheory]
     [InlineData(true)]
     [InlineData(false)]

@@ -8,8 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Attention;
 
-/// <summary>Attention along each text's rows against the same by libtorch's operations: features, and gradients of whatever is asked
-/// for.</summary>
+/// <summary>Attention along each text's rows, checked against libtorch's operations: the features, and all requested gradients.</summary>
 public class PathAttentionTests
 {
     public enum Asked
@@ -23,8 +22,8 @@ public class PathAttentionTests
     [InlineData(32, 2, Asked.Both, 1, 1)]
     [InlineData(32, 2, Asked.Alphas, 1, 1)]
     [InlineData(32, 2, Asked.Prompts, 1, 1)]
-    [InlineData(30, 3, Asked.Both, 1, 1)] // no whole vectors in a head
-    [InlineData(12, 3, Asked.Both, 1, 1)] // not even one
+    [InlineData(30, 3, Asked.Both, 1, 1)] // the head width is no multiple of the SIMD vector's length
+    [InlineData(12, 3, Asked.Both, 1, 1)] // the head is narrower than one SIMD vector
     [InlineData(32, 2, Asked.Both, 100, 50)] // scores far apart: a candidate's share vanishes, nothing becomes NaN
     public void Searching_equals_libtorch(int width, int heads, Asked asked, double promptScale, double alphaScale)
     {
@@ -42,8 +41,8 @@ public class PathAttentionTests
 
     [Theory]
     [InlineData(0, 3, 2)]
-    [InlineData(2, 0, 0)] // plain layers behind a prompted one
-    [InlineData(0, 0, 4)] // the last layer alone
+    [InlineData(2, 0, 0)] // plain layers after a prompted one
+    [InlineData(0, 0, 4)] // only the last layer has prompts
     [InlineData(1, 1, 1)]
     public void Fixed_lengths_equal_libtorch(params int[] lengths)
     {
@@ -69,7 +68,7 @@ public class PathAttentionTests
     [Fact]
     public void A_path_leads_from_the_first_token_to_the_query()
     {
-        // 0 1 2 | 3 and 4 behind 2, 5 behind 3, 6 starts over.
+        // Each row's predecessor: 0 1 2, then 3 and 4 follow 2, 5 follows 3, and 6 starts a new path.
         int[] before = [-1, 0, 1, 2, 2, 3, -1];
         var all = new RowPaths(before);
         Assert.Equal((7, 5), (all.Count, all.Longest));
@@ -113,7 +112,7 @@ public class PathAttentionTests
         }
     }
 
-    /// <summary>Nine texts: one inside another, one twice, several that go on alike, one alone.</summary>
+    /// <summary>Nine texts: one is a prefix of another, one occurs twice, several share a prefix, and one shares nothing.</summary>
     private static int[][] Texts(RandomClip clip)
     {
         int[][] endings =

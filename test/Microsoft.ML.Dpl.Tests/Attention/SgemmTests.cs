@@ -4,8 +4,7 @@ using Microsoft.ML.Dpl.Tests.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Attention;
 
-/// <summary>Products of parts of larger matrices, against the sum of products that they are. Small whole numbers, so that nothing is
-/// rounded.</summary>
+/// <summary>Products of submatrices, checked against sums of products. The values are small integers, so nothing is rounded.</summary>
 public unsafe class SgemmTests
 {
     [SkippableTheory]
@@ -34,7 +33,7 @@ public unsafe class SgemmTests
                         rightMemory = new(right),
                         memory = new(before);
                     Span<float> c = memory.Span;
-                    // Nothing may be made of what is not to be read.
+                    // With beta = 0 the output must not be read: NaN would show it.
                     if (beta == 0)
                         for (int i = 0; i < m; i++)
                             c.Slice(i * stride, n).Fill(float.NaN);
@@ -60,7 +59,7 @@ public unsafe class SgemmTests
                                     * (rightTransposed ? right[j * rightStride + at] : right[at * rightStride + j]);
                             Assert.Equal(sum, c[i * stride + j]);
                         }
-                        // What lies between the rows of a part belongs to others.
+                        // Memory between the rows of a submatrix must not be written.
                         Assert.Equal(before[i * stride + n], c[i * stride + n]);
                     }
                 }
@@ -68,7 +67,7 @@ public unsafe class SgemmTests
         }
     }
 
-    /// <summary>Skips the calling test where there are no such products.</summary>
+    /// <summary>Skips the calling test where libtorch does not export its BLAS.</summary>
     internal static void Require()
     {
         LibTorch.EnsureLoaded();

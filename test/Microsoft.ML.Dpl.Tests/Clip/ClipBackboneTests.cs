@@ -167,7 +167,7 @@ public sealed class ClipBackboneTests : IDisposable
             Assert.Contains("has changed", Assert.Throws<IOException>(() => backbone.RentTextTower(CPU)).Message);
             Assert.Throws<IOException>(() => backbone.Sha256);
 
-            // What is in memory already is still what was opened.
+            // Weights that are already in memory stay valid: they are those of the file that was opened.
             using Lease<ImageWeights> same = backbone.RentImageTower(CPU);
             Assert.Same(image.Value, same.Value);
         }

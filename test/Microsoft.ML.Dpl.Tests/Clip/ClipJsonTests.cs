@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.Network;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>What is written of a CLIP into a model zip reads back as it was.</summary>
+/// <summary>The description of a CLIP in a model zip is read back exactly as it was written.</summary>
 public sealed class ClipJsonTests
 {
     [Theory]

@@ -158,7 +158,7 @@ public sealed class ClipTokenizerTests : IDisposable
         Assert.Contains("'ab' comes twice", Assert.Throws<InvalidDataException>(() => ClipTokenizer.FromOpenAI(repeated)).Message);
     }
 
-    /// <summary>All bytes, with and without the end-of-word mark, two merged tokens and the special ones.</summary>
+    /// <summary>A tokenizer of all bytes, with and without the end-of-word mark, two merged tokens and the special tokens.</summary>
     private ClipTokenizer Small(string merges)
     {
         string[] printable =
@@ -185,7 +185,7 @@ public sealed class ClipTokenizerTests : IDisposable
     {
         if (layout == "openai")
             return ClipTokenizer.FromOpenAI(OpenAIVocabulary);
-        // The rest of the file's lines are merges that OpenAI's vocabulary leaves out.
+        // OpenAI's vocabulary ignores the merges in the rest of the file.
         using var reader = new StreamReader(new GZipStream(File.OpenRead(OpenAIVocabulary), CompressionMode.Decompress));
         HuggingFaceFolder.WriteVocabulary(_folder, [.. reader.ReadToEnd().Split('\n').Skip(1).Take(OpenAIVocabularySize - 2 * 256 - 2)]);
         return ClipTokenizer.FromHuggingFace(Path.Combine(_folder, VocabularyFiles.Ids), Path.Combine(_folder, VocabularyFiles.Merges));

@@ -243,7 +243,7 @@ public sealed class ClipWeightsReaderTests
         Assert.All(image.Tensors.Concat(text.Tensors), t => Assert.False(t.IsInvalid));
         using (NewDisposeScope())
         {
-            // Tensors made in inference mode could not be kept for the backward pass.
+            // Autograd cannot save tensors that were created in inference mode for the backward pass.
             ones([1, 64], requires_grad: true).matmul(image.Projection).sum().backward();
         }
         Assert.Equal(before + image.Tensors.Count() + text.Tensors.Count(), DisposeScopeManager.Statistics.ThreadTotalLiveCount);

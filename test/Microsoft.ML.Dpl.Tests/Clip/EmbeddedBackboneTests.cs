@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>A CLIP carried as an assembly's resources. Sets an environment variable, so it runs alone.</summary>
+/// <summary>A CLIP embedded as an assembly's resources. The tests set an environment variable, so they run alone.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class EmbeddedBackboneTests : IDisposable
 {

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Weights and files of a CLIP as other programs leave them on a disk.</summary>
+/// <summary>A CLIP's weights and other files as other programs leave them on disk.</summary>
 public sealed class FoundClipTests : IDisposable
 {
     private const string Pointer = """

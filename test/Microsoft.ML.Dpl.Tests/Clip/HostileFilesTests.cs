@@ -5,8 +5,8 @@ using Microsoft.ML.Dpl.Tests.TensorFiles;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Gaps that readers once had: each case took memory without bound, ended the process, or leaked another exception than
-/// documented.</summary>
+/// <summary>Regression tests for the file readers: each of these files once made a reader allocate memory without bound, end the process,
+/// or throw an exception that its documentation does not name.</summary>
 public sealed class HostileFilesTests
 {
     [Fact]
@@ -19,7 +19,7 @@ public sealed class HostileFilesTests
             byte[] letters = new byte[1 << 20];
             Array.Fill(letters, (byte)'a');
             for (int i = 0; i < 80; i++)
-                gzip.Write(letters); // one line
+                gzip.Write(letters); // all on one line
         }
         Assert.InRange(new FileInfo(path).Length, 1, 1 << 20);
         string message = Assert.Throws<InvalidDataException>(() => ClipVocabulary.ReadOpenAI(path)).Message;
@@ -64,7 +64,7 @@ public sealed class HostileFilesTests
         byte[] whole = SafetensorsBytes.Raw("""{"a":{"dtype":"F32","shape":[50000],"data_offsets":[0,200000]}}""", 200_000);
         File.WriteAllBytes(path, whole);
         using var file = SafetensorsFile.Open(path);
-        // Sharing is only advice on Linux and macOS: other programs do not ask.
+        // On Linux and macOS file sharing modes are only advisory: other programs can still truncate the file.
         using (var shell = System.Diagnostics.Process.Start("truncate", ["-s", "1000", path]))
             shell.WaitForExit();
         Assert.Contains(path, Assert.Throws<InvalidDataException>(() => file.Read("a").Dispose()).Message);

@@ -6,22 +6,23 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>Writes a CLIP as Hugging Face's <c>CLIPModel</c> keeps it. The names are spelt out here, so that the library's reading of them
-/// is held to something else than itself.</summary>
+/// <summary>Writes a CLIP in the layout of Hugging Face's <c>CLIPModel</c>. The tensor names are spelt out here, so that the library's name
+/// mapping is checked independently of itself.</summary>
 internal static class HuggingFaceFolder
 {
     public const string Weights = "model.safetensors",
         Index = "model.safetensors.index.json";
 
-    /// <summary>The end-of-text id that older configurations give, whatever the vocabulary.</summary>
+    /// <summary>The end-of-text id that older configurations contain, whatever the vocabulary.</summary>
     public const int LegacyEndOfTextId = 2;
 
-    /// <summary>Writes config.json and the weights, but no vocabulary; the last two ids of the vocabulary begin and end a text.</summary>
-    /// <param name="folder">An existing one.</param>
-    /// <param name="clip">The weights under OpenAI's names.</param>
-    /// <param name="config">Their shape.</param>
+    /// <summary>Writes config.json and the weights, but no vocabulary; its last two ids are the start-of-text and end-of-text
+    /// tokens.</summary>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="clip">The weights, named as in OpenAI's files.</param>
+    /// <param name="config">The configuration of <paramref name="clip"/>.</param>
     /// <param name="isSharded">Whether the weights are spread over two files with an index.</param>
-    /// <param name="endOfTextId">What config.json says of it; null: what it is.</param>
+    /// <param name="endOfTextId">The end-of-text id to write to config.json; null: the correct one.</param>
     public static void Write(string folder, ITensorSource clip, ClipConfig config, bool isSharded = false, int? endOfTextId = null)
     {
         using (NewDisposeScope())
@@ -55,10 +56,10 @@ internal static class HuggingFaceFolder
         );
     }
 
-    /// <summary>Writes the golden case tiny-b: in one file, or as older tools wrote it, in shards and with the legacy end-of-text
+    /// <summary>Writes the golden case tiny-b: either in one file, or as older tools did, in shards and with the legacy end-of-text
     /// id.</summary>
-    /// <param name="folder">An existing one.</param>
-    /// <param name="isSharded">The latter.</param>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="isSharded">Whether to write shards and the legacy end-of-text id.</param>
     /// <returns>The path of the weights, or of their index.</returns>
     public static string WriteGolden(string folder, bool isSharded = false)
     {
@@ -67,10 +68,10 @@ internal static class HuggingFaceFolder
         return Path.Combine(folder, isSharded ? Index : Weights);
     }
 
-    /// <summary>Writes vocab.json and merges.txt: every byte in the order of its symbol, the same at a word's end, one token for each
-    /// merge, and the two special ones.</summary>
-    /// <param name="folder">An existing one.</param>
-    /// <param name="merges">Two symbols each, with a space between them.</param>
+    /// <summary>Writes vocab.json and merges.txt: all bytes in the order of their symbols, all bytes at the end of a word, one token for
+    /// each merge, and the two special tokens.</summary>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="merges">The merges, each as two symbols separated by a space.</param>
     public static void WriteVocabulary(string folder, IReadOnlyList<string> merges)
     {
         int[] printable =
@@ -174,9 +175,9 @@ internal static class HuggingFaceFolder
         return tensors;
     }
 
-    /// <summary>Writes how images are prepared: as OpenAI's CLIPs ask.</summary>
-    /// <param name="folder">An existing one.</param>
-    /// <param name="imageSize">Pixels a side.</param>
+    /// <summary>Writes preprocessor_config.json with the image preprocessing of OpenAI's CLIPs.</summary>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="imageSize">Side length in pixels.</param>
     public static void WritePreprocessor(string folder, int imageSize) =>
         File.WriteAllText(
             Path.Combine(folder, "preprocessor_config.json"),

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Clip;
 
-/// <summary>open_clip's configuration and names make the same frozen CLIP.</summary>
+/// <summary>A folder in open_clip's layout, with its own configuration and tensor names, gives the same frozen CLIP.</summary>
 public sealed class OpenClipTests : IDisposable
 {
     private const string ConfigFile = "open_clip_config.json",
@@ -40,7 +40,7 @@ public sealed class OpenClipTests : IDisposable
 
     [Theory]
     [InlineData("")]
-    [InlineData("text.")] // a model of two towers
+    [InlineData("text.")] // the prefix that models with a separate text tower use
     public void A_folder_of_open_clip_is_opened(string textPrefix)
     {
         Write(Config(), textPrefix);
@@ -60,7 +60,7 @@ public sealed class OpenClipTests : IDisposable
     [Fact]
     public void Its_weights_alone_are_never_taken_for_OpenAIs()
     {
-        // The names of the tensors are the same, but not the activation: the model would be a worse one without a word.
+        // The tensor names are the same as OpenAI's but the activation differs, so the model would silently be less accurate.
         Write(Config(), "");
         var backbone = ClipBackbone.Open(_folder.File(Weights));
         Assert.Equal((_folder.FullPath, ClipActivation.Gelu), (backbone.Location, backbone.Config.Image.Activation));

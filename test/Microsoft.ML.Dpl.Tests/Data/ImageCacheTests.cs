@@ -93,7 +93,7 @@ public sealed class ImageCacheTests
     [Fact]
     public void HoldsOneImageOfFullSizeAtATime()
     {
-        // Each is decoded only once the one before it has been taken.
+        // Each image is decoded only after the previous one has been consumed.
         var alive = new List<WeakReference>();
         using ImageCache cache = ImageCache.Build(
             Enumerable

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Dpl.Tests.Data;
 
 public sealed class ReadAheadBatchesTests
 {
-    /// <summary>Batches that hold nothing but their epoch and index, and a record of what was asked for.</summary>
+    /// <summary>A source whose batches hold only their epoch and index, and which records what it was asked for.</summary>
     private sealed class Numbered(int failingIndex = -1) : IBatchSource
     {
         public ConcurrentQueue<(int Epoch, int Index)> Asked { get; } = new();
@@ -58,7 +58,7 @@ public sealed class ReadAheadBatchesTests
         batches.Read(0, 2).Dispose();
         batches.Read(1, 0).Dispose();
         Assert.True(SpinWait.SpinUntil(() => source.Made.Count == 5, TimeSpan.FromSeconds(10)));
-        Assert.Equal(source.Asked.Distinct(), source.Asked); // nothing was made twice
+        Assert.Equal(source.Asked.Distinct(), source.Asked); // no batch was made twice
     }
 
     [Fact]

@@ -4,10 +4,10 @@ using Microsoft.ML.Dpl.Images;
 
 namespace Microsoft.ML.Dpl.Tests.Data;
 
-/// <summary>Made-up images and comparisons that the data tests share.</summary>
+/// <summary>Synthetic images and comparisons shared by the data tests.</summary>
 internal static class TestImages
 {
-    /// <summary>Coarse random blocks, so that resizing keeps something of them.</summary>
+    /// <summary>Coarse random blocks, whose structure survives resizing.</summary>
     public static RgbImage Random(int width, int height, int seed)
     {
         var random = new Random(seed);
@@ -22,7 +22,7 @@ internal static class TestImages
         return new RgbImage(width, height, pixels);
     }
 
-    /// <summary>What a batch holds; the batch is disposed.</summary>
+    /// <summary>Copies a batch's values and disposes the batch.</summary>
     public static BatchValues Values(ImageBatch batch)
     {
         using (batch)
@@ -37,7 +37,7 @@ internal static class TestImages
         ];
 }
 
-/// <summary>A batch's values, equal where every bit is.</summary>
+/// <summary>A batch's values, compared bit by bit.</summary>
 internal sealed record BatchValues(float[] Images, long[] Labels)
 {
     public bool Equals(BatchValues? other) =>

@@ -36,7 +36,7 @@ public sealed class TrainingAugmentationTests
         double[] shapes = [.. crops.Select(c => Math.Log((double)c.Width / c.Height))];
         Assert.InRange(areas.Min(), 0.079, 0.1);
         Assert.InRange(areas.Max(), 0.95, 1);
-        Assert.InRange(areas.Average(), 0.465, 0.49); // 0.478: uniform from 0.08 to 1, but large parts often do not fit
+        Assert.InRange(areas.Average(), 0.465, 0.49); // expected 0.478: areas are uniform in 0.08 to 1, but large crops often do not fit
         Assert.InRange(shapes.Max(), 0.27, Math.Log(4.0 / 3) + 0.01);
         Assert.InRange(shapes.Min(), -Math.Log(4.0 / 3) - 0.01, -0.27);
         Assert.InRange(shapes.Average(), -0.01, 0.01);
@@ -47,7 +47,7 @@ public sealed class TrainingAugmentationTests
     [Theory]
     [InlineData(30, 3000, 0, 1480, 30, 40)]
     [InlineData(3000, 30, 1480, 0, 40, 30)]
-    // So large that the limits of the shape, 3 : 4 and 4 : 3, show to the last of nine digits.
+    // Sides so large that the aspect ratio's limits, 3 : 4 and 4 : 3, are checked to nine digits.
     [InlineData(300_000_000, 2_000_000_000, 0, 800_000_000, 300_000_000, 400_000_000)]
     [InlineData(2_000_000_000, 300_000_000, 800_000_000, 0, 400_000_000, 300_000_000)]
     public void FallsBackToTheMiddle(int height, int width, int top, int left, int cropHeight, int cropWidth)
@@ -67,7 +67,7 @@ public sealed class TrainingAugmentationTests
         Assert.Equal([3, 24, 24], plain.shape);
         Assert.True(plain.equal(mirrored.flip(2)).all().item<bool>());
 
-        // Cutting first and resizing then is what an image of the part alone gives.
+        // Cropping and resizing gives the same as resizing an image of the cropped part alone.
         torch.Tensor part = cache[0].narrow(1, 5, 40).narrow(2, 10, 30).contiguous();
         Assert.True(plain.equal(ImageResizing.Resize(part, 24, 24)).all().item<bool>());
     }

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Dpl.Tests.Drawing;
 
 public sealed class ColourMapTests
 {
-    /// <summary>CIE L* of the colours rises by nearly the same amount at every step, so that equal differences look equal.</summary>
+    /// <summary>The colours' CIE L* rises by nearly the same amount at every step, so that equal differences in value look equal.</summary>
     [Fact]
     public void Lightness_rises_evenly()
     {

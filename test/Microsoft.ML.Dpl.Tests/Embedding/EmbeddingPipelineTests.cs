@@ -7,7 +7,7 @@ using Microsoft.ML.Trainers;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;
 
-/// <summary>CLIP's vectors under ML.NET's own trainers, with the CLIP that comes along.</summary>
+/// <summary>CLIP's embeddings as features for ML.NET's own trainers, with the embedded CLIP.</summary>
 public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTests.LightingTask>
 {
     private readonly MLContext _mlContext = new(1);
@@ -30,7 +30,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
             test = [.. EuroSatTiles.Test.Select(tile => new LabelledPath(tile.ImagePath, tile.Label))];
         double zeroShot = ZeroShot(train, test, EuroSatTiles.Template),
             probe = Probe(train, test);
-        // Chance is 10 %.
+        // Chance level is 10 %.
         Assert.True(probe >= 0.30 && probe >= zeroShot + 0.10, $"zero-shot {zeroShot:p1}, linear probe {probe:p1}");
     }
 
@@ -50,7 +50,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
         ((IDisposable)model).Dispose();
     }
 
-    /// <summary>Plain colours, which the small CLIP tells apart without being told that there are three.</summary>
+    /// <summary>K-means on the small CLIP's embeddings of plain-coloured images finds the three classes without labels.</summary>
     [Fact]
     public void KMeans_finds_the_classes_without_labels()
     {
@@ -67,7 +67,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
                 .Zip(rows, (cluster, row) => (cluster, row.Label))
                 .GroupBy(pair => pair.cluster)
                 .Sum(group => group.GroupBy(pair => pair.Label).Max(label => label.Count())) / (double)found.Length;
-        // Clusters of five or six at random have half of one class.
+        // In random clusters of five or six images about half would belong to one class.
         Assert.True(purity >= 0.9, $"purity {purity:p1}");
     }
 
@@ -114,7 +114,7 @@ public sealed class EmbeddingPipelineTests : IClassFixture<EmbeddingPipelineTest
                     .Take(5)
                     .Average(image => image.Second.Label == query.First ? 1.0 : 0.0)
             );
-        // One in eight at random.
+        // Chance level is one in eight.
         Assert.True(precision >= 0.5, $"precision at five {precision:p1}");
     }
 

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;
 
-/// <summary>CLIP's vectors of images as a column: their values, and what ML.NET expects of a transformer.</summary>
+/// <summary>CLIP's image embeddings as a column: their values, and what ML.NET expects of a transformer.</summary>
 public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>
@@ -28,7 +28,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
         using var random = new RandomClip(Config, seed: 7);
         using var naive = new NaiveClip(random, Config);
         using var scope = NewDisposeScope();
-        // Pixels come from a classifier of the same CLIP, whose preprocessing has golden values of its own.
+        // The pixels come from a zero-shot classifier of the same CLIP, whose preprocessing is tested against golden values elsewhere.
         using DplTransformer zeroShot = _mlContext
             .MulticlassClassification.ClipZeroShot(small.Backbone, ["red", "blue"], null, "ImagePath")
             .Fit(Data());
@@ -88,7 +88,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
         AssertClose(expected, Vectors(some));
         AssertClose(expected[..4], Vectors(whole, _mlContext.Data.TakeRows(Data(), 4)));
         AssertClose(expected[10..], [.. _mlContext.Data.SkipRows(whole.Transform(Data()), 10).GetColumn<float[]>("Features")]);
-        // One row at a time has the bits of one row at a time, whoever asks.
+        // With a batch size of 1, a prediction engine and a data view give the same bits.
         using PredictionEngine<LabelledImage, Embedded> engine = _mlContext.Model.CreatePredictionEngine<LabelledImage, Embedded>(single);
         Assert.Equal(Vectors(single), [.. images.Test.Select(row => engine.Predict(row).Features)]);
     }
@@ -119,7 +119,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
             IDataView embedded = loaded.Transform(Data());
             SchemaAssert.Equal(model.GetOutputSchema(Data().Schema), embedded.Schema);
             Assert.Equal(expected, [.. embedded.GetColumn<float[]>("Features")]);
-            // What was loaded saves as it was.
+            // A loaded model can be saved again unchanged.
             _mlContext.Model.SaveWhole(loaded, schema, folder.File("again.zip"));
             ((IDisposable)loaded).Dispose();
             ITransformer again = new MLContext().Model.Load(folder.File("again.zip"), out _);
@@ -235,7 +235,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
             transformer.Transform(Data(), new CancellationToken(canceled: true)).GetColumn<float[]>("Features").Count()
         );
         IDataView embedded = transformer.Transform(Data());
-        // An engine has a share of its own.
+        // Disposing a prediction engine releases only the engine's own share of the model.
         _mlContext.Model.CreatePredictionEngine<LabelledImage, Embedded>(transformer).Dispose();
         Assert.Equal(15, embedded.GetColumn<float[]>("Features").Count());
         transformer.Dispose();
@@ -249,7 +249,7 @@ public sealed class ImageEmbeddingTests(SmallBackbone small, ColourImages images
     private static void AssertClose(float[][] expected, float[][] found)
     {
         Assert.Equal(expected.Length, found.Length);
-        // Batches of another size may round differently in the last digit.
+        // Batches of different sizes may round differently in the last digit.
         foreach ((float[] one, float[] other) in expected.Zip(found))
             for (int i = 0; i < one.Length; i++)
                 Assert.Equal(one[i], other[i], 1e-5f);

@@ -6,7 +6,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;
 
-/// <summary>CLIP's vectors of images by ONNX Runtime: of zips, and of files that SaveAsOnnx writes.</summary>
+/// <summary>CLIP's image embeddings computed by ONNX Runtime, from model zips and from files that SaveAsOnnx writes.</summary>
 public sealed class LightEmbeddingTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
@@ -91,7 +91,7 @@ public sealed class LightEmbeddingTests(SmallBackbone small, ColourImages images
         IReadOnlyDictionary<string, string> metadata = session.ModelMetadata.CustomMetadataMap;
         Assert.Equal((normalize ? "true" : "false", "24"), (metadata["normalized"], metadata["image_size"]));
         Assert.Equal(heavy.Backbone.Name, metadata["backbone"]);
-        // Pixels come from a classifier of the same CLIP.
+        // The pixels come from a zero-shot classifier of the same CLIP.
         using DplTransformer zeroShot = _mlContext
             .MulticlassClassification.ClipZeroShot(small.Backbone, ["red", "blue"], null, "ImagePath")
             .Fit(Test);
@@ -112,7 +112,7 @@ public sealed class LightEmbeddingTests(SmallBackbone small, ColourImages images
         bool isBlueFirst = image.PixelFormat == MLPixelFormat.Bgra32;
         byte[] rgb = [.. image.Pixels.ToArray().Chunk(step).SelectMany(pixel => isBlueFirst ? [pixel[2], pixel[1], pixel[0]] : pixel[..3])];
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(rgb, [image.Height, image.Width, 3]);
-        // Resizing rounds otherwise in places, by one step of 256.
+        // Resizing may round some pixels differently, by one of 256 levels.
         RequireClose([Vectors(heavy)[0]], Run(session, "image", input), 1e-3);
     }
 
@@ -136,7 +136,7 @@ public sealed class LightEmbeddingTests(SmallBackbone small, ColourImages images
         return [.. outputs[0].GetTensorDataAsSpan<float>().ToArray().Chunk(width)];
     }
 
-    /// <summary>Of vectors that do not have length 1, relative to their length.</summary>
+    /// <summary>Compares vectors that need not have length 1, so the tolerance is relative to their length.</summary>
     private static void RequireClose(float[][] expected, float[][] actual, double tolerance = 1e-5)
     {
         Assert.Equal(expected.Length, actual.Length);

@@ -7,7 +7,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;
 
-/// <summary>CLIP's vectors of texts by ONNX Runtime, of zips that carry CLIP.</summary>
+/// <summary>CLIP's text embeddings computed by ONNX Runtime, from zips that contain CLIP.</summary>
 public sealed class LightTextEmbeddingTests(SmallBackbone small) : IClassFixture<SmallBackbone>, IDisposable
 {
     private static readonly string[] Texts =
@@ -43,7 +43,7 @@ public sealed class LightTextEmbeddingTests(SmallBackbone small) : IClassFixture
         SchemaAssert.Equal(heavy.GetOutputSchema(data.Schema), light.GetOutputSchema(data.Schema));
         float[][] vectors = Vectors(light, Texts);
         RequireClose(Vectors(heavy, Texts), vectors);
-        // CLIP reads neither case nor spaces.
+        // CLIP's tokenizer ignores case and repeated spaces.
         RequireClose([vectors[0]], [vectors[2]]);
         string again = Save(light);
         Assert.Equal(Entries(zip), Entries(again));
@@ -76,7 +76,7 @@ public sealed class LightTextEmbeddingTests(SmallBackbone small) : IClassFixture
             refusing = Fit(new() { RefuseLongTexts = true });
         using ClipOnnxEmbeddingTransformer light = Load(Save(cutting)),
             strict = Load(Save(refusing));
-        // That the zip names no folder is no matter here.
+        // Warnings logged while saving and loading do not matter here.
         warnings.Clear();
         RequireClose(Vectors(cutting, rows), Vectors(light, rows));
         Assert.Equal(2, warnings.Count);
@@ -130,7 +130,7 @@ public sealed class LightTextEmbeddingTests(SmallBackbone small) : IClassFixture
             if (!entry.EndsWith(".txt", StringComparison.Ordinal))
             {
                 byte[] changed = bytes.ToArray();
-                // A number's least bits; of JSON the closing bracket.
+                // Flips the least significant bit of a byte: the last one of a JSON file, else one near the end of the data.
                 changed[entry.EndsWith(".json", StringComparison.Ordinal) ? ^1 : ^8] ^= 1;
                 using Stream to = archive.CreateEntry(fullName).Open();
                 to.Write(changed);
@@ -174,7 +174,7 @@ public sealed class LightTextEmbeddingTests(SmallBackbone small) : IClassFixture
     private float[][] Vectors(ITransformer transformer, IEnumerable<string> texts) =>
         [.. transformer.Transform(Data(texts)).GetColumn<float[]>("Features")];
 
-    /// <summary>Of vectors that do not have length 1, relative to their length.</summary>
+    /// <summary>Compares vectors that need not have length 1, so the tolerance is relative to their length.</summary>
     private static void RequireClose(float[][] expected, float[][] actual)
     {
         Assert.Equal(expected.Length, actual.Length);

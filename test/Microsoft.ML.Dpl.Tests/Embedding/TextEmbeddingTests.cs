@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;
 
-/// <summary>CLIP's vectors of texts as a column.</summary>
+/// <summary>CLIP's text embeddings as a column.</summary>
 public sealed class TextEmbeddingTests(SmallBackbone small) : IClassFixture<SmallBackbone>
 {
     private static readonly string[] Texts = ["a red car", "a red car", "A  RED CAR", "", "a blue bird in a tree", "x", "a red cat"];
@@ -38,7 +38,7 @@ public sealed class TextEmbeddingTests(SmallBackbone small) : IClassFixture<Smal
             1e-4,
             "text embeddings"
         );
-        // CLIP reads neither case nor spaces.
+        // CLIP's tokenizer ignores case and repeated spaces.
         Assert.Equal(found[0], found[1]);
         Assert.Equal(found[0], found[2]);
         Assert.NotEqual(found[0], found[6]);

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.Embedding;
 
-/// <summary>Plain CLIP as a classifier without training: a trained one without prompts.</summary>
+/// <summary>Plain CLIP as a zero-shot classifier: the same transformer as a trained one, but without prompts.</summary>
 public sealed class ZeroShotTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private static readonly string[] Classes = ["red", "green", "blue"];
@@ -130,7 +130,7 @@ public sealed class ZeroShotTests(SmallBackbone small, ColourImages images) : IC
             () => catalog.ClipZeroShot(small.Backbone, Classes, new ClipZeroShotOptions { ScoreColumnName = "PredictedLabel" }),
             "two columns"
         );
-        // What CLIP reads alike is known once its vocabulary is read.
+        // Which names CLIP tokenizes alike is only known after its vocabulary has been read, so this is refused by Fit.
         Refused(() => catalog.ClipZeroShot(small.Backbone, ["a_b", "a b"], null, "ImagePath").Fit(Data()), "cannot tell them apart");
         Assert.Contains(
             "'Image'",

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>The authors' algorithm in PyTorch, which the benchmark measures ours against, and the script that does so.</summary>
+/// <summary>The authors' algorithm in PyTorch, the baseline of the library's benchmarks, and the script that runs the comparison.</summary>
 [Trait("Category", "Golden")]
 public class AuthorsPyTorchTests
 {
@@ -43,7 +43,7 @@ public class AuthorsPyTorchTests
         );
     }
 
-    /// <summary>A Python that has PyTorch: the one that DPL_PYTHON names, else the first in the path, else the system's.</summary>
+    /// <summary>A Python with PyTorch: the one that DPL_PYTHON names, else the first in the path, else the system's.</summary>
     private static async Task<string> RequirePyTorch()
     {
         string[] candidates = Environment.GetEnvironmentVariable(PythonVariable) is { Length: > 0 } named
@@ -58,7 +58,7 @@ public class AuthorsPyTorchTests
             }
             catch (System.ComponentModel.Win32Exception)
             {
-                // There is no such program.
+                // This Python is not installed; try the next one.
             }
         }
         throw new SkipException(

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What is wrong is said before any training, with the file, row, class or option and what to do.</summary>
+/// <summary>Invalid input is reported before any training, naming the file, row, class or option, and what to do about it.</summary>
 public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -66,7 +66,8 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             Throws<InvalidOperationException>(_ => { }, [.. images.Train.Where(p => p.Label == "red")]).Message
         );
 
-    /// <summary>A column without rows has no names, or the names of a key: neither is what is wrong.</summary>
+    /// <summary>A label column without rows has no class names, or only those of its key type; the message must be about the
+    /// rows.</summary>
     [Theory]
     [InlineData("text")]
     [InlineData("key")]
@@ -134,7 +135,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [Fact]
     public void Too_small_a_cache_says_how_much_is_needed()
     {
-        // 1 MiB holds 600 images of 24 × 24.
+        // 1 MiB holds about 600 images of 3 × 24 × 24 bytes.
         LabelledImage[] many = [.. Enumerable.Repeat(images.Train, 40).SelectMany(p => p)];
         Assert.Contains("Images.CacheMegabytes", Throws<InvalidOperationException>(o => o.Images.CacheMegabytes = 1, many).Message);
     }
@@ -200,10 +201,10 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.StartsWith(option == "Search.CandidateLengths" ? "Candidate prompt lengths" : option, thrown.Message);
     }
 
-    /// <summary>A bound may be used; what is next to it may not.</summary>
+    /// <summary>The bound itself is allowed; the next value beyond it is not.</summary>
     [Theory]
     [InlineData("Images.MaxPixels", 1L, 0L)]
-    [InlineData("Images.MaxPixels", 536_870_897L, 536_870_898L)] // a quarter of the longest array
+    [InlineData("Images.MaxPixels", 536_870_897L, 536_870_898L)] // a quarter of the longest possible array
     [InlineData("Training.BatchSize", 1, 0)]
     [InlineData("Training.Momentum", 0.0, -1e-9)]
     [InlineData("Training.Momentum", 0.999999, 1.0)]
@@ -219,7 +220,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
     [InlineData("Training.LabelSmoothing", 0.999999, 1.0)]
     [InlineData("Training.MaxGradientNorm", 1e-9, 0.0)]
     [InlineData("Training.LearningRate", 1e-9, 0.0)]
-    [InlineData("Training.LearningRate", 1e37, 1e38)] // what float32 cannot hold
+    [InlineData("Training.LearningRate", 1e37, 1e38)] // close to the largest float32
     [InlineData("Search.LearningRate", 1e37, 1e38)]
     [InlineData("Search.AlphaLearningRate", 1e37, 1e38)]
     [InlineData("Training.WeightDecay", 3e38, 1e39)]
@@ -236,11 +237,11 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
 
         DplTrainer Make() => _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
 
-        // Attributes hold no TimeSpan.
+        // Attribute arguments cannot be TimeSpans, so these are given as text.
         object Typed(object value) => value is string text ? TimeSpan.Parse(text, CultureInfo.InvariantCulture) : value;
     }
 
-    /// <summary>Some of these would be noticed when the model is made, after hours of training.</summary>
+    /// <summary>Otherwise some of these mistakes would only be noticed when the model is created, after hours of training.</summary>
     [Theory]
     [InlineData("Score", "PredictedLabel")]
     [InlineData("Image", "Label")]
@@ -257,7 +258,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.Contains($"{first}ColumnName and {second}ColumnName are both 'Both'", message);
     }
 
-    /// <summary>Labels, the split and the images are read one after the other.</summary>
+    /// <summary>The labels, the split and the images are read in separate passes; a view that shrinks in between is refused.</summary>
     [Fact]
     public void Data_that_has_fewer_rows_when_read_again_is_refused()
     {
@@ -271,7 +272,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.Contains("gave 18 rows, and 15 when it was read again", Throws<InvalidOperationException>(_ => { }, rows).Message);
     }
 
-    /// <summary>An option by the name that messages give it: of the options themselves, or of one of their groups.</summary>
+    /// <summary>Finds an option by the name that messages use: a property of the options themselves, or of one of their groups.</summary>
     private static (object Owner, PropertyInfo Property) Find(DplTrainer.Options options, string option)
     {
         string[] names = option.Split('.');
@@ -299,7 +300,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         return _mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options);
     }
 
-    /// <summary>Where an error is expected, not a single step may run first; skipping is meant to go on.</summary>
+    /// <summary>Fails if a single step runs before the expected error, unless unreadable images are to be skipped.</summary>
     private sealed class NoTraining(Action<DplTrainer.Options> change) : IProgress<FitProgress>
     {
         public void Report(FitProgress value)

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a cancelled fit returns where it is asked for the best so far.</summary>
+/// <summary>What a cancelled fit returns when it is asked for the best result so far.</summary>
 public sealed class CancellationTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -18,7 +18,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             late = FitUntil(FitStage.Training, 4, 2);
         Assert.True(early.WasCancelled);
         Assert.Equal(reports.Seen.Max(r => r.ValidationAccuracy), early.ValidationAccuracy);
-        // The steps of the epoch under way have changed the prompts, and are taken back.
+        // The steps of the unfinished epoch have changed the prompts; the best validated ones are restored.
         Assert.Equal(Scores(early), Scores(late));
 
         using var folder = new TemporaryFolder();
@@ -29,7 +29,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             Assert.True(again.WasCancelled);
             Assert.Equal(Scores(early), Scores(again));
         }
-        // As written before this was kept.
+        // A zip as written before wasCancelled was stored.
         using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Update))
         {
             ZipArchiveEntry entry = archive.Entries.Single(e => e.Name == "dpl.json");
@@ -114,7 +114,7 @@ public sealed class CancellationTests(SmallBackbone small, ColourImages images) 
             .MulticlassClassification.Trainers.DifferentiablePromptLearning(options)
             .Fit(_mlContext.Data.LoadFromEnumerable(images.Train));
         Assert.True(transformer.WasCancelled);
-        // A cancelled context stays so; the model is used from another.
+        // A cancelled MLContext stays cancelled, so the model is used from another one.
         IDataView test = new MLContext().Data.LoadFromEnumerable(images.Test);
         Assert.Equal(images.Test.Count, transformer.Transform(test).GetColumn<float[]>("Score").Count());
     }

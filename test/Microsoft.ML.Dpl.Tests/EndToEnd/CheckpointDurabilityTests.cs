@@ -3,8 +3,8 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a power cut would show and a kill does not: the order in which a checkpoint reaches the disk, as the system saw
-/// it.</summary>
+/// <summary>The order of system calls by which a checkpoint reaches the disk. It matters after a power cut, which killing the process does
+/// not simulate.</summary>
 public sealed partial class CheckpointDurabilityTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>
@@ -18,7 +18,7 @@ public sealed partial class CheckpointDurabilityTests(SmallBackbone small, Colou
         using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace"),
             traces = fits.File("trace");
-        // One file a thread, so that no call is cut in two by another thread's.
+        // One trace file per thread, so that no call is split in two by another thread's.
         SampleProcess.Outcome traced = await SampleProcess.StartProgram(
             "strace",
             new Dictionary<string, string?>(),
@@ -44,7 +44,7 @@ public sealed partial class CheckpointDurabilityTests(SmallBackbone small, Colou
                 .Where(line => line.Contains(workspace, StringComparison.Ordinal) && line.EndsWith("= 0", StringComparison.Ordinal)),
         ];
         int[] renames = [.. Enumerable.Range(0, calls.Length).Where(i => Renamed().IsMatch(calls[i]))];
-        // One before every epoch: four of the search, and those of training that 20 steps reach.
+        // One checkpoint before every epoch: four in the search, and those of the training epochs that 20 steps reach.
         Assert.True(renames.Length >= 6, string.Join('\n', calls));
         Assert.All(renames, at =>
         {

@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Class names of every kind: what CLIP cannot use is said before an image is read, everything else works.</summary>
+/// <summary>Unusual class names: those that CLIP cannot use are reported before any image is read, all others work.</summary>
 public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);

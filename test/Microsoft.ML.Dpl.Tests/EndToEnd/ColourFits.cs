@@ -5,7 +5,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Tests that fit the small CLIP to images of plain colours and hear what the log says.</summary>
+/// <summary>Base of tests that fit the small CLIP to images of plain colours and read the log.</summary>
 public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private protected ColourFits(SmallBackbone small, ColourImages images)
@@ -29,7 +29,8 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
 
     private protected ColourImages Images { get; }
 
-    /// <summary>What a class's fits have in common, besides CLIP, the column of paths and batches of 6; made again for each.</summary>
+    /// <summary>The options shared by a test class's fits, besides CLIP, the image path column and the batch size of 6; created for each
+    /// fit.</summary>
     private protected virtual DplTrainer.Options Common => new();
 
     private protected IDataView View(IEnumerable<LabelledImage> rows) => MLContext.Data.LoadFromEnumerable(rows);
@@ -37,8 +38,8 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
     private protected float[][] Scores(DplTransformer transformer) =>
         [.. transformer.Transform(View(Images.Test)).GetColumn<float[]>("Score")];
 
-    /// <param name="change">What is otherwise than in <see cref="Common"/>.</param>
-    /// <param name="rows">Null: <see cref="ColourImages.Train"/>.</param>
+    /// <param name="change">Changes to <see cref="Common"/>.</param>
+    /// <param name="rows">The training rows; null: <see cref="ColourImages.Train"/>.</param>
     private protected DplTransformer Fit(Action<DplTrainer.Options> change, IReadOnlyList<LabelledImage>? rows = null)
     {
         DplTrainer.Options options = Common;
@@ -47,7 +48,7 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
         return MLContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(View(rows ?? Images.Train));
     }
 
-    /// <summary>The model saved and loaded again, by a context that knows the small CLIP.</summary>
+    /// <summary>The model after saving and loading it, by a context that knows the small CLIP.</summary>
     private protected DplTransformer Reloaded(DplTransformer transformer)
     {
         using var zip = new MemoryStream();
@@ -56,7 +57,7 @@ public abstract class ColourFits : IClassFixture<SmallBackbone>, IClassFixture<C
         return (DplTransformer)new MLContext().Knowing(Small.Backbone).Model.Load(zip, out _);
     }
 
-    /// <summary>A fit that is cancelled after one step of an epoch, and continued by another one in the same workspace.</summary>
+    /// <summary>A fit that is cancelled after one step of an epoch, then resumed by a second fit in the same workspace.</summary>
     private protected DplTransformer Interrupted(Action<DplTrainer.Options> change, TemporaryFolder folder, FitStage stage, int epoch)
     {
         using var source = new CancellationTokenSource();

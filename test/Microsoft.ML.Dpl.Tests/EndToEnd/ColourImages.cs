@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A row with an image in each form.</summary>
+/// <summary>A row with the image in every accepted form.</summary>
 public sealed class LabelledImage
 {
     public string ImagePath { get; set; } = "";
@@ -35,10 +35,10 @@ public sealed class ColourImages : IDisposable
         Test = Draw("test", perClass: 5);
     }
 
-    /// <summary>18 rows of 3 classes, mixed.</summary>
+    /// <summary>18 rows of 3 classes, shuffled.</summary>
     public IReadOnlyList<LabelledImage> Train { get; }
 
-    /// <summary>15 rows of 3 classes, mixed.</summary>
+    /// <summary>15 rows of 3 classes, shuffled.</summary>
     public IReadOnlyList<LabelledImage> Test { get; }
 
     public string Folder => _folder.FullPath;

@@ -5,7 +5,7 @@ using CrossValidated = System.Collections.Generic.IReadOnlyList<Microsoft.ML.Tra
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>An interrupted cross-validation goes on: folds that ended are taken from the workspace.</summary>
+/// <summary>An interrupted cross-validation resumes: the models of completed folds are taken from the workspace.</summary>
 public sealed class CrossValidationTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
@@ -27,7 +27,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         Assert.Equal(Folds, whole.Steps.Count);
         Assert.Throws<Interruption>(() => Run(Workspace, whole.Steps[0] + 5));
         Assert.Equal(2, Directory.GetDirectories(Workspace, "data-*").Length);
-        // In the middle of the third fold.
+        // Interrupted in the middle of the third fold.
         Assert.Throws<Interruption>(() => Run(Workspace, whole.Steps[1]));
         Assert.Equal(Folds, Directory.GetDirectories(Workspace, "data-*").Length);
         Outcome last = Run(Workspace, int.MaxValue);
@@ -39,7 +39,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
                 + $"run took {last.Steps.Sum()} of {whole.Steps.Sum()} steps"
         );
 
-        // What ended stays: run once more, no step is taken.
+        // Completed folds stay in the workspace: another run takes no step.
         _log.Clear();
         Outcome again = Run(Workspace, int.MaxValue);
         Assert.Equal(whole.Models, again.Models);
@@ -63,7 +63,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
     [Fact]
     public void Without_the_option_the_refusal_names_it()
     {
-        // Interrupted in the second fold: the first finds the second's checkpoint.
+        // Interrupted in the second fold: on the next run the first fold finds the second fold's checkpoint.
         Assert.Throws<Interruption>(() => Run(Workspace, Run(null, int.MaxValue).Steps[0] + 3, o => o.Compute.WorkspacePerDataSet = false));
         string message = Assert
             .Throws<InvalidOperationException>(() => Run(Workspace, int.MaxValue, o => o.Compute.WorkspacePerDataSet = false))
@@ -79,7 +79,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
             Assert.Throws<ArgumentException>(() => Run(null, 1, o => o.Compute.WorkspacePerDataSet = true)).Message
         );
 
-    /// <summary>Cross-validates until so many steps were taken.</summary>
+    /// <summary>Cross-validates and interrupts the run after the given number of steps.</summary>
     private Outcome Run(string? workspace, int interruptAt, Action<DplTrainer.Options>? change = null)
     {
         var mlContext = new MLContext(1);
@@ -118,9 +118,9 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         return new Outcome(models, [.. folds.Select(fold => fold.Metrics.LogLoss)], steps);
     }
 
-    /// <param name="Models">The folds' learnt parts.</param>
-    /// <param name="Losses">The folds' log-losses on what each left out.</param>
-    /// <param name="Steps">Steps taken, of each fold that was begun.</param>
+    /// <param name="Models">The learnt part of each fold's model.</param>
+    /// <param name="Losses">The log-loss of each fold on its held-out rows.</param>
+    /// <param name="Steps">The number of steps taken in each fold that was started.</param>
     private sealed record Outcome(string[] Models, double[] Losses, IReadOnlyList<int> Steps);
 
     private sealed class Interruption : Exception;

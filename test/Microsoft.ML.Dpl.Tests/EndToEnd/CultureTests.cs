@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Where numbers are written with a comma and another minus, a fit is the same fit.</summary>
+/// <summary>A fit gives the same results in a culture with a decimal comma and another minus sign.</summary>
 public sealed class CultureTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     [Fact]
@@ -32,7 +32,8 @@ public sealed class CultureTests(SmallBackbone small, ColourImages images) : ICl
         }
     }
 
-    /// <summary>Interrupted in the search and continued: what is learnt, and the epochs' lines without their times.</summary>
+    /// <summary>Runs a fit that is interrupted in the search and resumed. Returns the learnt part of the model, and the log's lines of
+    /// epochs without their times.</summary>
     private (string Content, string[] Log) Fit()
     {
         using var folder = new TemporaryFolder();

@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>An application that works in double precision says so to libtorch for the whole process.</summary>
+/// <summary>An application may set libtorch's default type to double precision for the whole process; the library must not be
+/// affected.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class DefaultTypeTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {

@@ -45,7 +45,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
 
     private protected override DplTrainer.Options Common => Short();
 
-    /// <summary>A search of two epochs and a training of three, by the paper's recipe.</summary>
+    /// <summary>Options for a search of two epochs and a training of three, with the paper's recipe.</summary>
     internal static DplTrainer.Options Short() =>
         new()
         {
@@ -124,7 +124,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         Assert.Equal(new PromptContext { Length = 5 }, transformer.Context);
         Assert.NotEqual(Scores(zeroShot), Scores(transformer));
         Assert.Equal(5, transformer.NearestContextWords(2).Count);
-        // New classes are read under the learned context.
+        // New classes are encoded with the learned context.
         using DplTransformer again = transformer.WithClasses(transformer.ClassNames);
         Assert.Equal(Scores(transformer), Scores(again));
         Assert.Equal(transformer.Context, again.Context);
@@ -239,7 +239,7 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     public void Another_CLIP_teaches()
     {
         using var folder = new TemporaryFolder();
-        // Of another shape in everything.
+        // The teacher has another image size than the student, 32 instead of 24, and other weights.
         SmallBackbone.Write(folder.FullPath, seed: 9, RandomClip.Shape(imageSize: 32, patch: 8));
         HuggingFaceFolder.WritePreprocessor(folder.FullPath, 32);
         ClipBackbone teacher = ClipBackbone.FromFolder(folder.FullPath);

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>The same seed and number of threads give the same bits, in every process and whatever else draws random numbers.</summary>
+/// <summary>The same seed and number of threads give bit-identical results in every process, whatever else draws random numbers.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class DeterminismTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
     : IClassFixture<SmallBackbone>,
@@ -11,7 +11,7 @@ public sealed class DeterminismTests(SmallBackbone small, ColourImages images, I
 {
     private const int Processes = 3;
 
-    /// <summary>Three threads are three workers that share a step: sums of two would be the same in any order.</summary>
+    /// <summary>Three threads, because three workers share a step: a sum of only two gradients would not depend on their order.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
@@ -20,12 +20,12 @@ public sealed class DeterminismTests(SmallBackbone small, ColourImages images, I
     {
         using var fits = new FitProcess(small, images, threads);
         var outcomes = new List<FitProcess.Outcome>();
-        // One name, since a saved model says nothing of its file, and one after another, as the zip is replaced.
+        // All runs write the same zip, since a saved model does not depend on its file name; hence they run one after another.
         for (int i = 0; i < Processes; i++)
             outcomes.Add(await fits.Run(FitHost.NoWorkspace, fits.File("model.zip")));
         Assert.All(outcomes, outcome => Assert.Equal(outcomes[0], outcome));
         Assert.Equal(images.Train.Count * 3 * sizeof(float) * 2, outcomes[0].Scores.Length);
-        // A workspace does not change them either.
+        // A workspace does not change the results either.
         Assert.Equal(outcomes[0], await fits.Run(fits.File("workspace"), fits.File("model.zip")));
         output.WriteLine(
             $"reliability: {Processes} fits in as many processes and one with a workspace gave the same prompts, alphas, predictions "
@@ -41,8 +41,8 @@ public sealed class DeterminismTests(SmallBackbone small, ColourImages images, I
         Assert.Equal(first, second);
     }
 
-    /// <summary>Fits with torch's global generator in a known state and after so many draws from .NET's shared one, and checks that the
-    /// former is where it was.</summary>
+    /// <summary>Fits with torch's global generator in a known state and after the given number of draws from <see cref="Random.Shared"/>,
+    /// and checks that the fit leaves torch's generator unchanged.</summary>
     private string FitAfter(long seed, int draws)
     {
         random.manual_seed(seed);
@@ -53,10 +53,10 @@ public sealed class DeterminismTests(SmallBackbone small, ColourImages images, I
         using DplTransformer transformer = ResumableFit.Fit(mlContext, ResumableFit.Options(small.Backbone, null), images.Train);
         foreach (var _ in transformer.Transform(mlContext.Data.LoadFromEnumerable(images.Test)).Preview().RowView)
         {
-            // Predicting draws nothing either.
+            // Prediction draws no random numbers either.
         }
         Assert.Equal(before, StateOfGlobal());
-        // Were the state no more than a constant, this would show it.
+        // Make sure that a draw does change the compared state.
         using (rand(1))
             Assert.NotEqual(before, StateOfGlobal());
         return ResumableFit.Content(mlContext, transformer);

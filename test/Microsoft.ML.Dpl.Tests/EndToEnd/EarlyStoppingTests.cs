@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Stages that end when nothing more is to be expected of them.</summary>
+/// <summary>Early stopping of the search and of training.</summary>
 public sealed class EarlyStoppingTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);

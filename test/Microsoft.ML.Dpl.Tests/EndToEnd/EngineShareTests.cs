@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Prediction engines dispose their model with themselves: where they come and go, one for each request or from a pool, the model
-/// must stay for the others.</summary>
+/// <summary>A prediction engine disposes its model along with itself. Where engines come and go, one per request or from a pool, the model
+/// must stay usable for the others.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class EngineShareTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
@@ -18,14 +18,14 @@ public sealed class EngineShareTests(SmallBackbone small, ColourImages images) :
         float[] expected = Answered(model);
         for (int request = 0; request < 5; request++)
             Assert.Equal(expected, Answered(model));
-        // As a web application has it: several at a time, in any order.
+        // As in a web application: several engines at a time, in any order.
         Parallel.For(0, 24, _ => Assert.Equal(expected, Answered(model)));
         model.Dispose();
         RequireFreed(model);
     }
 
-    /// <summary>What ML.NET loads is a chain, which passes on the first Dispose of any engine and none after: no request may cost the
-    /// others the model, and the garbage collector frees it.</summary>
+    /// <summary>ML.NET loads a transformer chain, which passes on only the first Dispose of any engine: it must not dispose the model of
+    /// the other engines, and the garbage collector frees the model in the end.</summary>
     [Fact]
     public void Engines_of_a_loaded_pipeline_share_it_too()
     {
@@ -62,7 +62,7 @@ public sealed class EngineShareTests(SmallBackbone small, ColourImages images) :
 
     private static void Collect()
     {
-        // A share is released by one finalizer and the tensors that it frees the way for by the next.
+        // One finalizer releases the share; only the next collection can then free its tensors.
         for (int i = 0; i < 4; i++)
         {
             GC.Collect();
@@ -70,7 +70,7 @@ public sealed class EngineShareTests(SmallBackbone small, ColourImages images) :
         }
     }
 
-    /// <summary>A pool that keeps one engine disposes all others as they come back.</summary>
+    /// <summary>A pool that retains one engine disposes all others when they are returned.</summary>
     [Fact]
     public void A_pool_of_objects_that_keeps_few_engines_disposes_no_model()
     {
@@ -88,7 +88,7 @@ public sealed class EngineShareTests(SmallBackbone small, ColourImages images) :
                 pool.Return(engine);
             }
         }
-        // Whichever ends first: what is in the pool still answers when the owner has let go.
+        // The engine in the pool still works after the owner has disposed the model.
         model.Dispose();
         PredictionEngine<LabelledImage, Answer> last = pool.Get();
         Assert.Equal(expected, last.Predict(images.Test[0]).Score);

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a weight column does to a fit, and which weights are refused.</summary>
+/// <summary>The effect of an example weight column on a fit, and which weights are refused.</summary>
 public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);

@@ -7,21 +7,21 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>This assembly as a process of its own: fits, says a line for every step, writes the model and its scores, so that a test can
-/// kill it in the middle or take the disk away from it.</summary>
+/// <summary>The entry point that runs this assembly as a separate process: it fits a model, prints a line for every step, and writes the
+/// model and its scores, so that a test can kill it or fill its disk during the fit.</summary>
 internal static class FitHost
 {
-    /// <summary>In place of a workspace: none.</summary>
+    /// <summary>Given instead of a workspace path: no workspace.</summary>
     public const string NoWorkspace = "-";
 
-    /// <summary>File with the scores of the training rows, beside the zip: 32-bit floats.</summary>
+    /// <summary>The file next to the zip that holds the scores of the training rows as 32-bit floats.</summary>
     public static string ScoresOf(string zip) => zip + ".scores";
 
     /// <param name="arguments">
-    /// Folder of the CLIP, table of path and label, workspace, zip to write; then, where wanted, <c>minutes=M</c> (longest time between
-    /// checkpoints), <c>fill=A-B</c> (the workspace's disk is full from step A to step B, counted from 1), <c>threads=N</c> (of libtorch;
-    /// more than there are cores, too, which OMP_NUM_THREADS does not give), <c>pause=N</c> (goes no further than step N), <c>die=N</c>
-    /// (the process ends itself by SIGKILL after step N) and <c>save=whole</c> (with the library's own <c>SaveWhole</c>).
+    /// Folder of the CLIP, table of paths and labels, workspace, zip to write; then, optionally, <c>minutes=M</c> (longest time between
+    /// checkpoints), <c>fill=A-B</c> (the workspace's disk is full from step A to step B, counted from 1), <c>threads=N</c> (libtorch's
+    /// threads; unlike with OMP_NUM_THREADS they may outnumber the cores), <c>pause=N</c> (the fit hangs at step N), <c>die=N</c> (the
+    /// process kills itself with SIGKILL after step N) and <c>save=whole</c> (saves with the library's own <c>SaveWhole</c>).
     /// </param>
     public static void Main(string[] arguments)
     {
@@ -84,7 +84,7 @@ internal static class FitHost
 
     private static string Filler(string folder) => Path.Combine(folder, "filler");
 
-    /// <summary>Writes until the disk takes nothing more.</summary>
+    /// <summary>Writes until the disk is full.</summary>
     private static void Fill(string folder)
     {
         using var filler = new FileStream(Filler(folder), FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1);
@@ -98,7 +98,7 @@ internal static class FitHost
             }
             catch (IOException)
             {
-                // Full, for blocks of this size: what this is for.
+                // Expected: the disk is full for blocks of this size.
             }
         }
     }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A process that fits and predicts for days must not grow.</summary>
+/// <summary>A process that fits and predicts for days must not leak tensors.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
@@ -31,11 +31,11 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         for (int i = 0; i < 2; i++)
             Run(kind);
         // TorchSharp counts a Parameter once more than it frees: it takes over a tensor's handle without counting that one down.
-        // A fit has alphas and, in every layer, the search's prompts, those of its choice, of three contenders and those that are trained,
-        // with each of these a task residual, and a temperature in each training.
+        // A fit has alphas; in every layer the prompts of the search, of the search's choice, of three finalists and of the training; for
+        // each of these sets of prompts a task residual; and for each training a temperature.
         int layers = small.Backbone.Config.Image.Layers + small.Backbone.Config.Text.Layers,
             parametersPerFit = kind == Kind.Unvalidated ? 2 + layers : 13 + 6 * layers;
-        // Each set of prompts has two parameters a coupled layer and a context beside its rows.
+        // Beside its rows, each set of prompts has two parameters per coupled layer, and a context.
         if (kind == Kind.Designed)
             parametersPerFit += 6 * (2 * layers + 1);
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, (kind == Kind.Resumed ? 2 : 1) * 2 * parametersPerFit);
@@ -86,7 +86,7 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
         Assert.Equal(images.Train.Count, transformer.Transform(data).GetColumn<float[]>("Score").Count());
     }
 
-    /// <summary>Cancels in the training stage, behind an epoch that was validated.</summary>
+    /// <summary>Cancels in the training stage, after an epoch that was validated.</summary>
     private sealed class CancelAt(CancellationTokenSource? source) : IProgress<FitProgress>
     {
         public void Report(FitProgress value)

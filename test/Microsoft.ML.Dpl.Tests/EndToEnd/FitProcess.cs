@@ -4,7 +4,7 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Fits of <see cref="FitHost"/> in processes of their own, over the same images.</summary>
+/// <summary>Runs fits by <see cref="FitHost"/> in separate processes, over the same images.</summary>
 internal sealed class FitProcess : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
@@ -13,9 +13,9 @@ internal sealed class FitProcess : IDisposable
     private readonly string _clip;
     private readonly int? _threads;
 
-    /// <param name="small">The CLIP.</param>
-    /// <param name="images">What is fitted.</param>
-    /// <param name="threads">Of libtorch in these processes; null: as many as it takes by itself.</param>
+    /// <param name="small">The CLIP to fit.</param>
+    /// <param name="images">The training images.</param>
+    /// <param name="threads">The number of libtorch's threads in these processes; null: libtorch's default.</param>
     public FitProcess(SmallBackbone small, ColourImages images, int? threads = null)
     {
         (_clip, _threads) = (small.Folder, threads);
@@ -28,7 +28,7 @@ internal sealed class FitProcess : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>The command line of such a fit.</summary>
+    /// <summary>The command line of a fit by <see cref="FitHost"/>.</summary>
     public string[] Command(string workspace, string zip, params string[] more) =>
         [
             typeof(FitHost).Assembly.Location,
@@ -40,12 +40,13 @@ internal sealed class FitProcess : IDisposable
             .. _threads is int threads ? [$"threads={threads.ToString(CultureInfo.InvariantCulture)}"] : Array.Empty<string>(),
         ];
 
-    /// <summary>Starts a fit and kills it without warning: that long after it has said so many steps.</summary>
-    /// <returns>The last step's line; null where the fit ended before.</returns>
+    /// <summary>Starts a fit and kills it without warning <paramref name="delay"/> after it has reported <paramref name="steps"/>
+    /// steps.</summary>
+    /// <returns>The last step's line; null if the fit ended first.</returns>
     public Task<string?> RunUntil(int steps, TimeSpan delay, string workspace, string zip, params string[] more) =>
         RunUntil(steps, () => Task.Delay(delay), workspace, zip, more);
 
-    /// <summary>Starts a fit, does something once it has said so many steps, and kills it.</summary>
+    /// <summary>Starts a fit, runs <paramref name="then"/> once it has reported <paramref name="steps"/> steps, and kills it.</summary>
     /// <inheritdoc cref="RunUntil(int, TimeSpan, string, string, string[])"/>
     public async Task<string?> RunUntil(int steps, Func<Task> then, string workspace, string zip, params string[] more)
     {
@@ -60,7 +61,7 @@ internal sealed class FitProcess : IDisposable
             if (last is not null)
             {
                 await then();
-                // It may have come to its end meanwhile: then there is nothing left to kill.
+                // If the fit has ended in the meantime, there is nothing left to kill.
                 if (!process.HasExited)
                     return last;
             }
@@ -75,8 +76,9 @@ internal sealed class FitProcess : IDisposable
         }
     }
 
-    /// <summary>Starts a fit and kills it without warning that long after its process began, be it before the first step.</summary>
-    /// <returns>The last step's line, empty where there was none; null where the fit ended before.</returns>
+    /// <summary>Starts a fit and kills it without warning <paramref name="time"/> after its process started, possibly before the first
+    /// step.</summary>
+    /// <returns>The last step's line, empty if there was none; null if the fit ended first.</returns>
     public async Task<string?> RunFor(TimeSpan time, string workspace, string zip, params string[] more)
     {
         using Process process = Start(workspace, zip, more);
@@ -91,7 +93,7 @@ internal sealed class FitProcess : IDisposable
         return null;
     }
 
-    /// <summary>Runs a fit to its end.</summary>
+    /// <summary>Runs a fit to completion.</summary>
     public async Task<Outcome> Run(string workspace, string zip, params string[] more)
     {
         Assert.Null(await RunUntil(int.MaxValue, TimeSpan.Zero, workspace, zip, more));
@@ -109,10 +111,10 @@ internal sealed class FitProcess : IDisposable
         return Process.Start(start)!;
     }
 
-    /// <summary>What a fit came to.</summary>
+    /// <summary>The result of a fit.</summary>
     /// <param name="Content">Prompts, class features, alphas and losses.</param>
     /// <param name="Scores">Predictions of the training rows, as hexadecimal digits.</param>
-    /// <param name="Zip">SHA-256 of the zip's bytes without the time of day at which ML.NET wrote each entry.</param>
+    /// <param name="Zip">SHA-256 of the zip's bytes without the entries' timestamps, which ML.NET sets to the current time.</param>
     internal sealed record Outcome(string Content, string Scores, string Zip)
     {
         public static Outcome Of(string zip)
@@ -127,7 +129,7 @@ internal sealed class FitProcess : IDisposable
 
         private static string WithoutTimes(byte[] zip)
         {
-            // The end record is 22 bytes, without a comment; it says how many entries there are and where their headers begin.
+            // The end record, 22 bytes as there is no comment, gives the number of entries and the offset of their headers.
             int end = zip.Length - 22;
             Assert.Equal(0x06054b50u, BinaryPrimitives.ReadUInt32LittleEndian(zip.AsSpan(end)));
             int entries = BinaryPrimitives.ReadUInt16LittleEndian(zip.AsSpan(end + 10)),

@@ -2,7 +2,7 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Real disks that fill up or cannot be written, where the system lets a test mount one: in a namespace of its own, which ends
+/// <summary>Real disks that fill up or cannot be written, on systems that let a test mount one: in a mount namespace of its own, which ends
 /// with the process.</summary>
 public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
     : IClassFixture<SmallBackbone>,
@@ -17,7 +17,8 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         string workspace = fits.File("workspace"),
             zip = fits.File("model.zip");
         FitProcess.Outcome expected = await fits.Run(FitHost.NoWorkspace, fits.File("whole.zip"));
-        // Full from step 6 on; killed at step 14; the second fit goes on from where the disk became full, on a disk with space again.
+        // The first fit runs with a full disk from step 6 on and is killed at step 14. The second one resumes from the last checkpoint
+        // written before that, and runs with a full disk from step 3 to step 9.
         SampleProcess.Outcome outcome = await Sh(
             $"""
             mount -t tmpfs -o size=8m tmpfs {workspace} || exit 3
@@ -39,7 +40,7 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         string[] lines = outcome.Output.Split('\n');
         int killed = Array.IndexOf(lines, "killed: 137");
         Assert.Equal(["checkpoint-5.safetensors", "checkpoint-6.safetensors", "workspace.lock"], lines[(killed + 1)..(killed + 4)]);
-        // 8 steps without space, then 6.
+        // 8 steps without space, then 6 more.
         Assert.Equal(
             14,
             outcome.Error.Split('\n').Count(line => line.Contains("No checkpoint could be written", StringComparison.Ordinal))
@@ -77,15 +78,15 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         Assert.False(File.Exists(zip));
     }
 
-    /// <summary>A limit on the size of files, as a quota sets it, is like a disk that is too small.</summary>
+    /// <summary>A limit on file sizes, as set by a quota, acts like a disk that is too small.</summary>
     [SkippableFact]
     public async Task A_limit_on_file_sizes_is_refused_at_once()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "The limit is set by a Linux shell.");
         using var fits = new FitProcess(small, images);
         string workspace = fits.File("workspace");
-        // In blocks of 512 bytes; the signal that goes with the limit would end the process. The runtime's own maps are files too, unless
-        // it is told to do without.
+        // The limit is in blocks of 512 bytes. SIGXFSZ, which is sent at the limit, would end the process. The runtime's own memory maps
+        // are files too, unless it is configured not to use them.
         SampleProcess.Outcome outcome = await SampleProcess.StartProgram(
             "sh",
             Quiet,
@@ -98,7 +99,8 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         Assert.Empty(Directory.GetFiles(workspace, "checkpoint*"));
     }
 
-    /// <summary>What the guide warns of: ML.NET opens the file that is there for writing before it knows whether there is space.</summary>
+    /// <summary>As the guide warns, ML.NET's own Save truncates an existing file before it knows whether there is space; <c>SaveWhole</c>
+    /// does not.</summary>
     [SkippableTheory]
     [InlineData(true)]
     [InlineData(false)]
@@ -108,7 +110,7 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         using var fits = new FitProcess(small, images);
         string zip = fits.File("model.zip"),
             command = Quoted(fits.Command(FitHost.NoWorkspace, zip, whole ? ["save=whole"] : []));
-        // Two blocks of 512 bytes, which no model's zip fits into.
+        // The limit is two blocks of 512 bytes, too small for any model zip.
         byte[] good = [.. Enumerable.Range(0, 700).Select(i => (byte)i)];
         File.WriteAllBytes(zip, good);
         SampleProcess.Outcome outcome = await SampleProcess.StartProgram("sh", Quiet, "-c", $"trap '' XFSZ; ulimit -f 2; exec {command}");
@@ -141,7 +143,7 @@ public sealed class FullDiskTests(SmallBackbone small, ColourImages images, ITes
         }
     }
 
-    /// <summary>A shell script whose mounts nobody else sees.</summary>
+    /// <summary>Runs a shell script in a mount namespace of its own, so that its mounts are not visible outside.</summary>
     private static Task<SampleProcess.Outcome> Sh(string script, string folder)
     {
         Directory.CreateDirectory(folder);

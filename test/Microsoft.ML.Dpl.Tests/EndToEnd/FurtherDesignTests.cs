@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What the options of prompt designs refuse, and designs that the library does not have.</summary>
+/// <summary>Invalid prompt design options, and user-defined designs.</summary>
 public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common => DesignFitTests.Short();
@@ -15,7 +15,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void What_regularizers_add_does_not_look_like_a_training_that_failed()
     {
-        // With the robust recipe a loss above zero-shot CLIP's gives the prompts up; a heavy regulariser is no such loss.
+        // The robust recipe discards prompts whose loss exceeds zero-shot CLIP's; a heavy regulariser must not count towards it.
         void Heavy(DplTrainer.Options o)
         {
             (o.Training.Recipe, o.Configuration, o.Training.Epochs) = (
@@ -38,7 +38,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
             o.Progress = kept;
             o.Design.Regularizers.Add(new Constant());
         });
-        // A constant has no gradient: both fits take the same course and report the same losses.
+        // A constant has no gradient, so both fits take the same steps, and the losses reported exclude it.
         Assert.Equal(plain.Seen.Select(report => report.TrainLoss), kept.Seen.Select(report => report.TrainLoss));
         Assert.Equal(Scores(free), Scores(heavy));
     }
@@ -46,7 +46,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
     [Fact]
     public void A_further_design_touches_nothing_else()
     {
-        // One regulariser and one way of making prompts that the library does not have.
+        // A user-defined regulariser and a user-defined way of creating prompts.
         using DplTransformer transformer = Fit(o =>
         {
             o.Design.Regularizers.Add(new CentredFeatures(0.5));
@@ -131,7 +131,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
         public Tensor Loss(ClipOutputs student, ClipOutputs teacher, Tensor? weights) => (teacher.Text.sum() * 0) + 1000;
     }
 
-    /// <summary>Keeps the class features' mean near to the teacher's.</summary>
+    /// <summary>Keeps the mean of the class features near the teacher's.</summary>
     private sealed record CentredFeatures(double Weight) : IRegularizer
     {
         public string Name => "centred features";
@@ -143,7 +143,7 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
             (student.Text.mean([0]) - teacher.Text.mean([0])).square().sum() * Weight;
     }
 
-    /// <summary>Prompts whose every row begins alike.</summary>
+    /// <summary>Prompts whose rows all start with the same values.</summary>
     private sealed record RepeatedPrompts : IPromptDesign
     {
         private readonly IndependentPrompts _ordinary = new();

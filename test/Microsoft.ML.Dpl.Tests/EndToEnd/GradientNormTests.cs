@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>The bound on the prompts' gradients.</summary>
+/// <summary>Clipping of the prompts' gradient norm.</summary>
 public sealed class GradientNormTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     [Theory]
@@ -48,14 +48,14 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         GradientNorm.Bound([without], 1);
     }
 
-    /// <summary>With plain SGD a step is the learning rate times the gradient, so the bound is seen in how far the prompts go.</summary>
+    /// <summary>With plain SGD a step is the learning rate times the gradient, so the bound shows in how far the prompts move.</summary>
     [Theory]
     [InlineData(0.01)]
     [InlineData(0.1)]
     public void A_training_step_goes_no_further_than_the_bound(double bound)
     {
         const double rate = 10;
-        // Two epochs of one step each; the first is the warm-up at 1e-5, which hardly moves anything.
+        // Two epochs of one step each; the first is the warm-up at 1e-5, which hardly moves the prompts.
         void OneStepAnEpoch(DplTrainer.Options o, double? norm) =>
             (
                 o.Training.Epochs,

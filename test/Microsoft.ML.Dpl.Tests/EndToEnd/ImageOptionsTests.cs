@@ -5,7 +5,7 @@ using static Microsoft.ML.Dpl.Tests.Images.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>ApplyExifOrientation and MaxImagePixels: in training, prediction and explanation, kept in the zip.</summary>
+/// <summary>ApplyExifOrientation and MaxImagePixels apply in training, prediction and explanation, and are stored in the zip.</summary>
 public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private readonly SmallBackbone _small;
@@ -19,7 +19,7 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     {
         (_small, _images) = (small, images);
         _mlContext = new MLContext(1).Knowing(small.Backbone);
-        // Stored lying down with the mark that it stands: 96 × 64, to be turned to the right.
+        // Stored in landscape format, 96 × 64, with an EXIF orientation that asks for a turn to the right.
         using var bitmap = new SKBitmap(new SKImageInfo(96, 64, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Green);
         using (var canvas = new SKCanvas(bitmap))

@@ -5,12 +5,12 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A process that is killed again and again in the middle of a fit.</summary>
+/// <summary>A process that is killed repeatedly in the middle of a fit.</summary>
 public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>
 {
-    /// <summary>Environment variable: how many kills at random moments, instead of a few. Those of
+    /// <summary>Environment variable: the number of kills at random moments, instead of a few. The kills of
     /// <see cref="A_killed_fit_goes_on_to_the_same_bits"/> come on top.</summary>
     public const string KillsVariable = "DPL_KILLS";
 
@@ -47,9 +47,9 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
     }
 
     /// <summary>
-    /// The moments are drawn from a seed. Most are some steps further on, and then up to 60 ms into the next step or the writing of its
-    /// checkpoint; the others lie anywhere between the start of the process and its end. Fits take one thread and three in turn: three
-    /// workers share a step, and what they add depends on the order.
+    /// The moments are drawn from a seeded generator. Most lie some steps ahead, then up to 60 ms into the next step or the writing of its
+    /// checkpoint; the others lie anywhere between the start and the end of the process. The fits alternate between one thread and three:
+    /// three workers share a step, and the sum of their gradients depends on the order.
     /// </summary>
     [Fact]
     [Trait("Category", "Slow")]
@@ -74,7 +74,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
             (FitProcess fits, FitProcess.Outcome expected) = ++courses % 2 == 1 ? (three, ofThree) : (one, ofOne);
             string zip = fits.File($"model-{courses}.zip"),
                 workspace = fits.File($"workspace-{courses}");
-            // Either a checkpoint after every step, or one before every epoch alone.
+            // Either a checkpoint after every step, or only one before every epoch.
             string minutes = random.Next(4) > 0 ? "minutes=1e-8" : "minutes=60";
             for (int killed = 0; done < kills; killed++)
             {
@@ -136,7 +136,7 @@ public sealed class KilledFitTests(SmallBackbone small, ColourImages images, ITe
         );
         Assert.StartsWith("Search epoch 1/", last);
         Assert.True(File.Exists(Path.Combine(workspace, "checkpoint-2.safetensors")));
-        // Killed, it holds the folder no longer.
+        // The killed process no longer holds the workspace's lock.
         using DplTransformer transformer = ResumableFit.Fit(mlContext, options, images.Train);
         Assert.False(transformer.WasCancelled);
     }

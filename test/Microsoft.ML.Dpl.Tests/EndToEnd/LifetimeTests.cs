@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Who outlives whom: models disposed under their users, forgotten models, and a CLIP that is gone when the fit ends.</summary>
+/// <summary>Object lifetimes: models disposed while in use, models never disposed, and a CLIP whose files are gone when the fit
+/// ends.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
@@ -31,7 +32,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
 
         engine.Dispose();
         transformer.Dispose();
-        // What was scored ahead is still right; the next batch cannot be computed.
+        // Rows that were scored ahead stay valid; the next batch cannot be computed.
         for (int row = 1; row < 4; row++)
         {
             Assert.True(cursor.MoveNext());
@@ -49,7 +50,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         using var stream = new MemoryStream();
         Exception refused = Assert.ThrowsAny<Exception>(() => _mlContext.Model.Save(transformer, Test.Schema, stream));
         Assert.IsType<ObjectDisposedException>(refused.InnerException ?? refused);
-        // What needs no tensor still works.
+        // Members that need no tensors still work.
         Assert.Equal(3, transformer.ClassNames.Count);
         Assert.NotNull(transformer.GetOutputSchema(Test.Schema)["Score"].Name);
 
@@ -92,7 +93,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
                                 }
                                 catch (ObjectDisposedException)
                                 {
-                                    // The other answer that is allowed.
+                                    // Allowed as well: the model has been disposed.
                                 }
                             },
                             CancellationToken.None,
@@ -120,7 +121,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
 
-    /// <summary>What cost hours does not depend on a folder that was unmounted meanwhile.</summary>
+    /// <summary>The result of hours of training must not depend on a folder that has been unmounted in the meantime.</summary>
     [Fact]
     public void A_clip_that_is_gone_when_the_fit_ends_costs_nothing()
     {
@@ -155,7 +156,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
 
     private static void Collect()
     {
-        // A share is released by one finalizer and the tensors that it frees the way for by the next.
+        // One finalizer releases the share; only the next collection can then free its tensors.
         for (int i = 0; i < 4; i++)
         {
             GC.Collect();

@@ -5,8 +5,8 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A process that predicts for months: memory stays flat, and busy threads get the bits of quiet ones. Set DPL_LONG=1 for the long
-/// runs.</summary>
+/// <summary>A process that predicts for months: memory use stays flat, and predictions under load are bit-identical to those of an idle
+/// process. Set DPL_LONG=1 for the long runs.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITestOutputHelper output)
     : IClassFixture<SmallBackbone>,
@@ -64,7 +64,7 @@ public sealed class LongRunTests(SmallBackbone small, ColourImages images, ITest
             for (int i = 0; i < times; i++)
                 Fit().Dispose();
         }
-        // TorchSharp counts a Parameter once more than it frees, so tensors are compared elsewhere.
+        // TorchSharp counts a Parameter once more than it frees, so the number of tensors is checked elsewhere.
         Watch($"{fits} fits", () => Run(fits / 2), () => Run(fits), countsTensors: false);
     }
 

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Fits whose result is the searched mixture itself.</summary>
+/// <summary>Fits that keep the searched mixture itself as the result.</summary>
 public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private static readonly int[] Candidates = [0, 1, 3];
@@ -36,7 +36,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         Assert.Equal(Candidates, transformer.Mixture!.CandidateLengths);
         Assert.Empty(transformer.Finalists);
         Assert.NotNull(transformer.ValidationAccuracy);
-        // The weights stay those of the last epoch of the search.
+        // The mixture's weights remain those of the search's last epoch.
         IReadOnlyList<float> alphas = transformer.SearchReport!.Epochs[^1].TextAlphas[0];
         double sum = alphas.Sum(alpha => Math.Exp(alpha));
         for (int candidate = 0; candidate < Candidates.Length; candidate++)
@@ -83,7 +83,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
     [Fact]
     public void Its_training_starts_where_the_search_ended()
     {
-        // A rate that moves nothing: the model is the mixture as it was found, and does not depend on how long it is trained.
+        // With a learning rate too small to change anything, the model is the mixture that the search found, however long it is trained.
         DplTransformer Short(int epochs) => Fit(o => (o.Training.Epochs, o.Training.LearningRate) = (epochs, 1e-30));
         using DplTransformer one = Short(1),
             three = Short(3);
@@ -106,7 +106,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         Assert.Equal(best.IsMixture, transformer.Mixture is not null);
         Assert.Equal(best.Configuration, transformer.Configuration);
         Assert.Equal(best.ValidationAccuracy, transformer.ValidationAccuracy);
-        // 12 training rows are two batches of 6 in the search and the comparison, all 18 are three in the training.
+        // In the search and the comparison 12 training rows give two batches of 6; in the training all 18 rows give three.
         Assert.All(reports.Seen, report => Assert.Equal(report.Stage == FitStage.Training ? 3 : 2, report.Steps));
         using DplTransformer loaded = Reloaded(transformer);
         Assert.Equal(finalists, loaded.Finalists);

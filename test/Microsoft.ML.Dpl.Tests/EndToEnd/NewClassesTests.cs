@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a trained model does with CLIP's text tower: other classes without training, and prompts read as words.</summary>
+/// <summary>Uses of CLIP's text tower in a trained model: new classes without training, and the nearest words of prompts.</summary>
 public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -24,7 +24,7 @@ public sealed class NewClassesTests(SmallBackbone small, ColourImages images) : 
             Assert.Equal(scores[row][c], back[row][c], 1e-5f);
     }
 
-    /// <summary>The prompts count: without them the new classes would get plain CLIP's scores.</summary>
+    /// <summary>New classes use the trained prompts: without these they would get plain CLIP's scores.</summary>
     [Fact]
     public void New_names_use_the_trained_prompts_and_are_ready_to_save()
     {

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Data that nobody would choose and everybody has: both stages end with numbers all the same.</summary>
+/// <summary>Degenerate but common training data: both stages must still give finite scores.</summary>
 public sealed class OddDataTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -43,7 +43,7 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
             using DplTransformer trained = Fit(rows, o =>
             {
                 (o.Training.ClassWeights, o.Training.BatchSize, o.Search.Epochs, o.Validation.RowsPerClass) = (weights, 32, 1, 1);
-                // Enough for the few to be learned at all.
+                // Enough steps for the small classes to be learned at all.
                 (o.Training.Epochs, o.Training.Steps) = (null, 60);
             });
             float[][] scores = Scores(trained, rest);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>No public operation leaves a tensor behind, whether it ends well or in an exception.</summary>
+/// <summary>No public operation leaks a tensor, whether it succeeds or throws.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class OperationLeakTests : IClassFixture<OperationLeakTests.Shared>
 {
@@ -62,14 +62,14 @@ public sealed class OperationLeakTests : IClassFixture<OperationLeakTests.Shared
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
         Use();
-        // TorchSharp counts each Parameter once more than it frees: every layer of both branches is one, again in each folded image tower
-        // and in each encoding of new classes.
+        // TorchSharp counts each Parameter once more than it frees. Every layer of both branches has one, and so have each folded image
+        // tower and each encoding of new classes.
         int text = _shared.World.Small.Backbone.Config.Text.Layers,
             image = _shared.World.Small.Backbone.Config.Image.Layers;
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, text + image + 3 * image + 2 * text);
     }
 
-    /// <summary>Made once for all operations.</summary>
+    /// <summary>Created once and shared by all operations.</summary>
     public sealed class Shared : IDisposable
     {
         internal PublicOperations.World World { get; } = new();

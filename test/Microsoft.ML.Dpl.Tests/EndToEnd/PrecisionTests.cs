@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Fits whose steps round their products.</summary>
+/// <summary>Fits with reduced precision in their steps' matrix products.</summary>
 public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     [Fact]
@@ -18,7 +18,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
             DplTrainer.Options options = ResumableFit.Options(Small.Backbone, workspace: null);
             options.Compute.Precision = precision;
             using DplTransformer transformer = ResumableFit.Fit(MLContext, options, Images.Train);
-            // What is saved predicts as what was fitted: predictions know nothing of the precision.
+            // The saved model gives the same scores as the fitted one: the precision does not affect predictions.
             using var zip = new MemoryStream();
             IDataView test = View(Images.Test);
             MLContext.Model.Save(transformer, test.Schema, zip);
@@ -30,7 +30,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
         Assert.Equal(rounded, Content(ComputePrecision.BFloat16));
         string exact = Content(ComputePrecision.Float32);
         Assert.NotEqual(rounded, exact);
-        // On a CPU there is no other float32.
+        // On the CPU TensorFloat32 is the same as Float32.
         Assert.Equal(exact, Content(ComputePrecision.TensorFloat32));
     }
 

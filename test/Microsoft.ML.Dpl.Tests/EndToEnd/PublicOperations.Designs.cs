@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What has to do with prompt designs.</summary>
+/// <summary>Operations on prompt designs.</summary>
 internal static partial class PublicOperations
 {
     private static IEnumerable<KeyValuePair<string, Operation>> DesignMembers() =>

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Plain CLIP: embeddings and zero-shot classification.</summary>
+/// <summary>Operations with plain CLIP: embeddings and zero-shot classification.</summary>
 internal static partial class PublicOperations
 {
     private static IEnumerable<KeyValuePair<string, Operation>> EmbeddingMembers() =>

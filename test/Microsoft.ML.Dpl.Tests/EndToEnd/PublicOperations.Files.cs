@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What has to do with files, the hub and the machine.</summary>
+/// <summary>Operations on files, the hub and the machine.</summary>
 internal static partial class PublicOperations
 {
     private const string Unknown = "openai/clip-vit-base-patch16";
@@ -145,7 +145,8 @@ internal static partial class PublicOperations
         }
     }
 
-    /// <summary>The search's alphas as two .npy files: that of the text tower, that of the image tower.</summary>
+    /// <summary>Saves the search's alphas as two .npy files, and passes the paths of the text tower's and the image tower's alphas to
+    /// <paramref name="run"/>.</summary>
     private static void WithAlphaFiles(World world, Action<string, string> run) =>
         InFolder(folder =>
         {

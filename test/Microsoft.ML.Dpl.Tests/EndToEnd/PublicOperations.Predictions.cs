@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>One image at a time.</summary>
+/// <summary>Predictions for one image at a time.</summary>
 internal static partial class PublicOperations
 {
     private static IEnumerable<KeyValuePair<string, Operation>> PredictionMembers() =>

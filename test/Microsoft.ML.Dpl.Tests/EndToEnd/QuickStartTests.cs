@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>The QuickStart sample as a process, on small files.</summary>
+/// <summary>The QuickStart sample run as a process, on small files.</summary>
 public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private static readonly Dictionary<string, string?> Nothing = new() { ["DPL_CLIP"] = null };
@@ -50,8 +50,8 @@ public sealed class QuickStartTests(SmallBackbone small, ColourImages images) : 
         Assert.True(File.Exists(zip));
     }
 
-    /// <summary>The process names no type of the library: ML.NET finds the loader through the zip, and the environment variable names the
-    /// CLIP.</summary>
+    /// <summary>The process references no type of the library: ML.NET finds the loader through the zip, and the CLIP through the
+    /// environment variable.</summary>
     [Fact]
     public async Task A_saved_model_answers_alike_in_another_process()
     {

@@ -3,10 +3,11 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A short fit that uses all that a checkpoint must keep: both stages, both optimizers, weights, distillation, patience.</summary>
+/// <summary>A short fit with all the state that a checkpoint must keep: both stages, both optimizers, weights, distillation,
+/// patience.</summary>
 internal static class ResumableFit
 {
-    /// <summary>18 rows, 6 set aside: 3 batches an epoch.</summary>
+    /// <summary>18 rows, 6 of them held out for validation: 3 batches per epoch.</summary>
     public const int StepsPerEpoch = 3;
 
     public static DplTrainer.Options Options(ClipBackbone backbone, string? workspace) =>
@@ -36,7 +37,7 @@ internal static class ResumableFit
             Compute =
             {
                 WorkspacePath = workspace,
-                // After every step.
+                // A checkpoint after every step.
                 CheckpointInterval = TimeSpan.FromTicks(1),
             },
         };
@@ -54,7 +55,7 @@ internal static class ResumableFit
         return Content(stream);
     }
 
-    /// <summary>The same of a saved model.</summary>
+    /// <summary>The learnt part of a saved model, in the same form.</summary>
     public static string Content(Stream zip)
     {
         using var archive = new ZipArchive(zip, ZipArchiveMode.Read, leaveOpen: true);

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A fit as the trainer does it by default: search, comparison, refit.</summary>
+/// <summary>A fit with the trainer's default stages: search, comparison, refit.</summary>
 public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private const int Search = 3,
@@ -30,7 +30,7 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         Finalist best = finalists.MinBy(finalist => finalist.ValidationLoss)!;
         Assert.Equal(best.Configuration, transformer.Configuration);
         Assert.Equal(best.ValidationAccuracy, transformer.ValidationAccuracy);
-        // 12 training rows are two batches of 6 in the search and the comparison, all 18 are three in the training.
+        // In the search and the comparison 12 training rows give two batches of 6; in the training all 18 rows give three.
         Assert.All(reports.Seen, report => Assert.Equal(report.Stage == FitStage.Training ? 3 : 2, report.Steps));
         Assert.Equal([FitStage.Search, FitStage.Comparison, FitStage.Training], reports.Seen.Select(report => report.Stage).Distinct());
         Assert.Equal(Enumerable.Range(1, finalists.Count), reports.Seen.Where(IsComparison).Select(report => report.Epoch).Distinct());
@@ -46,7 +46,7 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         using DplTransformer loaded = Reloaded(first);
         Assert.Equal(Scores(first), Scores(loaded));
         Assert.Equal(first.Finalists, loaded.Finalists);
-        // The learned temperature belongs to the model: the same classes named again give the same probabilities.
+        // WithClasses keeps the learned temperature: the same class names give the same probabilities.
         using DplTransformer again = first.WithClasses(first.ClassNames);
         Assert.Equal(Scores(first), Scores(again));
     }
@@ -101,7 +101,7 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
     public void Prompts_that_are_worse_than_none_are_not_returned()
     {
         using var folder = new TemporaryFolder();
-        // A task that the embedded CLIP does well without prompts.
+        // A task that the embedded CLIP solves well without prompts.
         DrawnTask task = DrawnTasks.Named("sketches");
         DrawnTaskFiles.Write(task, folder.FullPath, trainPerClass: 2, validationPerClass: 1, testPerClass: 1, seed: 1);
         LabelledImage[] rows =

@@ -2,18 +2,18 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Runs a built sample as a person would.</summary>
+/// <summary>Runs a built sample as a user would.</summary>
 internal static class SampleProcess
 {
     public sealed record Outcome(int ExitCode, string Output, string Error);
 
-    /// <param name="sample">Its folder under samples/.</param>
-    /// <param name="environment">Variables for the process.</param>
-    /// <param name="arguments">Its command line.</param>
+    /// <param name="sample">The sample's folder under samples/.</param>
+    /// <param name="environment">Environment variables for the process.</param>
+    /// <param name="arguments">The command-line arguments.</param>
     public static Task<Outcome> Run(string sample, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
         Start(ProgramOf(sample), environment, arguments);
 
-    /// <summary>The sample's assembly, built beside this test.</summary>
+    /// <summary>The path of the sample's assembly, which is built along with these tests.</summary>
     public static string ProgramOf(string sample) =>
         Path.Combine(
             SharedData.RepositoryRoot,
@@ -25,15 +25,15 @@ internal static class SampleProcess
             sample + ".dll"
         );
 
-    /// <param name="program">An application's assembly.</param>
-    /// <param name="environment">Variables for the process.</param>
-    /// <param name="arguments">Its command line.</param>
+    /// <param name="program">The path of an application's assembly.</param>
+    /// <param name="environment">Environment variables for the process.</param>
+    /// <param name="arguments">The command-line arguments.</param>
     public static Task<Outcome> Start(string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
         StartProgram("dotnet", environment, [program, .. arguments]);
 
-    /// <param name="program">A file that the system runs.</param>
-    /// <param name="environment">Variables for the process.</param>
-    /// <param name="arguments">Its command line.</param>
+    /// <param name="program">The executable.</param>
+    /// <param name="environment">Environment variables for the process.</param>
+    /// <param name="arguments">The command-line arguments.</param>
     public static async Task<Outcome> StartProgram(
         string program,
         IReadOnlyDictionary<string, string?> environment,

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What a model zip keeps, and what is said of one that was changed.</summary>
+/// <summary>What a model zip preserves, and the errors for a zip that was modified.</summary>
 public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new MLContext(1).Knowing(small.Backbone);

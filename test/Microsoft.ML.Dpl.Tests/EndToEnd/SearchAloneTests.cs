@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A search without training: the first stage of a fit, bit for bit.</summary>
+/// <summary>A search without training is bit-identical to the first stage of a fit.</summary>
 public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -44,7 +44,7 @@ public sealed class SearchAloneTests(SmallBackbone small, ColourImages images) :
         Assert.True(cut.WasCancelled);
         Assert.Single(cut.Report.Epochs);
 
-        // A fit does not take over what belongs to a search, and says why.
+        // A fit refuses the workspace of a search and says why.
         DplTrainer.Options fit = Options();
         fit.Compute.WorkspacePath = folder.File("workspace");
         string message = Assert

@@ -2,7 +2,8 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>One image without a data view, the model of a zip as what it is, and images that are none of the classes.</summary>
+/// <summary>Predictions for one image without a data view, loading a zip as its actual model type, and images that belong to none of the
+/// classes.</summary>
 public sealed class SinglePredictionTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>
@@ -106,7 +107,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         IDataView data = Data(keyLabel);
         float[][] scores = Scores(model.Transform(data));
         float[] sorted = [.. scores.Select(row => row.Max()).Order()];
-        // Between two images, so that some are above it and some below.
+        // Between the scores of two images, so that some are above the threshold and some below.
         double threshold = (sorted[7] + (double)sorted[8]) / 2;
         string[] before = Labels(model.Transform(data));
         IDataView made = model.Transform(data);
@@ -115,7 +116,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         Check(model);
         using var zip = new MemoryStream();
         _mlContext.Model.Save(model, data.Schema, zip);
-        // A reader that knows no thresholds would predict otherwise.
+        // A reader that does not know thresholds would predict differently, so the format version rises.
         Assert.Equal((6, 6), Fuzzing.ZipBytes.FormatVersions(zip.ToArray()));
         using (var folder = new TemporaryFolder())
         {
@@ -149,7 +150,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
 
     private static float[][] Scores(IDataView scored) => [.. scored.GetColumn<float[]>("Score")];
 
-    /// <summary>Keys as text: the missing one is empty.</summary>
+    /// <summary>The predicted labels, keys converted to text; a missing key becomes an empty text.</summary>
     private string[] Labels(IDataView scored) =>
         scored.Schema["PredictedLabel"].Type is KeyDataViewType
             ?
@@ -177,7 +178,7 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
                     ImageColumnName = "ImagePath",
                     Configuration = PromptConfiguration.Uniform(small.Backbone, 1),
                     Training = { Epochs = 1, BatchSize = 9 },
-                    // One image at a time has the bits of one image at a time.
+                    // With batches of one image the results are bit-identical to single predictions.
                     Compute = { PredictionBatchSize = 1 },
                 }
             )

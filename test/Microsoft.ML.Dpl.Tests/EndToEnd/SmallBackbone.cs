@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Tests.Network;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A CLIP folder in Hugging Face layout with random weights and a vocabulary of single bytes and one merge: the whole path runs on
-/// it in seconds.</summary>
+/// <summary>A CLIP folder in Hugging Face layout with random weights and a vocabulary of single bytes and one merge: everything from
+/// fitting to prediction runs on it in seconds.</summary>
 public sealed class SmallBackbone : IDisposable
 {
     private const int ImageSize = 24;
@@ -25,12 +25,12 @@ public sealed class SmallBackbone : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Writes such a folder; other seeds give other weights.</summary>
+    /// <summary>Writes such a folder, with weights drawn from the seed.</summary>
     public static void Write(string folder, int seed) => Write(folder, seed, RandomClip.Shape(ImageSize, patch: 8));
 
-    /// <param name="folder">An existing one.</param>
-    /// <param name="seed">Of the weights.</param>
-    /// <param name="shape">Everything but the vocabulary and the context length.</param>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="seed">The seed of the random weights.</param>
+    /// <param name="shape">The shape of the CLIP, except for the vocabulary and the context length.</param>
     internal static void Write(string folder, int seed, ClipConfig shape)
     {
         const int symbols = 2 * 256 + 1;

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>A really trained CLIP on real photographs.</summary>
+/// <summary>A genuinely trained CLIP on real photographs.</summary>
 public class SurrogateClipTests
 {
     [SkippableFact]
@@ -34,7 +34,7 @@ public class SurrogateClipTests
         Assert.InRange(ZeroShotRight(rows), 21 - 5, 21 + 5);
     }
 
-    /// <summary>16 images of 5 flowers that the CLIP never saw: chance is 20 %.</summary>
+    /// <summary>Trains on 16 images of each of 5 flowers that the CLIP has never seen; chance level is 20 %.</summary>
     [SkippableFact]
     public void Searched_prompts_teach_it_flowers()
     {

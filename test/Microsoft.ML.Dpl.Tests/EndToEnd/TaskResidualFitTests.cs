@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Models with a vector of its own for each class.</summary>
+/// <summary>Models with a task residual, a learned vector for each class.</summary>
 public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common =>

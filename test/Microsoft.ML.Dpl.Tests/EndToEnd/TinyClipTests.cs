@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>The embedded CLIP: what its model card says, and that prompts teach it more.</summary>
+/// <summary>The embedded CLIP has the accuracies that its model card states, and prompts improve on them.</summary>
 public class TinyClipTests
 {
     [Fact]
@@ -17,8 +17,8 @@ public class TinyClipTests
             Assert.InRange(Directory.GetFiles(tiny.Location!).Sum(file => new FileInfo(file).Length), 1, 12 << 20);
     }
 
-    /// <summary>The card's figures on a draw of its own, within four standard errors of 400 images; and the card says these
-    /// figures.</summary>
+    /// <summary>The accuracies on newly drawn images agree with the model card's figures within four standard errors of 400 images, and the
+    /// card contains these figures.</summary>
     [Theory]
     [InlineData("colour", 10, 0.984)]
     [InlineData("shape", 24, 0.897)]
@@ -70,7 +70,7 @@ public class TinyClipTests
         );
     }
 
-    /// <summary>The card's figure within four standard errors of 493 photographs.</summary>
+    /// <summary>The accuracy agrees with the model card's figure within four standard errors of 493 photographs.</summary>
     [SkippableFact]
     public void It_knows_photographs_as_its_card_says()
     {
@@ -117,7 +117,7 @@ public class TinyClipTests
         double[] uniform = [.. new[] { 2, 4, 6 }.Select(length => Fit(PromptConfiguration.Uniform(ClipBackbone.TinyDrawn, length)))];
         string all = $"zero-shot {zeroShot:p1}, uniform {string.Join(" / ", uniform.Select(u => $"{u:p1}"))}, searched {searched:p1}";
         Assert.True(searched >= zeroShot + 0.10, all);
-        // Two standard errors of the difference of two shares of the test images.
+        // Two standard errors of the difference of two accuracies on the test images.
         double best = uniform.Max(),
             variance = (best * (1 - best) + searched * (1 - searched)) / test.Count;
         Assert.True(searched >= best - 2 * Math.Sqrt(variance), all);

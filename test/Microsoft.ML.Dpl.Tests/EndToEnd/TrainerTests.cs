@@ -5,7 +5,8 @@ using Microsoft.ML.Dpl.Tests.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>The estimator and its transformer as an ML.NET user meets them, search and training included, on a small random CLIP.</summary>
+/// <summary>The estimator and its transformer as ML.NET users work with them, including search and training, on a small random
+/// CLIP.</summary>
 public sealed class TrainerTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     public enum Input
@@ -150,7 +151,7 @@ public sealed class TrainerTests(SmallBackbone small, ColourImages images) : ICl
         using (DplTransformer transformer = mlContext.MulticlassClassification.Trainers.DifferentiablePromptLearning(options).Fit(train))
             mlContext.Model.Save(transformer, train.Schema, zip);
 
-        // Where it lay at saving it is found without a word; other weights in that place are refused.
+        // A CLIP still at its path at the time of saving is found without configuration; other weights at that path are refused.
         ((IDisposable)new MLContext().Model.Load(zip, out _)).Dispose();
         File.Copy(Path.Combine(small.Folder, "model.safetensors"), elsewhere.File("model.safetensors"), overwrite: true);
         string message = Messages(Assert.ThrowsAny<Exception>(() => new MLContext().Model.Load(zip, out _)));

@@ -4,7 +4,7 @@ using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>What applications do with a trained model: engines on many threads, views cut and shuffled, evaluation, disposal in
+/// <summary>What applications do with a trained model: engines on many threads, views filtered and shuffled, evaluation, disposal while in
 /// use.</summary>
 public sealed class TransformerContractTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
@@ -33,7 +33,7 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
             engine.Dispose();
     }
 
-    /// <summary>Every prediction is either whole or refused; none touches freed memory.</summary>
+    /// <summary>Every prediction either completes or throws; none touches freed memory.</summary>
     [Fact]
     public void Disposing_in_use_ends_predictions_with_ObjectDisposedException()
     {
@@ -94,7 +94,7 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
             other = Rows(transformer.Transform(split.TestSet));
         Assert.Equal(byPath.Keys.Order(), one.Keys.Concat(other.Keys).Order());
 
-        // Evaluation compares numbers, so text labels become keys in the order of the scores.
+        // Evaluate compares key values, so text labels are mapped to keys in the order of the scores.
         IDataView keyed = keyLabel
             ? scored
             : _mlContext
@@ -127,7 +127,7 @@ public sealed class TransformerContractTests(SmallBackbone small, ColourImages i
         {
             Dictionary<string, float[]> rows = Rows(view);
             Assert.Equal(count, rows.Count);
-            // Batches of another size may round differently in the last digit.
+            // Batches of different sizes may round differently in the last digit.
             foreach (var (path, scores) in rows)
                 for (int c = 0; c < 3; c++)
                     Assert.Equal(byPath[path][c], scores[c], 1e-5f);

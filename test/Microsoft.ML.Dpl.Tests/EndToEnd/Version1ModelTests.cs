@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
 /// <summary>
-/// A model zip in format version 1, with the small random CLIP it was trained on, three images and the scores it gave then. It is never
-/// made again: whatever the format becomes, this zip loads and gives these scores.
+/// A model zip in format version 1, with the small random CLIP it was trained on, three images, and the scores it gave at that time. It
+/// must never be regenerated: however the format changes, this zip must load and give these scores.
 /// </summary>
 public sealed class Version1ModelTests
 {

@@ -4,10 +4,10 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Trainings that go on from an earlier model.</summary>
+/// <summary>Training that continues from an earlier model.</summary>
 public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
-    // So small that a step moves nothing.
+    // A learning rate so small that a step changes nothing.
     private const double Standstill = 1e-30;
 
     private readonly MLContext _mlContext = new MLContext(1).Knowing(small.Backbone);
@@ -30,7 +30,7 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
         Assert.Equal(before.Text, after.Text);
         Assert.Equal(before.Image, after.Image);
         Assert.Equal(before.Context, after.Context);
-        // The temperature has a learning rate of its own, of which the few steps take it a little further.
+        // The temperature has its own learning rate, so the few steps change it a little.
         double cooled = after.LogitScale!.Value / before.LogitScale!.Value;
         Assert.InRange(cooled, 0.85, 1.15);
         float[][] expected = Scores(first),

@@ -6,15 +6,15 @@ using Microsoft.ML.Dpl.Tests.Fit;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
-/// <summary>Checkpoints: an interrupted fit goes on to the very bits of one without interruption, and says what it cannot go on
-/// with.</summary>
+/// <summary>Checkpoints: an interrupted fit resumes to results bit-identical to those of an uninterrupted one, and reports which
+/// checkpoints it cannot resume from.</summary>
 public sealed class WorkspaceTests
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
         IClassFixture<WorkspaceTests.Reference>,
         IDisposable
 {
-    /// <summary>A learning rate at which training gets worse again.</summary>
+    /// <summary>A learning rate at which the validation accuracy falls again after the best epoch.</summary>
     private const double Overshoot = 20;
 
     private readonly MLContext _mlContext = new(1);
@@ -87,7 +87,7 @@ public sealed class WorkspaceTests
         Assert.Contains("delete the folder's checkpoint-*.safetensors to start over", message);
         Assert.Equal(before, Checkpoints);
         Assert.Equal(content, Checkpoints.Select(File.ReadAllBytes));
-        // Doing as the message says.
+        // Follow the message's advice.
         foreach (string path in before)
             File.Delete(path);
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
@@ -148,7 +148,7 @@ public sealed class WorkspaceTests
     public void Within_an_epoch_the_interval_decides(double minutes, int perEpoch)
     {
         Assert.Null(Try(2 * ResumableFit.StepsPerEpoch, byToken: false, o => o.Compute.CheckpointInterval = TimeSpan.FromMinutes(minutes)));
-        // The report of a step comes before the checkpoint that follows it.
+        // A step is reported before the checkpoint that follows it is written.
         Assert.Equal($"checkpoint-{2 * perEpoch}.safetensors", Path.GetFileName(Latest()));
     }
 
@@ -183,7 +183,7 @@ public sealed class WorkspaceTests
             "Training rows was 12 and is 11",
             Assert.Throws<InvalidOperationException>(() => Try(99, byToken: false, rows: [.. _images.Train.Skip(1)])).Message
         );
-        // Nothing was lost by being refused.
+        // The refusal leaves the checkpoint intact.
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
     }
 
@@ -226,7 +226,7 @@ public sealed class WorkspaceTests
     [Theory]
     [InlineData(true, 0.02)]
     [InlineData(false, 0.02)]
-    // So long steps that the loss rises.
+    // A learning rate so high that the loss rises.
     [InlineData(false, 50)]
     public void Given_lengths_resume_too(bool validated, double rate)
     {
@@ -243,8 +243,7 @@ public sealed class WorkspaceTests
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Fixed));
     }
 
-    /// <summary>The best epoch lies before the interruption, and no later one is as good: it is the checkpoint that has its
-    /// prompts.</summary>
+    /// <summary>The best epoch lies before the interruption and no later one is as good: its prompts come from the checkpoint.</summary>
     [Fact]
     public void The_best_epoch_before_the_interruption_is_returned()
     {
@@ -267,7 +266,7 @@ public sealed class WorkspaceTests
         Assert.Equal(ResumableFit.Content(_mlContext, transformer), Try(99, byToken: false, Overshooting));
     }
 
-    /// <summary>A fit that is interrupted after so many steps: null. The content of its model where it ends first.</summary>
+    /// <summary>Runs a fit and interrupts it after the given number of steps. Returns null then, else its model's content.</summary>
     private string? Try(int steps, bool byToken, Action<DplTrainer.Options>? change = null, IReadOnlyList<LabelledImage>? rows = null)
     {
         using var source = new CancellationTokenSource();
@@ -295,7 +294,7 @@ public sealed class WorkspaceTests
         }
     }
 
-    /// <summary>The content of a model whose fit was not interrupted: the same for all tests, so it is fitted once.</summary>
+    /// <summary>The content of the model of an uninterrupted fit, which is the same for all tests and hence fitted only once.</summary>
     private string Uninterrupted()
     {
         if (_reference.Content is { } known)
@@ -309,7 +308,7 @@ public sealed class WorkspaceTests
             int.Parse(Path.GetFileNameWithoutExtension(path).Split('-')[1], System.Globalization.CultureInfo.InvariantCulture)
         )!;
 
-    /// <summary>Changes one bit of the tensors, which the file's structure does not show.</summary>
+    /// <summary>Flips one bit of the tensor data, which leaves the file's structure valid.</summary>
     private static void Damage(string path)
     {
         byte[] bytes = File.ReadAllBytes(path);
@@ -319,7 +318,7 @@ public sealed class WorkspaceTests
 
     private sealed class Interruption : Exception;
 
-    /// <summary>What all tests of this class compare with.</summary>
+    /// <summary>The reference content that all tests of this class compare with.</summary>
     public sealed class Reference
     {
         public string? Content { get; set; }

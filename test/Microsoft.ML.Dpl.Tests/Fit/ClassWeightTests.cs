@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
-/// <summary>Weights by class, over unequal numbers of rows: 6 red, 4 green, 3 blue.</summary>
+/// <summary>Class weights with unequal numbers of rows: 6 red, 4 green, 3 blue.</summary>
 public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new(1);
@@ -40,7 +40,7 @@ public sealed class ClassWeightTests(SmallBackbone small, ColourImages images) :
             )
         );
         Assert.NotEqual(none, Scores(ClassWeights.Balanced));
-        // A class that is not named has a weight of 1.
+        // Classes that are not listed have a weight of 1.
         Assert.Equal(
             Scores(new Dictionary<string, double> { ["red"] = 4 }),
             Scores(

@@ -5,10 +5,11 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
-/// <summary>Fits whose numbers go wrong: where they stop, what they say, and what is left of them.</summary>
+/// <summary>Fits that diverge: where they stop, what they report, and what they leave behind.</summary>
 public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
-    /// <summary>The first epoch's rate is fixed; from the second on this one ruins every prompt in one step.</summary>
+    /// <summary>A learning rate that ruins every prompt in one step. It applies from the second epoch on; the first has a fixed
+    /// rate.</summary>
     private const double Ruinous = 1e37;
 
     private protected override DplTrainer.Options Common =>
@@ -81,7 +82,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.Equal(Scores(good), Scores(diverged));
     }
 
-    /// <summary>No later loss would show it: the only step of the last epoch ruins the prompts.</summary>
+    /// <summary>The only step of the last epoch ruins the prompts, which no later loss would reveal.</summary>
     [Fact]
     public void The_last_steps_prompts_are_tried_before_they_are_returned()
     {
@@ -123,7 +124,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.Equal((FitStage.Search, 2), (e.Stage, e.Epoch));
         Assert.Contains("Search.LearningRate is 1e+37", e.Message);
         Assert.Contains("Search.AlphaLearningRate is", e.Message);
-        // Rows set aside are counted in the training data.
+        // Row numbers refer to the whole training data, including the rows held out for validation.
         Assert.False(e.IsInValidationSet);
         Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Images.Train[(int)row].ImagePath}')", e.Message));
 
@@ -191,8 +192,8 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         Assert.Empty(Directory.GetFiles(workspace, "checkpoint-*"));
     }
 
-    /// <summary>The good values lie in the checkpoint where it was written within an epoch, and are computed again from one before
-    /// it.</summary>
+    /// <summary>The last good values are read from a checkpoint written within an epoch, or recomputed from one written before the
+    /// epoch.</summary>
     [Theory]
     [InlineData(60)]
     [InlineData(1e-8)]
@@ -319,7 +320,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
             Assert.Throws<ArgumentOutOfRangeException>(() => Fit(o => o.OnDivergence = (InterruptionBehavior)7)).Message
         );
 
-    /// <summary>The small CLIP with one tensor changed.</summary>
+    /// <summary>A copy of the small CLIP with one tensor changed.</summary>
     private ClipBackbone Changed(TemporaryFolder folder, string tensor, Func<torch.Tensor, torch.Tensor> change)
     {
         foreach (string path in Directory.GetFiles(Small.Folder))

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
-/// <summary>Fits that run but are hardly what was meant say so in the log, and others say nothing.</summary>
+/// <summary>Fits with valid but probably unintended settings or data are reported in the log; others log no advice.</summary>
 public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private protected override DplTrainer.Options Common =>

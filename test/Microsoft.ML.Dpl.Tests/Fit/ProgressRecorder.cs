@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
-/// <summary>Keeps every report, then does something with it.</summary>
+/// <summary>Records every report, then calls a callback with it.</summary>
 internal sealed class ProgressRecorder(Action<FitProgress>? then = null) : IProgress<FitProgress>
 {
     public List<FitProgress> Seen { get; } = [];

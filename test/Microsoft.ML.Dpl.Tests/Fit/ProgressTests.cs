@@ -14,7 +14,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         var reports = new ProgressRecorder();
         using DplTransformer transformer = Trainer(mlContext, reports).Fit(Rows(mlContext));
 
-        // 18 rows, 2 of each class set aside: 12 for training, 3 batches of 4; 6 for validation.
+        // 18 rows, of which 2 of each class are held out: 12 for training in 3 batches of 4, and 6 for validation.
         Assert.Equal(3 * 3 + 2 * 3, reports.Seen.Count);
         Assert.Equal(
             Enumerable.Repeat(FitStage.Search, 9).Concat(Enumerable.Repeat(FitStage.Training, 6)),
@@ -101,7 +101,7 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
             }.ToString()
         );
 
-    /// <summary>On its way to the caller a report is copied; a member that is added must come along.</summary>
+    /// <summary>A report is copied on its way to the caller; the copy constructor must include any member that is added.</summary>
     [Fact]
     public void A_copy_has_every_member()
     {

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
-/// <summary>Steps so long that prompts become worse than untrained ones, while every number stays finite.</summary>
+/// <summary>Learning rates so high that the prompts become worse than untrained ones, although all values stay finite.</summary>
 public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : ColourFits(small, images)
 {
     private const double TooHigh = 300;
@@ -42,7 +42,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
             line.Contains($"Instead of the last prompts those after {lowest} epochs are returned", StringComparison.Ordinal)
         );
 
-        // A fit that is cancelled there returns the prompts as they are then.
+        // A fit that is cancelled after that epoch returns the same prompts.
         using var source = new CancellationTokenSource();
         using DplTransformer there = Fit(o =>
             (o.OnCancel, o.CancellationToken, o.Progress) = (

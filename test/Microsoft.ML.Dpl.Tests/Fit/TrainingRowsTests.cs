@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
-/// <summary>One pass over labelled images.</summary>
+/// <summary>Reading labelled images in one pass.</summary>
 public sealed class TrainingRowsTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-// The prompts of a model zip.
+// The readers of a model zip's prompts.
 internal sealed partial class ClipTargets
 {
     private FuzzTarget Prompts()
@@ -39,7 +39,7 @@ internal sealed partial class ClipTargets
     private FuzzTarget Prompts(string name, PromptRows rows)
     {
         ClipConfig config = _clip.Config;
-        // The rows end with the caller's scope, their lengths do not.
+        // The rows' tensors are disposed with the caller's scope; their lengths stay valid.
         PromptConfiguration lengths = rows.Configuration;
         using var stream = new MemoryStream();
         new TrainedPrompts(rows, ones(3, config.EmbeddingWidth), 10).Write(stream);

@@ -11,7 +11,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>The readers of a CLIP's files, and of what a model zip carries of one.</summary>
+/// <summary>The readers of a CLIP's files, and of the parts of a CLIP in a model zip.</summary>
 internal sealed partial class ClipTargets : IDisposable
 {
     private readonly string _folder;
@@ -69,7 +69,7 @@ internal sealed partial class ClipTargets : IDisposable
         );
     }
 
-    /// <summary>Damages the whole file, or its header alone and writes that one's true length before it.</summary>
+    /// <summary>Damages either the whole file, or only its header, which is then stored with its correct length.</summary>
     public static Func<Random, byte[]> DamagedSafetensors(byte[] file)
     {
         int headerLength = (int)BinaryPrimitives.ReadInt64LittleEndian(file);
@@ -295,7 +295,7 @@ internal sealed partial class ClipTargets : IDisposable
         string path = InFolder("openai.safetensors"),
             vocabulary = InFolder("bpe.txt.gz.whole");
         File.WriteAllBytes(vocabulary, Packed("#version: 0.2\ni n\n"u8.ToArray()));
-        // Heads are 64 wide in such files.
+        // In OpenAI's files every attention head has a width of 64.
         ClipConfig config = RandomClip.Shape(imageSize: 16, patch: 8);
         config = config with { Image = config.Image with { Width = 64, Heads = 1 }, Text = config.Text with { Width = 64, Heads = 1 } };
         using var clip = new RandomClip(config, seed: 7);

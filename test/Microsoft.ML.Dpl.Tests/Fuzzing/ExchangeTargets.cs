@@ -8,15 +8,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>The readers of files that come from Python: PyTorch's archives, numpy's arrays, prompts and alphas as both, and the single file
-/// of newer tokenizers.</summary>
-/// <param name="folder">For the cases; <see cref="ClipTargets"/> has written a CLIP there.</param>
+/// <summary>The readers of files that come from Python: PyTorch's archives, numpy's arrays, prompts with alphas in one file and in a
+/// folder, and the tokenizer.json of newer tokenizers.</summary>
+/// <param name="folder">The folder for the cases' files; <see cref="ClipTargets"/> has written a CLIP there.</param>
 internal sealed class ExchangeTargets(string folder)
 {
     public IReadOnlyList<FuzzTarget> All { get; } =
     [TorchArchives(folder), Npy(), PromptsFile(folder), PromptsFolder(folder), Tokenizer(folder)];
 
-    /// <summary>Damages the archive, or one entry and packs all with right checksums, so that the damage reaches the pickle.</summary>
+    /// <summary>Damages either the whole archive, or one entry and packs all entries with correct checksums, so that the damage reaches the
+    /// pickle reader.</summary>
     private static FuzzTarget TorchArchives(string folder)
     {
         using var scope = NewDisposeScope();
@@ -38,7 +39,7 @@ internal sealed class ExchangeTargets(string folder)
                 if (random.Next(4) == 0)
                     return whole.Next(random);
                 List<(string Name, byte[] Content)> chosen = [.. entries[random.Next(entries.Length)]];
-                // The pickle most of all: the rest is bytes of tensors.
+                // Mostly the pickle, as the other entries are tensor data.
                 int pickle = chosen.FindIndex(entry => entry.Name.EndsWith("data.pkl", StringComparison.Ordinal)),
                     which = random.Next(4) == 0 ? random.Next(chosen.Count) : pickle;
                 chosen[which] = (chosen[which].Name, new Mutator(chosen[which].Content).Next(random));
@@ -58,7 +59,7 @@ internal sealed class ExchangeTargets(string folder)
         };
     }
 
-    /// <summary>Damages the file, or its header alone and writes that one's true length before it.</summary>
+    /// <summary>Damages either the whole file, or only its header, which is then stored with its correct length.</summary>
     private static FuzzTarget Npy()
     {
         byte[][] seeds =
@@ -151,7 +152,7 @@ internal sealed class ExchangeTargets(string folder)
         };
     }
 
-    /// <summary>One file of the folder is damaged, and stands at the case's beginning by its place.</summary>
+    /// <summary>Damages one file of the folder; the first byte of a case is that file's index.</summary>
     private static FuzzTarget PromptsFolder(string folder)
     {
         string whole = Path.Combine(folder, "prompts");

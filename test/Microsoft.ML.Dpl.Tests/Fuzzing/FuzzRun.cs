@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Runs the cases of one target on a thread of its own and watches that none hangs.</summary>
+/// <summary>Runs the cases of one target on a separate thread and detects cases that hang.</summary>
 internal sealed class FuzzRun(FuzzTarget target, int seed)
 {
-    /// <summary>Generous: a case takes milliseconds; only one that never ends is meant.</summary>
+    /// <summary>A generous limit, as a case takes milliseconds: only one that never ends is to be caught.</summary>
     private static readonly TimeSpan LongestCase = TimeSpan.FromMinutes(2);
 
     private volatile int _current = -1;
@@ -16,16 +16,16 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
 
     public int Accepted { get; private set; }
 
-    /// <summary>The most managed bytes that one case allocated.</summary>
+    /// <summary>The largest number of managed bytes that a single case allocated.</summary>
     public long MostAllocated { get; private set; }
 
-    /// <summary>The greatest growth of the process's resident memory that was seen between cases.</summary>
+    /// <summary>The largest growth of the process's resident memory, in bytes, measured between cases.</summary>
     public long MostResident { get; private set; }
 
-    /// <exception cref="InvalidOperationException">A case failed; the message says how to repeat it alone.</exception>
+    /// <exception cref="InvalidOperationException">A case failed; the message says how to run it alone.</exception>
     public void Run(int first, int count)
     {
-        // A crash of the whole process leaves the number of the case here.
+        // If the whole process crashes, this file still contains the number of the case.
         string trace = Path.Combine(Path.GetTempPath(), $"dpl-fuzz-{target.Name}-{Environment.ProcessId}.txt");
         var thread = new Thread(() => RunAll(first, count, trace), maxStackSize: 16 << 20) { IsBackground = true };
         thread.Start();
@@ -85,7 +85,7 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
             throw new InvalidOperationException($"{input.Length} bytes made the reader allocate {allocated}, more than {allowed}.");
     }
 
-    // FNV-1a, so that the case is the same in every process.
+    // FNV-1a instead of GetHashCode, so that a case is the same in every process.
     private int SeedOf(int number)
     {
         uint hash = 2166136261;

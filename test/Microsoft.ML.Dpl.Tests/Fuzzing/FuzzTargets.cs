@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>All readers of bytes from outside. A new format adds its target to one of the lists below and its name to <see cref="Names"/>;
-/// the rest follows.</summary>
+/// <summary>All readers of untrusted bytes. For a new format, add its target to one of the lists below and its name to
+/// <see cref="Names"/>.</summary>
 public sealed class FuzzTargets : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -73,7 +73,7 @@ public sealed class FuzzTargets : IDisposable
 
     internal FuzzTarget Named(string name) => _all.Single(target => target.Name == name);
 
-    /// <summary>Nothing that a reader unpacked is left, and nothing was written beside the folder it was given.</summary>
+    /// <summary>Asserts that no unpacked file is left behind, and that nothing was written outside the readers' folder.</summary>
     internal void AssertNothingLeft()
     {
         _zips.AssertNothingLeft();

@@ -4,9 +4,9 @@ using Xunit.Abstractions;
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
 /// <summary>
-/// Every reader of bytes from outside against damaged ones: no crash, no hang, memory within a multiple of the input, and no exception that
-/// its documentation does not name. DPL_FUZZ_CASES sets the number of cases over all readers (2,000), DPL_FUZZ_SEED another course (1),
-/// DPL_FUZZ_CASE=reader:number a single case.
+/// Fuzzes every reader of untrusted bytes with damaged inputs: no crash, no hang, memory within a multiple of the input, and no exception
+/// that the reader's documentation does not name. DPL_FUZZ_CASES sets the number of cases over all readers (default 2,000), DPL_FUZZ_SEED
+/// the seed (default 1), and DPL_FUZZ_CASE=reader:number runs a single case.
 /// </summary>
 [Collection(RunsAlone.Name)]
 public sealed class FuzzTests(FuzzTargets targets, ITestOutputHelper output) : IClassFixture<FuzzTargets>
@@ -14,7 +14,8 @@ public sealed class FuzzTests(FuzzTargets targets, ITestOutputHelper output) : I
     private const int DefaultCases = 2000,
         EnoughForBoth = 40;
 
-    /// <summary>Native memory is not counted call by call: the process may not grow by more than this while one reader is fed.</summary>
+    /// <summary>Native memory cannot be measured per call, so this limits the process's growth in bytes while one reader is
+    /// fuzzed.</summary>
     private const long MostResident = 1L << 30;
 
     public static TheoryData<string> Names => new(FuzzTargets.Names);

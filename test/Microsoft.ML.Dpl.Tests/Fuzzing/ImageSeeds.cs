@@ -3,7 +3,7 @@ using static Microsoft.ML.Dpl.Tests.Images.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Small images of every kind that is read.</summary>
+/// <summary>Small images in every supported format.</summary>
 internal static class ImageSeeds
 {
     public static byte[][] All { get; } =
@@ -46,7 +46,7 @@ internal static class ImageSeeds
         return data.ToArray();
     }
 
-    /// <summary>2 × 2 pixels of 24 bits.</summary>
+    /// <summary>A BMP file of 2 × 2 pixels with 24 bits each.</summary>
     private static byte[] Bmp() =>
         [
             .. "BM"u8,

@@ -4,8 +4,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Model zips through <c>MLContext.Model.Load</c>: once with damage to this library's entries only, once with damage
-/// anywhere.</summary>
+/// <summary>Model zips loaded by <c>MLContext.Model.Load</c>: one target damages only this library's entries, another any.</summary>
 internal sealed class ModelZipTargets
 {
     private static readonly string Saved = Path.Combine(
@@ -33,10 +32,11 @@ internal sealed class ModelZipTargets
 
     public IReadOnlyList<FuzzTarget> All { get; }
 
-    /// <summary>Of what is no zip, ML.NET leaves an empty folder until the next garbage collection.</summary>
+    /// <summary>Asserts that no file is left. Empty folders are allowed: for an invalid zip ML.NET leaves one until the next garbage
+    /// collection.</summary>
     public void AssertNothingLeft() => Assert.Empty(Directory.EnumerateFiles(_temporary, "*", SearchOption.AllDirectories));
 
-    /// <summary>The same model with the whole CLIP in its zip.</summary>
+    /// <summary>The zip of the same model with the whole CLIP in it.</summary>
     private byte[] Carrying(byte[] zip)
     {
         _mlContext.Knowing(ClipBackbone.FromFolder(Path.Combine(Saved, "clip")));
@@ -86,7 +86,7 @@ internal sealed class ModelZipTargets
         };
     }
 
-    // What ML.NET throws at its own files is not this library's to say; that the process lives and nothing is left is.
+    // The library does not control what ML.NET throws for its own entries; but the process must survive and no file be left.
     private FuzzTarget Anywhere(params byte[][] zips)
     {
         var whole = new Mutator(zips);
@@ -123,7 +123,7 @@ internal sealed class ModelZipTargets
                 File.WriteAllBytes(_path, bytes);
                 try
                 {
-                    // Loaded even where the check refuses it: not everyone checks.
+                    // Loaded even if the check refuses the zip, because applications may skip the check.
                     Exception? refused = Record.Exception(() => ModelZip.Check(_path));
                     Assert.True(refused is null or InvalidDataException, $"{refused}");
                     (_mlContext.Model.Load(new MemoryStream(bytes), out _) as IDisposable)?.Dispose();
@@ -142,7 +142,7 @@ internal sealed class ModelZipTargets
         };
     }
 
-    /// <summary>The description without a model: of a zip that is damaged, or whose description is.</summary>
+    /// <summary>Reads the description alone, from a damaged zip or from a zip with a damaged description.</summary>
     private FuzzTarget Info(byte[] zip)
     {
         var whole = new Mutator(zip);

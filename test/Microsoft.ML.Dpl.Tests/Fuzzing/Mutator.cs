@@ -4,8 +4,8 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Damages bytes in the ways that find a reader's gaps. The same random numbers give the same damage.</summary>
-/// <param name="seeds">Well-formed or nearly well-formed inputs to start from and to splice in.</param>
+/// <summary>Damages bytes in ways that tend to expose faults in readers. The same random numbers give the same damage.</summary>
+/// <param name="seeds">Well-formed or nearly well-formed inputs to start from and to splice from.</param>
 internal sealed class Mutator(params byte[][] seeds)
 {
     private static readonly ulong[] Numbers =
@@ -71,7 +71,7 @@ internal sealed class Mutator(params byte[][] seeds)
         "\"",
     ];
 
-    /// <summary>One of the seeds with one to sixteen changes.</summary>
+    /// <summary>Returns one of the seeds with one to sixteen changes.</summary>
     public byte[] Next(Random random)
     {
         List<byte> bytes = [.. seeds[random.Next(seeds.Length)]];
@@ -94,7 +94,7 @@ internal sealed class Mutator(params byte[][] seeds)
             return;
         }
         int at = random.Next(bytes.Count);
-        // Cutting the rest away is rare: what follows would never be reached.
+        // Truncation is rare, as it keeps the reader from reaching later parts.
         if (random.Next(20) == 0)
             bytes.RemoveRange(at, bytes.Count - at);
         else
@@ -138,7 +138,7 @@ internal sealed class Mutator(params byte[][] seeds)
         }
     }
 
-    /// <summary>A length or count that lies: 2, 4 or 8 bytes in either order.</summary>
+    /// <summary>Writes a false length or count of 2, 4 or 8 bytes in either byte order.</summary>
     private static void Overwrite(List<byte> bytes, int at, Random random)
     {
         int width = 2 << random.Next(3);
@@ -155,7 +155,7 @@ internal sealed class Mutator(params byte[][] seeds)
         all[..width].CopyTo(CollectionsMarshal.AsSpan(bytes)[at..]);
     }
 
-    /// <summary>The next number in the text becomes another.</summary>
+    /// <summary>Replaces the next decimal number in the text with another.</summary>
     private static void ReplaceNumber(List<byte> bytes, int at, Random random)
     {
         int start = bytes.FindIndex(at, b => b is >= (byte)'0' and <= (byte)'9');

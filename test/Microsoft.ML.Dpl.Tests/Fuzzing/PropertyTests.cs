@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>What holds for every input, checked on inputs that FsCheck draws and shrinks.</summary>
+/// <summary>Properties that hold for every input, checked on inputs that FsCheck generates and shrinks.</summary>
 public sealed class PropertyTests
 {
     private static readonly (SKEncodedOrigin Origin, SKEncodedOrigin Inverse)[] Turns =
@@ -43,7 +43,7 @@ public sealed class PropertyTests
     [Property(MaxTest = 50)]
     public void What_is_written_as_safetensors_is_read_back(Dictionary<string, byte[]?>? values)
     {
-        // JSON has no text with half a character.
+        // JSON cannot represent unpaired surrogates, so keys with surrogates are left out.
         var kept = (values ?? [])
             .Where(v => v.Key.Length > 0 && v.Key != SafetensorsHeader.MetadataName && !v.Key.Any(char.IsSurrogate))
             .ToDictionary(v => v.Key, v => v.Value ?? []);

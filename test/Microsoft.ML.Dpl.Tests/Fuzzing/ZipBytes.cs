@@ -3,7 +3,7 @@ using System.IO.Compression;
 
 namespace Microsoft.ML.Dpl.Tests.Fuzzing;
 
-/// <summary>Takes zips apart and puts them together again: checksums are right, whatever the content is.</summary>
+/// <summary>Unpacks zips and packs them again, with correct checksums whatever the content is.</summary>
 internal static class ZipBytes
 {
     public static List<(string Name, byte[] Content)> Entries(byte[] zip)
@@ -26,15 +26,16 @@ internal static class ZipBytes
         return zip.ToArray();
     }
 
-    /// <summary>The zip with other sizes in its directory and before the entry: what it claims, not what it holds.</summary>
-    /// <param name="zip">Written by <see cref="Create"/>.</param>
-    /// <param name="name">The entry.</param>
-    /// <param name="size">The unpacked size that is claimed.</param>
+    /// <summary>Returns the zip with a false unpacked size of an entry in its central directory and local header; the content is
+    /// unchanged.</summary>
+    /// <param name="zip">A zip written by <see cref="Create"/>.</param>
+    /// <param name="name">The entry's name.</param>
+    /// <param name="size">The unpacked size to claim, in bytes.</param>
     public static byte[] Claiming(byte[] zip, string name, uint size)
     {
         byte[] changed = [.. zip];
         byte[] text = System.Text.Encoding.UTF8.GetBytes(name);
-        // Headers begin with these marks; the unpacked size stands 22 bytes into a local one and 24 into one of the directory.
+        // Headers start with these signatures; the unpacked size is at offset 22 of a local header and 24 of a central directory header.
         foreach (var (mark, sizeAt, nameAt) in new[] { (0x04034b50u, 22, 30), (0x02014b50u, 24, 46) })
             for (int at = 0; at + nameAt + text.Length <= changed.Length; at++)
                 if (
@@ -46,12 +47,13 @@ internal static class ZipBytes
     }
 
     /// <summary>
-    /// The zip with further names for an entry's bytes: its directory has the entry again and again,
-    /// each time with another capital for its last letter.
+    /// Returns the zip with further names for an entry's bytes: its central directory lists the entry repeatedly, each time with another
+    /// capital as the last letter of its name.
     /// </summary>
-    /// <param name="zip">Written by <see cref="Create"/>.</param>
-    /// <param name="name">The entry.</param>
-    /// <param name="times">How many names are added, at most 18, since S would be an entry's own s.</param>
+    /// <param name="zip">A zip written by <see cref="Create"/>.</param>
+    /// <param name="name">The entry's name.</param>
+    /// <param name="times">The number of names to add, at most 18, since the 19th, S, would equal an entry's own final s if case is
+    /// ignored.</param>
     public static byte[] Overlapping(byte[] zip, string name, int times)
     {
         const int EndLength = 22,
@@ -63,7 +65,7 @@ internal static class ZipBytes
             .Single(i => zip.AsSpan(i).StartsWith("PK\x01\x02"u8) && zip.AsSpan(i + HeaderLength).StartsWith(text));
         byte[] header = zip[at..(at + HeaderLength + text.Length)];
         byte[] more = [.. Enumerable.Range(0, times).SelectMany(i => (byte[])[.. header[..^1], (byte)('A' + i)])];
-        // The end record counts the entries twice, on this disk and on all, and the directory's bytes.
+        // The end record has two counts of the entries, on this disk and in total, and the directory's size in bytes.
         ushort entries = (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(end.AsSpan(8)) + times);
         BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(8), entries);
         BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(10), entries);
@@ -72,14 +74,14 @@ internal static class ZipBytes
         return [.. zip[..^EndLength], .. more, .. end];
     }
 
-    /// <summary>The last digit of the format's version that wrote a model, and of the oldest version whose readers may read it.</summary>
+    /// <summary>The minor versions of the format that a model was written in, and of the oldest format whose readers can read it.</summary>
     public static (int Written, int OldestReader) FormatVersions(byte[] zip)
     {
         byte[] main = Entries(zip)
             .Where(entry => Path.GetFileName(entry.Name) == "Model.key")
             .Select(entry => entry.Content)
             .Single(bytes => bytes.AsSpan().IndexOf("DPLCLIP"u8) >= 0);
-        // Signature, version written, and the oldest version whose readers may read it.
+        // The signature is followed by the version written, and the oldest version whose readers can read it.
         int at = main.AsSpan().IndexOf("DPLCLIP"u8);
         return (main[at + 8], main[at + 12]);
     }

@@ -10,7 +10,7 @@ using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
-/// <summary>What the hub, a mirror or a proxy may say, and what a person reads of it.</summary>
+/// <summary>Unexpected responses from the hub, a mirror or a proxy, and the messages that users get for them.</summary>
 public sealed class HubAnswersTests : IDisposable
 {
     private readonly HubFixture _hub = new();
@@ -26,7 +26,7 @@ public sealed class HubAnswersTests : IDisposable
         Assert.Contains("expired", refusal.Message);
         Assert.Contains($"{_hub.Server.Address}settings/tokens", refusal.Message);
 
-        // What else the hub says is passed on, but not what would steer a terminal.
+        // The hub's own message is passed on, but without terminal control characters.
         _hub.Server.Change = (_, _) => HubServer.Empty(403, ("X-Error-Message", "Access to this resource is disabled.\u001b[2J"));
         Assert.EndsWith("It says: Access to this resource is disabled.[2J", _hub.Refusal().Message);
     }
@@ -49,7 +49,7 @@ public sealed class HubAnswersTests : IDisposable
             DateTimeOffset.UtcNow.AddDays(-1),
             DateTimeOffset.UtcNow.AddDays(1)
         );
-        // Windows needs the key on file
+        // Windows needs a persisted private key, hence the export and import
         using X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pfx), password: null);
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -69,7 +69,7 @@ public sealed class HubAnswersTests : IDisposable
                 }
                 catch (Exception e) when (e is IOException or AuthenticationException)
                 {
-                    continue; // the client turned away
+                    continue; // the client rejected the certificate
                 }
             }
         });
@@ -239,7 +239,7 @@ public sealed class HubAnswersTests : IDisposable
             int seen = 0;
             _hub.Server.Change = (request, answer) =>
             {
-                // Most answers are right, or nothing would ever get far.
+                // Most responses are correct; otherwise no download would get far.
                 if (Interlocked.Increment(ref seen) - 1 != hit)
                     return answer;
                 var draw = new Random(seed);
@@ -264,7 +264,7 @@ public sealed class HubAnswersTests : IDisposable
             if (thrown is not null)
                 refused++;
             Assert.Equal(["cache"], Directory.EnumerateFileSystemEntries(cache.FullPath).Select(Path.GetFileName));
-            // What was taken for whole is whole.
+            // Every blob stored under its final name matches its hash.
             foreach (
                 string blob in Directory
                     .EnumerateFiles(cache.File("cache"), "*", SearchOption.AllDirectories)
@@ -277,7 +277,7 @@ public sealed class HubAnswersTests : IDisposable
 
     [Theory]
     [InlineData("W/\"{0}\"")]
-    [InlineData("{0}")] // as some mirrors send it
+    [InlineData("{0}")] // without quotes, as some mirrors send it
     public void Other_forms_of_an_ETag_name_the_same_content(string form)
     {
         _hub.Server.Change = (_, answer) =>
@@ -311,7 +311,7 @@ public sealed class HubAnswersTests : IDisposable
             .. _hub.Server.Requests.Where(r => r.Path.StartsWith("/api/resolve-cache/", StringComparison.Ordinal)),
         ];
         Assert.Contains(atCache, r => r.Headers.TryGetValue("range", out string? range) && range == $"bytes={cut}-");
-        Assert.All(atCache, r => Assert.Equal("Bearer hf_secret", r.Headers["authorization"])); // the same host
+        Assert.All(atCache, r => Assert.Equal("Bearer hf_secret", r.Headers["authorization"])); // the token is sent, as it is the same host
     }
 
     [Fact]

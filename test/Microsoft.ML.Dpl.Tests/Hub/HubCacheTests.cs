@@ -3,7 +3,8 @@ using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
-/// <summary>The cache is the one of Hugging Face's own tools: theirs is read, ours is theirs; nothing leads out of it.</summary>
+/// <summary>The cache is shared with Hugging Face's own tools: each can read what the other downloaded, and no path leads out of the
+/// cache.</summary>
 public sealed class HubCacheTests : IDisposable
 {
     private readonly HubFixture _hub = new();
@@ -12,11 +13,11 @@ public sealed class HubCacheTests : IDisposable
 
     [Theory]
     [InlineData(true)]
-    [InlineData(false)] // as Python does where no links can be made
+    [InlineData(false)] // files without links, as Python stores them where links cannot be created
     public void What_Python_downloaded_is_found_offline_and_checked(bool linked)
     {
         if (linked && OperatingSystem.IsWindows())
-            return; // links need a privilege there
+            return; // on Windows symbolic links need a privilege
         Directory.CreateDirectory(Path.Combine(_hub.RepositoryFolder, "blobs"));
         Directory.CreateDirectory(Path.Combine(_hub.RepositoryFolder, "refs"));
         Directory.CreateDirectory(_hub.Snapshot);
@@ -32,7 +33,7 @@ public sealed class HubCacheTests : IDisposable
         Assert.Empty(_hub.Server.Requests);
         Assert.All(ClipHub.Verify(HubServer.Repository, _hub.Options), check => Assert.Equal(linked ? true : null, check.IsValid));
 
-        // Online, the hub's lengths agree, so nothing is downloaded.
+        // Online, the files' lengths agree with the hub's, so nothing is downloaded.
         _hub.Open();
         Assert.DoesNotContain(_hub.Server.Requests, r => r.Method == "GET");
     }
@@ -46,7 +47,7 @@ public sealed class HubCacheTests : IDisposable
         byte[] bytes = File.ReadAllBytes(_hub.Blob(HubFixture.Weights));
         bytes[^1] ^= 1;
         File.WriteAllBytes(_hub.Blob(HubFixture.Weights), bytes);
-        // A fit asks for the hash first, so nothing is trained on such weights.
+        // A fit reads the hash first, so it never trains on damaged weights.
         string damage = Assert.Throws<InvalidDataException>(() => _hub.Open().Sha256).Message;
         Assert.Contains(_hub.Blob(HubFixture.Weights), damage);
         File.Delete(_hub.Blob("merges.txt"));
@@ -54,7 +55,7 @@ public sealed class HubCacheTests : IDisposable
         Assert.Equal(["merges.txt", HubFixture.Weights], checks.Where(check => check.IsValid == false).Select(check => check.File));
         Assert.Equal(_hub.Server.Etag(HubFixture.Weights), checks.Single(check => check.File == HubFixture.Weights).Hash);
 
-        // The missing one is fetched again.
+        // The missing file is downloaded again.
         _hub.Open();
         Assert.Equal(_hub.Server.Files["merges.txt"], File.ReadAllBytes(_hub.Blob("merges.txt")));
     }
@@ -186,7 +187,7 @@ public sealed class HubCacheTests : IDisposable
     public void A_small_file_that_was_damaged_in_the_cache_is_refused(string file)
     {
         if (OperatingSystem.IsWindows())
-            return; // without links nothing says what a file should be
+            return; // without links there is no hash to compare a file with
         _hub.Server.Files["preprocessor_config.json"] = "{\"image_mean\": [0.5, 0.5, 0.5]}"u8.ToArray();
         _hub.Open();
         string blob = _hub.Blob(file),

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
-/// <summary>A CLIP comes by its name, whole or not at all, whatever the network does.</summary>
+/// <summary>A CLIP is downloaded by name, completely or not at all, whatever the network does.</summary>
 public sealed class HubDownloadTests : IDisposable
 {
     private readonly HubFixture _hub = new();
@@ -122,14 +122,14 @@ public sealed class HubDownloadTests : IDisposable
     {
         int length = _hub.Server.Files[file].Length;
         int cut = length / 3;
-        // More breaks than retries: every one that got further counts again.
+        // More interruptions than retries: progress resets the retry count.
         _hub.ChangeFirst(3, r => r.Method == "GET" && IsContent(r, file), a => a with { CutAfter = Math.Min(cut, a.Body.Length / 2) });
         _hub.Open(_hub.Options with { Retries = 1 });
         Assert.Equal(_hub.Server.Files[file], File.ReadAllBytes(_hub.Blob(file)));
         HubServer.Request[] contents = [.. _hub.Server.Requests.Where(r => r.Method == "GET" && IsContent(r, file))];
         Assert.Equal(4, contents.Length);
         Assert.Equal($"bytes={cut}-", contents[1].Headers["range"]);
-        // Only the hub's own ETag is the blob's name; a CDN would not know it.
+        // If-Range is sent to the hub only: its ETag is the blob's name, which a CDN would not know.
         Assert.Equal(file == "vocab.json", contents[1].Headers.ContainsKey("if-range"));
     }
 
@@ -191,7 +191,7 @@ public sealed class HubDownloadTests : IDisposable
     }
 
     [Theory]
-    [InlineData(200, null)] // a page of the hotel's network
+    [InlineData(200, null)] // the login page of a captive portal
     [InlineData(206, "bytes 0-37/38")]
     public void What_arrived_is_not_thrown_away_for_an_answer_that_is_not_the_file(int status, string? range)
     {
@@ -237,9 +237,9 @@ public sealed class HubDownloadTests : IDisposable
     }
 
     [Theory]
-    [InlineData(1, -1L)] // one byte more, without a length
-    [InlineData(1, null)] // one byte more, and said so
-    [InlineData(-1, null)] // one byte less, and said so
+    [InlineData(1, -1L)] // one byte too many, without a Content-Length
+    [InlineData(1, null)] // one byte too many, with a matching Content-Length
+    [InlineData(-1, null)] // one byte too few, with a matching Content-Length
     public void A_length_other_than_the_hubs_is_refused(int more, long? said)
     {
         _hub.Server.Change = (request, answer) =>

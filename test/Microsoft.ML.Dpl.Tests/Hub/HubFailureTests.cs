@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Hub;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
-/// <summary>Every way in which a model cannot be had says which it is and what to do; the token stays with the hub.</summary>
+/// <summary>Every kind of download failure is reported with its cause and what to do; the token is sent to the hub only.</summary>
 public sealed class HubFailureTests : IDisposable
 {
     private readonly HubFixture _hub = new();
@@ -34,7 +34,7 @@ public sealed class HubFailureTests : IDisposable
         HubException refusal = _hub.Refusal();
         Assert.Equal(HubFailure.FileNotFound, refusal.Failure);
         Assert.Contains("merges.txt", refusal.Message);
-        // Nobody waits for the weights of what cannot be used.
+        // The weights of an unusable repository are not downloaded.
         Assert.DoesNotContain(_hub.Server.Requests, r => r.AtCdn);
     }
 
@@ -148,7 +148,7 @@ public sealed class HubFailureTests : IDisposable
                 ? answer
                 : HubServer.Empty(307, ("Location", "/moved" + request.Path));
         HubException refusal = _hub.Refusal();
-        Assert.Equal(HubFailure.RepositoryNotFound, refusal.Failure); // '/moved/…' was asked, with the hub's own answer
+        Assert.Equal(HubFailure.RepositoryNotFound, refusal.Failure); // '/moved/…' was requested, and its response is the hub's own
 
         _hub.Server.Change = (request, _) => HubServer.Empty(307, ("Location", request.Path));
         Assert.Contains("more than 10 times", _hub.Refusal().Message);
@@ -181,7 +181,7 @@ public sealed class HubFailureTests : IDisposable
                 Headers = new() { ["ETag"] = "\"abc\"", ["X-Repo-Commit"] = "../../x" },
             };
         Assert.Equal(HubFailure.BadAnswer, _hub.Refusal().Failure);
-        // A redirection's own length is not the file's.
+        // The Content-Length of a redirection is not the length of the file.
         _hub.Server.Change = (request, answer) =>
             request.Method == "HEAD"
                 ? answer with
@@ -211,7 +211,8 @@ public sealed class HubFailureTests : IDisposable
         Assert.DoesNotContain(_hub.Server.Requests, r => r.Method == "GET");
     }
 
-    /// <summary>Else a power cut could leave a blob's name without its content, and the name is trusted.</summary>
+    /// <summary>Otherwise a power cut could leave a blob with its final name but without its content, although the name is taken as proof
+    /// of the content.</summary>
     [Fact]
     public async Task A_blobs_bytes_are_on_the_disk_before_it_has_its_name()
     {

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
-/// <summary>A hub that has one small CLIP, and an empty cache.</summary>
+/// <summary>A hub that serves one small CLIP, and an empty cache.</summary>
 internal sealed class HubFixture : IDisposable
 {
     public const string Weights = "model.safetensors";
@@ -33,7 +33,7 @@ internal sealed class HubFixture : IDisposable
 
     public HubOptions Options { get; init; }
 
-    /// <summary>The folder whose files the hub has.</summary>
+    /// <summary>The folder with the files that the hub serves.</summary>
     public string ModelFolder => _model.FullPath;
 
     public string CacheFolder => _cache.FullPath;
@@ -48,7 +48,7 @@ internal sealed class HubFixture : IDisposable
 
     public HubException Refusal(HubOptions? options = null) => Assert.Throws<HubException>(() => Open(options));
 
-    /// <summary>Answers the first of some requests otherwise.</summary>
+    /// <summary>Changes the responses to the first <paramref name="count"/> requests that match <paramref name="which"/>.</summary>
     public void ChangeFirst(int count, Func<HubServer.Request, bool> which, Func<HubServer.Answer, HubServer.Answer> change)
     {
         int left = count;

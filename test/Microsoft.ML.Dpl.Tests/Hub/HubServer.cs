@@ -8,8 +8,8 @@ using System.Text;
 namespace Microsoft.ML.Dpl.Tests.Hub;
 
 /// <summary>
-/// A hub on the loopback interface that answers as Hugging Face's does: small files by themselves with git's hash, large ones by a
-/// redirection to another address (the "CDN", another port) with SHA-256. A test may answer any request differently, and badly.
+/// A hub on the loopback interface that responds as Hugging Face's does: it sends small files directly, with git's hash, and large ones by
+/// a redirection to another address (the "CDN", on another port), with SHA-256. A test can change any response, and send invalid ones.
 /// </summary>
 internal sealed class HubServer : IDisposable
 {
@@ -30,25 +30,25 @@ internal sealed class HubServer : IDisposable
     }
 
     /// <param name="Method">GET or HEAD.</param>
-    /// <param name="Path">With its slash.</param>
-    /// <param name="Headers">By lower-case name.</param>
-    /// <param name="AtCdn">Which of the two addresses was asked.</param>
+    /// <param name="Path">The path, with the leading slash.</param>
+    /// <param name="Headers">The headers by lower-case name.</param>
+    /// <param name="AtCdn">Whether the request was sent to the CDN's address rather than the hub's.</param>
     public sealed record Request(string Method, string Path, IReadOnlyDictionary<string, string> Headers, bool AtCdn);
 
     /// <param name="Status">The status code.</param>
-    /// <param name="Body">Sent for GET only.</param>
-    /// <param name="Headers">Beside Content-Length.</param>
-    /// <param name="CutAfter">Bytes of the body after which the connection is closed.</param>
-    /// <param name="SaidLength">What Content-Length claims; -1: nothing, the end of the connection is the end.</param>
+    /// <param name="Body">The body, which is sent for GET only.</param>
+    /// <param name="Headers">The headers besides Content-Length.</param>
+    /// <param name="CutAfter">The number of bytes of the body after which the connection is closed.</param>
+    /// <param name="SaidLength">The value of Content-Length; -1: none is sent, and the end of the connection ends the body.</param>
     public sealed record Answer(int Status, byte[] Body, Dictionary<string, string> Headers, int? CutAfter = null, long? SaidLength = null);
 
     /// <summary>The files of <see cref="Repository"/> by name.</summary>
     public ConcurrentDictionary<string, byte[]> Files { get; } = new();
 
-    /// <summary>Changes an answer, or replaces it, before it is sent.</summary>
+    /// <summary>Changes or replaces a response before it is sent.</summary>
     public Func<Request, Answer, Answer> Change { get; set; } = (_, answer) => answer;
 
-    /// <summary>Whether small files come by a redirection to an address made of their commit, as from huggingface.co since 2025.</summary>
+    /// <summary>Whether small files are redirected to an address that contains their commit, as by huggingface.co since 2025.</summary>
     public bool RedirectsSmallFiles { get; set; }
 
     public ConcurrentQueue<Request> Requests { get; } = new();
@@ -60,7 +60,7 @@ internal sealed class HubServer : IDisposable
     public IEnumerable<Request> Gets(string file) =>
         Requests.Where(r => r.Method == "GET" && (r.Path.EndsWith("/" + file, StringComparison.Ordinal) || r.Path == "/" + Etag(file)));
 
-    /// <summary>The hub's name for a file's content.</summary>
+    /// <summary>The hub's ETag of a file: SHA-256 for large files, git's hash for small ones.</summary>
     public string Etag(string file) =>
         Files.TryGetValue(file, out byte[]? bytes)
             ? IsLarge(file)
@@ -77,7 +77,7 @@ internal sealed class HubServer : IDisposable
             )
             .ToLowerInvariant();
 
-    /// <summary>An answer without a body.</summary>
+    /// <summary>A response without a body.</summary>
     public static Answer Empty(int status, params (string Name, string Value)[] headers) =>
         new(status, [], headers.ToDictionary(h => h.Name, h => h.Value));
 
@@ -125,7 +125,7 @@ internal sealed class HubServer : IDisposable
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
         {
-            return; // the client went away
+            return; // the client closed the connection
         }
     }
 

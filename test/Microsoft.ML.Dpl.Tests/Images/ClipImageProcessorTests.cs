@@ -90,7 +90,7 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [Fact]
     public void TransparentPixelsDoNotBleedIntoOthers()
     {
-        // The left half is opaque red, the right half invisible green.
+        // The left half is opaque red, the right half fully transparent green.
         byte[] pixels = [.. Enumerable.Range(0, 64 * 64).SelectMany(i => (byte[])(i % 64 < 32 ? [255, 0, 0] : [0, 255, 0]))];
         byte[] alpha = [.. Enumerable.Range(0, 64 * 64).Select(i => (byte)(i % 64 < 32 ? 255 : 0))];
         byte[] prepared = ClipImageProcessor.Default(20).Prepare(new RgbImage(64, 64, pixels, alpha));

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Images;
 
-/// <summary>Images are prepared without libtorch; its own resizing must give the same bytes.</summary>
+/// <summary>Images are preprocessed without libtorch, and must have the same bytes as when resized by libtorch.</summary>
 public sealed class CropResizeTests
 {
     [Theory]
@@ -19,7 +19,7 @@ public sealed class CropResizeTests
         for (int round = 0; round < LongRuns.Times(60, 4000); round++)
             AssertSame(Image(random, Side(), Side(), withAlpha: round % 3 == 0), shortSide, cropSize);
 
-        // As many small sides as large ones.
+        // Uniform on a logarithmic scale, so that small sides are as frequent as large ones.
         int Side() => (int)Math.Exp(random.NextDouble() * Math.Log(900)) + 1;
     }
 
@@ -67,7 +67,7 @@ public sealed class CropResizeTests
         {
             alpha = new byte[width * height];
             random.NextBytes(alpha);
-            // Wholly transparent and wholly opaque stretches are what real images have.
+            // Fully transparent and fully opaque stretches, as in real images.
             for (int i = 0; i < alpha.Length; i++)
                 alpha[i] = (i / 50 % 3) switch
                 {

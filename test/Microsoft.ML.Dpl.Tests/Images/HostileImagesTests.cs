@@ -4,7 +4,7 @@ using static Microsoft.ML.Dpl.Tests.Images.ImageBytes;
 
 namespace Microsoft.ML.Dpl.Tests.Images;
 
-/// <summary>Unusual and hostile image files and paths, each with what comes of it.</summary>
+/// <summary>Unusual and hostile image files and paths, each with its expected outcome.</summary>
 public sealed class HostileImagesTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -14,7 +14,7 @@ public sealed class HostileImagesTests : IDisposable
     [Fact]
     public void CMYK_is_converted_without_a_profile()
     {
-        // Cyan, magenta, yellow, key as Adobe stores them: 255 is no ink.
+        // Cyan, magenta, yellow, key (black) as Adobe stores them: 255 is no ink.
         Close([255, 0, 0], ImageDecoder.FromBytes(FlatJpeg(255, 0, 0, 255), "a"));
         Close([0, 0, 0], ImageDecoder.FromBytes(FlatJpeg(255, 255, 255, 0), "a"));
         Close([255, 255, 255], ImageDecoder.FromBytes(FlatJpeg(255, 255, 255, 255), "a"));
@@ -59,7 +59,7 @@ public sealed class HostileImagesTests : IDisposable
     [InlineData(8, 0, 1)]
     public void The_orientation_is_applied_where_asked_for(byte orientation, int right, int bottom)
     {
-        // The stored image is 32 × 16, its upper left quarter red; the corner it comes to is told by EXIF's definition.
+        // The stored image is 32 × 16 with a red upper left quarter; the EXIF specification determines the corner that it is moved to.
         using var bitmap = new SKBitmap(new SKImageInfo(32, 16, SKColorType.Rgba8888, SKAlphaType.Opaque));
         bitmap.Erase(SKColors.Blue);
         using (var canvas = new SKCanvas(bitmap))
@@ -81,7 +81,7 @@ public sealed class HostileImagesTests : IDisposable
     [Fact]
     public void Alpha_turns_with_the_image()
     {
-        // [1, 2] in one row, the left one half transparent; turned by a quarter to the right it stands above.
+        // Pixels [1, 2] in one row, the left one half transparent; after a quarter turn to the right it is on top.
         var image = new RgbImage(2, 1, [1, 1, 1, 2, 2, 2], [128, 255]);
         RgbImage turned = ExifOrientation.Upright(image, SKEncodedOrigin.RightTop);
         Assert.Equal((1, 2), (turned.Width, turned.Height));
@@ -189,7 +189,7 @@ public sealed class HostileImagesTests : IDisposable
     [InlineData("%PDF-1.7", "PDF")]
     [InlineData("<!DOCTYPE html>", "web page")]
     [InlineData("<svg>", "SVG")]
-    [InlineData("\0\0\u0002\u0002", "no image")] // Skia would see a WBMP image in almost anything
+    [InlineData("\0\0\u0002\u0002", "no image")] // Skia takes almost any such bytes for a WBMP image
     public void Other_formats_are_named(string beginning, string named)
     {
         byte[] bytes = [.. System.Text.Encoding.Latin1.GetBytes(beginning), .. new byte[64]];
@@ -246,7 +246,7 @@ public sealed class HostileImagesTests : IDisposable
             Assert.InRange((int)image.Pixels[i], expected[i % 3] - 2, expected[i % 3] + 2);
     }
 
-    /// <summary>Whether the middle of a quarter is red.</summary>
+    /// <summary>Whether the centre of a quarter of the image is red.</summary>
     private static bool IsRed(RgbImage image, int right, int bottom)
     {
         int at = 3 * ((image.Height / 4 + bottom * image.Height / 2) * image.Width + image.Width / 4 + right * image.Width / 2);

@@ -4,7 +4,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Images;
 
-/// <summary>Makes image files byte by byte, of kinds that no encoder at hand writes.</summary>
+/// <summary>Creates image files byte by byte, in formats that no available encoder writes.</summary>
 internal static class ImageBytes
 {
     public const byte Grey = 0,
@@ -15,7 +15,7 @@ internal static class ImageBytes
 
     private const int PngSignature = 8;
 
-    /// <summary>A PNG file of unfiltered rows; a palette has the colours (10, 20, 30) and (40, 50, 60).</summary>
+    /// <summary>A PNG file of unfiltered rows; if it has a palette, its colours are (10, 20, 30) and (40, 50, 60).</summary>
     public static byte[] Png(int width, int height, byte depth, byte type, byte[] pixels)
     {
         using var compressed = new MemoryStream();
@@ -42,7 +42,7 @@ internal static class ImageBytes
         ];
     }
 
-    /// <summary>Makes the checksums of a damaged PNG file right again, so that the damage reaches what lies behind them.</summary>
+    /// <summary>Corrects the checksums of a damaged PNG file, so that the damage reaches the code behind the checksum test.</summary>
     public static byte[] WithChecksums(byte[] png)
     {
         for (int at = PngSignature; at + 12 <= png.Length; )
@@ -56,7 +56,7 @@ internal static class ImageBytes
         return png;
     }
 
-    /// <summary>A baseline JPEG file of 8 × 8 pixels, all alike.</summary>
+    /// <summary>A baseline JPEG file of 8 × 8 pixels of the same colour.</summary>
     /// <param name="samples">One value for each component: one (grey), three (YCbCr) or four (CMYK, where 255 is no ink).</param>
     public static byte[] FlatJpeg(params byte[] samples)
     {
@@ -69,7 +69,7 @@ internal static class ImageBytes
         }
         foreach (byte sample in samples)
         {
-            // The mean of a block is an eighth of its first coefficient; all others are 0, which one bit says.
+            // The mean of a block is an eighth of its first coefficient; all others are 0, encoded by a single bit.
             int mean = 8 * (sample - 128),
                 category = 32 - int.LeadingZeroCount(Math.Abs(mean));
             Write(category, 4);
@@ -78,7 +78,7 @@ internal static class ImageBytes
         }
         while (bits.Count % 8 != 0)
             bits.Add(true);
-        // A byte of 255 is followed by 0, or it would begin a marker.
+        // A byte of 255 must be followed by 0, or it would start a marker.
         byte[] data =
         [
             .. bits.Chunk(8)
@@ -143,7 +143,7 @@ internal static class ImageBytes
         ];
     }
 
-    /// <summary>A JPEG file with an EXIF orientation put in.</summary>
+    /// <summary>The JPEG file with an EXIF orientation inserted.</summary>
     public static byte[] Oriented(byte[] jpeg, byte orientation)
     {
         // APP1 with one entry: orientation (0x0112), short.
@@ -246,7 +246,7 @@ internal static class ImageBytes
             0x3B,
         ];
 
-    /// <summary>A lossless WebP file of two frames of one colour each.</summary>
+    /// <summary>An animated lossless WebP file of single-coloured frames.</summary>
     public static byte[] AnimatedWebp(int width, int height, params SKColor[] frames)
     {
         byte[] size = [.. Three(width - 1), .. Three(height - 1)];
@@ -277,7 +277,7 @@ internal static class ImageBytes
         return Riff("RIFF"u8, [.. "WEBP"u8, .. chunks]);
     }
 
-    /// <summary>Encodes with Skia; WebP without loss.</summary>
+    /// <summary>Encodes a bitmap with Skia; WebP losslessly.</summary>
     public static byte[] Encoded(SKBitmap bitmap, SKEncodedImageFormat format)
     {
         using (bitmap)

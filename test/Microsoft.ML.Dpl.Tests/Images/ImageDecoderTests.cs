@@ -42,7 +42,7 @@ public sealed class ImageDecoderTests : IDisposable
     {
         using var bitmap = new SKBitmap(16, 8);
         byte[] plain = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90).ToArray();
-        // APP1 with one entry: orientation (0x0112), short, 6 (turn by a quarter).
+        // APP1 with one entry: orientation (0x0112), short, 6 (a quarter turn).
         byte[] exif = [0xFF, 0xE1, 0, 34, .. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
         byte[] turned = [.. plain[..2], .. exif, .. plain[2..]];
         using (var codec = SKCodec.Create(new MemoryStream(turned)))
@@ -124,7 +124,7 @@ public sealed class ImageDecoderTests : IDisposable
         RgbImage copy = ImageDecoder.FromMLImage(image);
         Assert.Equal([1, 2, 3, 4, 5, 6], copy.Pixels);
         Assert.Null(copy.Alpha);
-        Assert.Equal(2, image.Width); // still its owner's
+        Assert.Equal(2, image.Width); // the image has not been disposed
     }
 
     [Fact]

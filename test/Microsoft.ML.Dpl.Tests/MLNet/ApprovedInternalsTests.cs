@@ -10,8 +10,8 @@ using Microsoft.ML.Dpl.Network;
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
 /// <summary>
-/// Compiling against publicized references lets any internal member of ML.NET in by accident, and each may vanish in a next version.
-/// This list says which ones the library binds to; MLNetInternals.cs is the only file that may use them.
+/// Compiling against publicized references allows any internal member of ML.NET to be used by accident, and each may disappear in a later
+/// version. This list contains those that the library binds to; MLNetInternals.cs is the only file that may use them.
 /// </summary>
 public sealed class ApprovedInternalsTests
 {
@@ -101,7 +101,7 @@ public sealed class ApprovedInternalsTests
         return file;
     }
 
-    /// <summary>Tokens of referenced types and members of ML.NET that a C# compiler would not let us use, and their names.</summary>
+    /// <summary>The tokens and names of ML.NET's referenced types and members that are not accessible from C#.</summary>
     private static Dictionary<int, string> Internals(MetadataReader metadata)
     {
         var found = new Dictionary<int, string>();
@@ -122,8 +122,8 @@ public sealed class ApprovedInternalsTests
         return found;
     }
 
-    /// <summary>Stand-ins for type parameters, one of which meets every constraint in the library: a structure, a class that is disposed,
-    /// a branch.</summary>
+    /// <summary>Stand-ins for type parameters, at least one of which meets any constraint in the library: a struct, a disposable class, a
+    /// branch.</summary>
     private static readonly Type[] StandIns = [typeof(int), typeof(MemoryStream), typeof(PlainBranch)];
 
     private static MemberInfo Resolve(int token)
@@ -136,7 +136,7 @@ public sealed class ApprovedInternalsTests
             }
             catch (TypeLoadException)
             {
-                // It does not meet a constraint; the next one may.
+                // This stand-in violates a constraint; the next one may not.
             }
         }
         return With(StandIns[^1]);
@@ -170,7 +170,7 @@ public sealed class ApprovedInternalsTests
         return type.GetDeclaringType() is { IsNil: false } outer ? Outermost(metadata, outer) : metadata.GetString(type.Name);
     }
 
-    /// <summary>The metadata tokens among a method's operands (ECMA-335 §VI.C).</summary>
+    /// <summary>The metadata tokens among the operands of a method's instructions (ECMA-335 §VI.C).</summary>
     private static IEnumerable<int> Tokens(byte[] code)
     {
         int at = 0;

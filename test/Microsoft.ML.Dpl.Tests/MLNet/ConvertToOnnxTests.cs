@@ -4,7 +4,7 @@ using Microsoft.ML.Model.OnnxConverter;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>ML.NET's own conversion asks the views of a pipeline, from its end, whether they can be written as ONNX.</summary>
+/// <summary>ML.NET's own conversion asks the views of a pipeline, starting from the last, whether they can be written as ONNX.</summary>
 public sealed class ConvertToOnnxTests : IDisposable
 {
     private readonly ImageFixture _images = new();
@@ -24,7 +24,7 @@ public sealed class ConvertToOnnxTests : IDisposable
                     "Score"
                 )
             );
-        // A view of another kind is taken for the pipeline's input, and the file is written without what made it.
+        // ML.NET would take a view that is no IDataTransform for the pipeline's input, and write a file without the scoring.
         Assert.Same(input, Assert.IsAssignableFrom<IDataTransform>(scored).Source);
         Assert.Contains(
             "SaveAsOnnx",

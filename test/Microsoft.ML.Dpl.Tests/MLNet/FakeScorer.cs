@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>Calls an image red, green or blue by its mean colour, and counts what it is asked.</summary>
+/// <summary>Classifies an image as red, green or blue by its mean colour, and counts forward passes and images.</summary>
 internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
 {
     private int _forwards,
@@ -11,7 +11,7 @@ internal sealed class FakeScorer(int batchSize = 8) : IImageScorer
 
     public static readonly string[] Classes = ["red", "green", "blue"];
 
-    /// <summary>The order of the scores.</summary>
+    /// <summary>The class names in the order of the scores.</summary>
     public IReadOnlyList<string> Order { get; set; } = Classes;
 
     public int BatchSize => batchSize;

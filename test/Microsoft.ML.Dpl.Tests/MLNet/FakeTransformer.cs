@@ -12,7 +12,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>A transformer of the folder's parts around the fake scorer, saved and loaded like the real one.</summary>
+/// <summary>A transformer built from the parts in the MLNet folder around the fake scorer, saved and loaded like the real one.</summary>
 internal sealed class FakeTransformer(ModelColumns columns, FakeScorer scorer, string? baseFolder = null) : ITransformer
 {
     public const string LoaderSignature = "DplFakeTransformer",
@@ -22,7 +22,7 @@ internal sealed class FakeTransformer(ModelColumns columns, FakeScorer scorer, s
 
     public byte[] Payload { get; init; } = [1, 2, 3];
 
-    /// <summary>Set by a test to break loading.</summary>
+    /// <summary>Set by a test to make loading fail.</summary>
     [ThreadStatic]
     private static Action<ModelReader>? _onLoad;
 
@@ -81,7 +81,7 @@ internal sealed class FakeTransformer(ModelColumns columns, FakeScorer scorer, s
         });
 }
 
-/// <summary>The estimator that goes with it: learns the classes only.</summary>
+/// <summary>The estimator of <see cref="FakeTransformer"/>: it learns only the classes.</summary>
 internal sealed class FakeEstimator(FakeScorer scorer) : IEstimator<FakeTransformer>
 {
     public string ImageColumnName { get; init; } = "Image";

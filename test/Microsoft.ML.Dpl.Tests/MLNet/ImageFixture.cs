@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>Small one-colour images on disk, and views over them in every accepted form.</summary>
+/// <summary>Small single-coloured images on disk, and views over them in every accepted form.</summary>
 public sealed class ImageFixture : IDisposable
 {
     public ImageFixture()
@@ -29,10 +29,10 @@ public sealed class ImageFixture : IDisposable
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
-    /// <summary>Rows with columns Id, Label and Image, the two latter of the kinds asked for.</summary>
+    /// <summary>A view with the columns Id, Label and Image, the latter two of the requested kinds.</summary>
     internal IDataView View(MLContext context, ImageForm form, LabelKind labels, int count = 60)
     {
-        // Key values in the order of the fake scorer's classes.
+        // Key values are in the order of the fake scorer's classes.
         List<Row> rows =
         [
             .. Enumerable

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>How much work scoring does, and what happens when rows ahead cannot be read.</summary>
+/// <summary>How much work scoring does, and what happens when rows read ahead fail.</summary>
 public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);
@@ -61,7 +61,7 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
         IDataView scored = Transformer(_scorer).Transform(View(), cancellation.Token);
         using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
         RowReader read = new(cursor);
-        // What was scored is still given out.
+        // Rows that were already scored are still returned.
         for (int row = 0; row < 8; row++)
         {
             Assert.True(cursor.MoveNext());
@@ -214,7 +214,7 @@ public sealed class LookAheadTests(ImageFixture images) : IClassFixture<ImageFix
         System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
     }
 
-    /// <summary>Counts cursors; from the given one on it shuffles.</summary>
+    /// <summary>A view that counts its cursors, and shuffles from cursor number <see cref="ShuffleFrom"/> on.</summary>
     private sealed class CountingView(IDataView inner) : IDataView
     {
         public int Cursors { get; private set; }

@@ -3,7 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>What reaches us from an <c>MLContext</c>, and it from us.</summary>
+/// <summary>What the library reads from an <c>MLContext</c>: options and cancellation; and what it writes to it: log messages.</summary>
 public sealed class MLNetInternalsTests
 {
     [Fact]

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Models;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>One image at a time through <c>PredictionEngine</c>.</summary>
+/// <summary>Predictions for one image at a time through <c>PredictionEngine</c>.</summary>
 public sealed class PredictionEngineTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);

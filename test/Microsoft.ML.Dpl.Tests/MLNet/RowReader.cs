@@ -2,10 +2,10 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>One scored row with the predicted class by name; what was not active stays at its default.</summary>
+/// <summary>One scored row with the predicted class's name; columns that are not active have default values.</summary>
 internal sealed record Scored(int Id, string Predicted, float[] Scores);
 
-/// <summary>Reads the columns Id, PredictedLabel and Score of a row, as far as they are active.</summary>
+/// <summary>Reads those of the columns Id, PredictedLabel and Score that are active.</summary>
 internal sealed class RowReader
 {
     private readonly ValueGetter<float>? _id;

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>Equality of schemas, annotations included.</summary>
+/// <summary>Asserts that schemas are equal, including annotations.</summary>
 internal static class SchemaAssert
 {
     public static void Equal(SchemaShape promised, SchemaShape delivered) => Assert.Equal(Lines(promised, ""), Lines(delivered, ""));

@@ -4,7 +4,7 @@ using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.Dpl.Tests.MLNet;
 
-/// <summary>What ML.NET expects of any scoring transformer, over every form of input and label.</summary>
+/// <summary>What ML.NET expects of any scoring transformer, tested with every form of input and label.</summary>
 public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<ImageFixture>
 {
     private readonly MLContext _context = new(seed: 1);
@@ -166,7 +166,7 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
         (IDataView view, FakeScorer scorer) = Input(nameof(ImageForm.Path), nameof(LabelKind.Text));
         IDataView scored = new FakeEstimator(scorer).Fit(view).Transform(view);
         Assert.ThrowsAny<ArgumentException>(() => _context.MulticlassClassification.Evaluate(scored));
-        // Evaluate compares numbers, so the order of the keys must be that of the scores.
+        // Evaluate compares key values, so the keys must be in the order of the scores.
         IDataView keyed = _context
             .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
             .Fit(scored)
@@ -236,7 +236,7 @@ public sealed class ScoringContractTests(ImageFixture images) : IClassFixture<Im
         return rows;
     }
 
-    /// <summary><c>CrossValidate</c> takes estimators of plain transformers.</summary>
+    /// <summary><c>CrossValidate</c> requires an <see cref="IEstimator{TTransformer}"/> of <see cref="ITransformer"/>.</summary>
     private sealed class Widened(FakeEstimator inner) : IEstimator<ITransformer>
     {
         public ITransformer Fit(IDataView input) => inner.Fit(input);

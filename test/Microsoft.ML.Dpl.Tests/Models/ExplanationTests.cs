@@ -5,15 +5,15 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>Heat maps of the embedded CLIP over drawn images whose object is where the test puts it.</summary>
+/// <summary>Heat maps of the embedded CLIP for drawn images whose object's position is known.</summary>
 public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassFixture<ExplanationTests.Colours>
 {
     private const int Side = 48;
 
     private DplTransformer Transformer => colours.Transformer;
 
-    /// <summary>The same object in all four corners: by chance the cells under it would be above the others' mean in half of the
-    /// images.</summary>
+    /// <summary>The same object in all four corners: by chance, the mean relevance of the cells under it would exceed that of the others in
+    /// half of the images.</summary>
     [Fact]
     public void Relevance_follows_the_object()
     {
@@ -32,7 +32,7 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
             if (covered[explanation.Relevance.ToList().IndexOf(1)])
                 highest++;
         }
-        // 80 fair coins show 60 heads once in a hundred thousand times; the object covers a fifth of the cells.
+        // By chance 60 of 80 has a probability of about 1 in 100,000; the object covers a fifth of the cells.
         Assert.Equal(80, all);
         Assert.True(above >= 60 && highest >= 50, $"above the background in {above} of {all}, the highest cell on the object in {highest}");
     }
@@ -109,7 +109,7 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
             ReadOnlySpan<byte> before = pixels.AsSpan(4 * p, 4),
                 all = drawn.Pixels.Slice(4 * p, 4),
                 some = half.Pixels.Slice(4 * p, 4);
-            // No colour of the map is as red as white.
+            // The image's red channel is 255 everywhere, which no colour of the map reaches.
             Assert.Equal(inside, all[2] != before[2] && all[1] != before[1]);
             for (int channel = 0; channel < 4; channel++)
                 Assert.InRange(some[channel], (before[channel] + all[channel]) / 2 - 1, (before[channel] + all[channel]) / 2 + 1);
@@ -172,7 +172,7 @@ public sealed class ExplanationTests(ExplanationTests.Colours colours) : IClassF
         return MLImage.CreateFromPixels(Side, Side, MLPixelFormat.Rgba32, pixels);
     }
 
-    /// <summary>Tells the ten colours apart without training.</summary>
+    /// <summary>A zero-shot classifier of the ten colours.</summary>
     public sealed class Colours : IDisposable
     {
         public Colours()

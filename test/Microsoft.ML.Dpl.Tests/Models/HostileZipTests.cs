@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tests.Fuzzing;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>Model zips that someone changed: what the check before loading says, what loading says, and that nothing is written
+/// <summary>Tampered model zips: what the check before loading reports, what loading reports, and that nothing is written
 /// elsewhere.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class HostileZipTests : IDisposable
@@ -50,8 +50,8 @@ public sealed class HostileZipTests : IDisposable
         }
     }
 
-    /// <summary>No file of any test may lie beside the zip, nor in the folder for temporary files, where ML.NET leaves an empty folder for
-    /// what is no zip until the next garbage collection.</summary>
+    /// <summary>Asserts that no test has left a file next to the zip or in the folder for temporary files. In the latter ML.NET leaves an
+    /// empty folder for an invalid zip until the next garbage collection.</summary>
     public void Dispose()
     {
         Assert.Equal(
@@ -83,7 +83,7 @@ public sealed class HostileZipTests : IDisposable
     [InlineData("..\\outside.txt", "leads out")]
     [InlineData("/outside.txt", "leads out")]
     [InlineData("C:/outside.txt", "leads out")]
-    [InlineData("C:outside.txt", "leads out")] // on Windows, from where that drive's folder happens to be
+    [InlineData("C:outside.txt", "leads out")] // on Windows, relative to the current folder of drive C
     [InlineData(Description, "occurs twice")]
     [InlineData("TransformerChain\\Transform_001\\DPL.json", "occurs twice")]
     public void An_entry_of_a_hostile_name_is_named_and_written_nowhere(string name, string reason)
@@ -93,7 +93,7 @@ public sealed class HostileZipTests : IDisposable
         Assert.Contains(_folder.File("model.zip"), message);
         Assert.Contains($"'{name}'", message);
         Assert.Contains(reason, message);
-        // ML.NET takes only the names it knows; of two entries of one name, the second.
+        // ML.NET reads only entries whose names it knows, and of two entries with the same name the second.
         if (name == Description)
             Assert.Contains("dpl.json", LoadError(zip).Message);
         else
@@ -107,7 +107,8 @@ public sealed class HostileZipTests : IDisposable
         Assert.Contains($"'{Description}'", Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(zip))).Message);
     }
 
-    /// <summary>Many names for the same compressed bytes make a small zip large (Fifield, WOOT 2019).</summary>
+    /// <summary>Overlapping entries, many names for the same compressed bytes, make a small zip unpack to a large size (Fifield, WOOT
+    /// 2019).</summary>
     [Fact]
     public void Entries_that_overlap_are_refused()
     {
@@ -142,7 +143,7 @@ public sealed class HostileZipTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
     }
 
-    /// <summary>ML.NET's own entries have no largest size, but nothing in a model packs so tightly.</summary>
+    /// <summary>Entries other than the library's have no maximum size, but nothing in a model compresses so well.</summary>
     [Fact]
     public void An_entry_of_any_name_that_unpacks_to_far_more_than_it_takes_is_refused()
     {
@@ -156,7 +157,7 @@ public sealed class HostileZipTests : IDisposable
     [Fact]
     public void Weights_that_are_only_claimed_take_no_memory()
     {
-        // The configuration and the header agree on a gigabyte of positions, of which the entry holds nothing.
+        // The configuration and the header agree on a gigabyte of position embeddings, which the entry does not contain.
         byte[] json = Encoding.UTF8.GetBytes(
             """{"model_type":"clip","projection_dim":8,"vision_config":{"hidden_size":65536,"num_attention_heads":1,"num_hidden_layers":1,"intermediate_size":4096,"image_size":8,"patch_size":8},"text_config":{"hidden_size":8,"num_attention_heads":1,"num_hidden_layers":2,"intermediate_size":8,"vocab_size":515,"eos_token_id":2}}"""
         );
@@ -195,7 +196,7 @@ public sealed class HostileZipTests : IDisposable
     {
         byte[] zip = _prompts[..(int)(part * _prompts.Length)];
         Assert.Contains(_folder.File("model.zip"), Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(zip))).Message);
-        // ML.NET opens the zip before this library is asked; its message cannot name the file.
+        // ML.NET opens the zip before it calls this library, so the message cannot name the file.
         Assert.Contains("zip", LoadError(zip).Message);
     }
 

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>Zips and prompt files of a mixture that someone changed, and prompt files as they are written.</summary>
+/// <summary>Tampered zips and prompt files of a mixture, and prompt files as they are written.</summary>
 public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>, IDisposable
 {
     private readonly SmallBackbone _small;
@@ -196,7 +196,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
         return zip.ToArray();
     }
 
-    /// <summary>The model's zip with another content of one entry.</summary>
+    /// <summary>Returns the model's zip with the content of one entry changed.</summary>
     private byte[] With(string name, Func<byte[], byte[]> change) =>
         ZipBytes.Create(
             ZipBytes
@@ -233,7 +233,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
     }
 }
 
-/// <summary>Weights of two candidates.</summary>
+/// <summary>Equal weights of two candidates for every layer.</summary>
 file static class TwoCandidates
 {
     public static IReadOnlyList<IReadOnlyList<float>> Halves(this IReadOnlyList<IReadOnlyList<float>> layers) =>

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>A classifier as a fit leaves it where the mixture itself is trained.</summary>
+/// <summary>A classifier like the result of a fit that trains the mixture itself.</summary>
 internal sealed class MixtureModel : IDisposable
 {
     public const string Template = "a photo of a {}.";
@@ -22,8 +22,8 @@ internal sealed class MixtureModel : IDisposable
     private readonly ImageTower _tower;
 
     /// <param name="backbone">The CLIP.</param>
-    /// <param name="candidates">Increasing from 0.</param>
-    /// <param name="weights">Of every layer, one per candidate; null: drawn for each layer.</param>
+    /// <param name="candidates">The candidate lengths, increasing from 0.</param>
+    /// <param name="weights">The mixture weights of every layer, one per candidate; null: drawn at random for each layer.</param>
     public MixtureModel(ClipBackbone backbone, int[] candidates, float[]? weights = null)
     {
         LibTorch.EnsureLoaded();
@@ -59,13 +59,13 @@ internal sealed class MixtureModel : IDisposable
         }
     }
 
-    /// <summary>What was trained.</summary>
+    /// <summary>The branches with the mixture's prompts and weights.</summary>
     public BranchPair<MixtureBranch> Branches { get; }
 
-    /// <summary>What it was trained with.</summary>
+    /// <summary>The CLIP that the class features are computed with.</summary>
     public PromptedClip Clip { get; }
 
-    /// <summary>The model that was made of it.</summary>
+    /// <summary>The transformer created from them.</summary>
     public DplTransformer Transformer { get; }
 
     public void Dispose()

@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>A mixture as a model: everything that a model of fixed lengths can do.</summary>
+/// <summary>A mixture as a model can do everything that a model of fixed lengths can.</summary>
 public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
@@ -81,7 +81,7 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
         Assert.Equal(PromptConfiguration.Uniform(small.Backbone, 2), equal.Transformer.Configuration);
     }
 
-    /// <summary>Even if the largest weights are the plain block's, where a reader of fixed lengths would look for no prompts.</summary>
+    /// <summary>Also if length 0 has the largest weight, in which case a reader of fixed lengths would expect no prompts.</summary>
     [Theory]
     [InlineData(0.2f)]
     [InlineData(0.8f)]
@@ -166,7 +166,8 @@ public sealed class MixtureModelTests(SmallBackbone small, ColourImages images)
         Assert.Equal(model.Branches.Text.Weights, mixture.RootElement.GetProperty("text_weights").Deserialize<float[][]>());
     }
 
-    /// <summary>Another opset than that of pixels, in which some operators have other forms.</summary>
+    /// <summary>An ONNX file with image input uses another opset than one with pixel input, and some operators differ between the
+    /// two.</summary>
     [Fact]
     public void In_ONNX_it_takes_images_too()
     {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>Zips that carry CLIP's image tower or the whole CLIP: what works with them where CLIP's folder is gone, and what is said of
-/// damaged ones.</summary>
+/// <summary>Zips that carry CLIP's image tower or the whole CLIP: what works without CLIP's folder, and the errors for damaged
+/// zips.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class ModelContentsTests(ColourImages images) : IClassFixture<ColourImages>, IDisposable
 {
@@ -169,7 +169,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
             using (DplTransformer loaded = Load("clip.zip"))
             {
                 Scores(loaded);
-                loaded.NearestWords(0, 1); // uses the text tower; new classes make Parameters, which TorchSharp counts once too often
+                loaded.NearestWords(0, 1); // uses the text tower; WithClasses would create Parameters, which TorchSharp miscounts
                 Save(loaded, "again.zip");
             }
             ReasonOf("short.zip");
@@ -212,7 +212,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
 
     private long Size(string zip) => new FileInfo(_folder.File(zip)).Length;
 
-    /// <summary>The messages of what loading throws, from the outside in.</summary>
+    /// <summary>The messages of the exceptions that loading throws, from the outermost to the innermost.</summary>
     private List<string> ReasonOf(string zip)
     {
         var messages = new List<string>();
@@ -222,7 +222,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         return messages;
     }
 
-    /// <summary>Copies a zip with one entry changed, or without it.</summary>
+    /// <summary>Copies a zip with one entry changed or removed.</summary>
     private void Change(string from, string to, string name, Func<byte[], byte[]?> change)
     {
         File.Copy(_folder.File(from), _folder.File(to));

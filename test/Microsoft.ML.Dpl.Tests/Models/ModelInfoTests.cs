@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.Fuzzing;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>A model zip says what it is without its CLIP.</summary>
+/// <summary>A model zip can be described without its CLIP.</summary>
 public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourImages>
 {
     [Fact]
@@ -47,7 +47,7 @@ public sealed class ModelInfoTests(ColourImages images) : IClassFixture<ColourIm
         Assert.NotNull(info.MLNetVersion);
         Assert.Equal((false, false, 178_956_970L), (info.HasDiverged, info.ApplyExifOrientation, info.MaxImagePixels));
 
-        // Damage is told of this file, wherever it lies.
+        // The message names the damaged zip, whichever part of it is damaged.
         byte[] whole = File.ReadAllBytes(zip);
         List<(string Name, byte[] Content)> entries = ZipBytes.Entries(whole);
         byte[][] damaged =

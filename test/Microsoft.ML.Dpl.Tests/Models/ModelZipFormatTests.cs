@@ -8,7 +8,7 @@ using Microsoft.ML.Dpl.Tests.MLNet;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>Saving and loading through <c>MLContext.Model</c>, and what a user reads when a zip is damaged.</summary>
+/// <summary>Saving and loading through <c>MLContext.Model</c>, and the messages for damaged zips.</summary>
 public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixture>, IDisposable
 {
     private readonly MLContext _context = new(seed: 1);
@@ -89,7 +89,7 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
         ChangeModel(zip, bytes =>
         {
             int at = bytes.AsSpan().IndexOf("DPLCLIP"u8);
-            // Signature, version written, version a reader must know: 1.1, as long as readers from then get along.
+            // Signature, version written, and the oldest version whose readers can read it: 1.1, as long as those readers can.
             Assert.Equal((2, 1), (bytes[at + 8], bytes[at + 12]));
             bytes[at + 8] = bytes[at + 12] = (byte)((MLNetInternals.FormatVersion & 0xFF) + 1);
         });
@@ -108,7 +108,7 @@ public sealed class ModelZipTests(ImageFixture images) : IClassFixture<ImageFixt
         MemoryStream zip = SavedFake();
         ChangeModel(zip, bytes =>
         {
-            // ML.NET's header holds the offset of the model's own part at byte 16.
+            // ML.NET's header has the offset of the model's own data at byte 16.
             int model = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(16));
             BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(model + 4 * field), value);
         });

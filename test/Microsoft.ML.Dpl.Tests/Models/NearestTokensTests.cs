@@ -8,7 +8,8 @@ public sealed class NearestTokensTests
 {
     public NearestTokensTests() => LibTorch.EnsureLoaded();
 
-    /// <summary>Worked by hand: token 0 lies in the same direction but far away, token 2 near but askew, token 3 opposite.</summary>
+    /// <summary>Worked by hand: token 0 has the same direction but is far away, token 2 is near but at an angle, and token 3 is
+    /// opposite.</summary>
     [Fact]
     public void The_two_measures_differ_as_they_should()
     {

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Models;
 
-/// <summary>A model's prompts out to files and back to a model.</summary>
+/// <summary>Exporting a model's prompts to files, and building a model from such files.</summary>
 public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
@@ -39,7 +39,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         Assert.Equal(keyLabel, after.Schema["PredictedLabel"].Type is KeyDataViewType);
         Assert.Equal(before.Schema["PredictedLabel"].Type, after.Schema["PredictedLabel"].Type);
         Assert.Equal(trained.ClassNames, rebuilt.ClassNames);
-        // The rebuilt model is a model like any other: saved, loaded, and exported again.
+        // The rebuilt model can be saved, loaded and exported again like any other.
         using var zip = new MemoryStream();
         _mlContext.Model.Save(rebuilt, Test.Schema, zip);
         zip.Position = 0;
@@ -77,7 +77,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         Assert.Equal(expected.Transform(Test).GetColumn<float[]>("Score"), other.Transform(Test).GetColumn<float[]>("Score"));
     }
 
-    /// <summary>What a few lines of Python leave: arrays with names, and nothing else.</summary>
+    /// <summary>Files as written by a few lines of Python: named arrays without metadata.</summary>
     [Fact]
     public void Bare_arrays_of_any_float_type_make_a_model_with_names_given()
     {
@@ -226,7 +226,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         );
     }
 
-    /// <summary>The reference's chosen subnet, in its own names.</summary>
+    /// <summary>The reference implementation's chosen subnet, under its own tensor names.</summary>
     [Theory]
     [Trait("Category", "Golden")]
     [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]

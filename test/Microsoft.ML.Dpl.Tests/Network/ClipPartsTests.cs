@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>How many workers there are and what they compute with.</summary>
+/// <summary>The number of workers, and whether they use the kernels.</summary>
 public class ClipPartsTests
 {
     [SkippableTheory]
@@ -32,7 +32,7 @@ public class ClipPartsTests
         using ClipParts? parts = ClipParts.Create(clip.Text, clip.Image, clip.RandomTexts(4, 3, 2, seed: 1), batch);
         int threads = get_num_threads(),
             workers = Math.Min(threads, batch);
-        // One with many threads would only be in the way.
+        // A single worker with many threads would have no benefit, so none is created.
         if (NativeThreads.CanLimit && (workers > 1 || threads <= 2))
             Assert.Equal(workers, parts!.Team.Count);
         else

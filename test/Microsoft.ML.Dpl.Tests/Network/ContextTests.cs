@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>A context beside deep prompts: the packed texts that share what they can, by all workers and kernels, against each class's text
-/// by itself.</summary>
+/// <summary>A context along with deep prompts: packed texts with shared prefixes, computed by all workers and kernels, checked against
+/// encoding each class's text separately.</summary>
 public sealed class ContextTests : IDisposable
 {
     private const int Length = 3;
@@ -63,10 +63,10 @@ public sealed class ContextTests : IDisposable
         using var deep = FixedBranch.Create(lengths, _clip.Config.Text.Width, PromptDistribution.Normal(1), _generator, CPU);
         var branch = new ContextBranch(deep, context);
         Parameter[] parameters = [.. branch.Parameters];
-        // Something of every feature, so that no gradient cancels.
+        // Random weights for all features, so that no gradient cancels out.
         Tensor factors = randn(_texts.Length, _clip.Config.EmbeddingWidth, generator: _generator);
 
-        // Alone a class shares nothing: [start, context …] of one text.
+        // Encoded separately, a class shares no rows with others: [start, context …] of one text.
         using var alone = new BackwardTensors();
         Tensor[] features =
         [
