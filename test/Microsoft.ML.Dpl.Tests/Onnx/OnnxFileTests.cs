@@ -63,7 +63,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         byte[] first = File.ReadAllBytes(data);
         trained.SaveAsOnnx(path, input, externalData: true);
         Assert.Equal(first, File.ReadAllBytes(data));
-        // Without its weights, under their name, it is none.
+        // Without its weights, under the name it refers to, the file is not a model.
         File.Move(data, _folder.File("other.data"));
         Assert.Contains("with blank.onnx.data", Assert.Throws<OnnxRuntimeException>(() => new OnnxModel(path)).Message);
     }
@@ -197,7 +197,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     private DplTransformer Fit(ClipBackbone backbone, string configuration) =>
         Fit(options => (options.Backbone, options.Configuration) = (backbone, PromptConfiguration.Parse(configuration)));
 
-    /// <summary>A disk that is full after some bytes.</summary>
+    /// <summary>A disk that is full after <paramref name="room"/> bytes.</summary>
     private sealed class ShortStream(int room) : MemoryStream
     {
         public override void Write(byte[] buffer, int offset, int count)
