@@ -18,7 +18,7 @@ namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 /// <param name="Seconds">Duration of the fit, in seconds.</param>
 /// <param name="Warnings">The warnings in the log.</param>
 /// <param name="Base">Base-to-new: accuracy on the trained classes among themselves, 0 to 1; else null.</param>
-/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> then is
+/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> is then
 /// the harmonic mean of both.</param>
 internal sealed record EvidenceRun(
     string Task,

@@ -195,7 +195,7 @@ public sealed class MixtureBranchTests
         );
     }
 
-    /// <summary>The same weights in every layer.</summary>
+    /// <summary>A mixture with the same weights in every layer.</summary>
     private static MixtureBranch Weighted(int[] candidates, float[] weights, RandomClip clip, Generator generator)
     {
         using Tensor layer = tensor(weights),

@@ -23,7 +23,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
     /// <param name="images">[batch, 3, size, size]</param>
     /// <param name="texts">Token ids per class, padded here with zeros.</param>
     /// <param name="image">For each layer: the alphas [candidates] and the candidates' prompts, null for the empty one.</param>
-    /// <param name="text">The same for the text tower.</param>
+    /// <param name="text">The alphas and prompts of the text tower, in the same form as <paramref name="image"/>.</param>
     public Tensor Logits(Tensor images, int[][] texts, IReadOnlyList<NaiveLayer> image, IReadOnlyList<NaiveLayer> text) =>
         Logits(ImageFeatures(images, image), TextFeatures(texts, text));
 

@@ -140,7 +140,7 @@ public class NaiveEquivalenceTests
             return classTexts.RowCount;
         }
         Assert.Equal(4 + 2 + 2, Rows([48, 1, 2, 3, 4, 49], [48, 1, 2, 3, 5, 49]));
-        // 48 1 2 | 3 | 4 49, 5 49, 49 and 6 49
+        // The rows: 48 1 2 | 3 | 4 49, 5 49, 49 and 6 49
         Assert.Equal(3 + 1 + 2 + 2 + 1 + 2, Rows([48, 1, 2, 3, 4, 49], [48, 1, 2, 3, 5, 49], [48, 1, 2, 3, 49], [48, 1, 2, 6, 49]));
         // The same token after another prefix is another row.
         Assert.Equal(1 + 3 + 3, Rows([48, 1, 3, 49], [48, 2, 3, 49]));

@@ -7,7 +7,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>Where SaveAsOnnx puts a model: one file or two, whole or not at all, the same bytes every time.</summary>
+/// <summary>The files that SaveAsOnnx writes: one or two, complete or not at all, with the same bytes every time.</summary>
 public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : ColourFits(small, images), IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -121,8 +121,8 @@ public sealed class OnnxGraphTests
         Assert.Equal(int.MaxValue, OnnxImageModel.LargestModel);
     }
 
-    /// <summary>ONNX's specification of external data: the file is referenced by its name, offsets can be memory-mapped, and data neither
-    /// overlap nor leave gaps.</summary>
+    /// <summary>ONNX's specification of external data: the file is referenced by its name, offsets are multiples of 64 KiB so that they can
+    /// be memory-mapped, and data do not overlap and have only zero padding between them.</summary>
     [Fact]
     public void Large_constants_can_lie_outside()
     {

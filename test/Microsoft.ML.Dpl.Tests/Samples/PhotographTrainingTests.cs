@@ -87,8 +87,8 @@ public sealed class PhotographTrainingTests : IDisposable
         Assert.Contains("--cache", other.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>The teacher's features are the brightness of each cell; a mirrored crop of an image with one bright side must have them on
-    /// the mirrored side.</summary>
+    /// <summary>The teacher's features are the brightness of each cell; in a mirrored crop of an image with one bright side they must
+    /// be high on the mirrored side.</summary>
     [Fact]
     public void What_the_teacher_saw_stays_at_its_place_in_crops_and_mirrored_images()
     {
@@ -249,8 +249,8 @@ public sealed class PhotographTrainingTests : IDisposable
         File.WriteAllText(Path.Combine(HeldOut, "test.tsv"), "ImagePath\tLabel\nimages/airplanes/image_0002.jpg\tairplane\n");
     }
 
-    /// <summary>Four entries in WordNet's format: tabby is a cat, cat is an animal, animal is an organism; sports car has no
-    /// hypernym.</summary>
+    /// <summary>Five entries in WordNet's format: a tabby is a cat, a cat is an animal, an animal is an organism; a sports car has
+    /// no hypernym.</summary>
     private void WriteWordNet()
     {
         File.WriteAllLines(
@@ -297,7 +297,7 @@ public sealed class PhotographTrainingTests : IDisposable
         public float[]? Features { get; set; }
     }
 
-    /// <summary>Sees nothing but how bright a cell is, in features that differ by their factor, and a little of the red.</summary>
+    /// <summary>A teacher that sees only the brightness of each cell's red channel, in features that differ by constant factors.</summary>
     private sealed class Brightness : ITeacher
     {
         public float[] Features(byte[] pixels, int side)

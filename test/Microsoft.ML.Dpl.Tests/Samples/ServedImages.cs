@@ -16,7 +16,7 @@ public sealed class ServedImages : IDisposable
         Zip = _folder.File("model.zip");
         File.WriteAllBytes(_folder.File("image.png"), Images[0]);
 
-        // Without prompts nothing is trained, but the server cannot tell it from an ordinary model.
+        // Without prompts nothing is trained, but for the server the model is an ordinary one.
         var mlContext = new MLContext(1);
         IDataView rows = mlContext.Data.LoadFromEnumerable(
             task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Images[i] })

@@ -191,7 +191,7 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
         NpyFile.Write(stream, array);
     }
 
-    /// <summary>[layers, candidates] in double precision.</summary>
+    /// <summary>Writes alphas, [layers, candidates], as .npy in double precision.</summary>
     private string Npy(string name, float[][] alphas, bool fortran)
     {
         LibTorch.EnsureLoaded();

@@ -17,7 +17,7 @@ public sealed class CalibrationTests(SmallBackbone small, ColourImages images) :
         var row = new Calibration.Row([2, 0], Label: 0, Weight: 1);
         Assert.Equal(Math.Log(1 + Math.Exp(-1)), row.Loss(2), 1e-12);
         Assert.Equal(Math.Log(1 + Math.Exp(-1)) + 0.5, row.MeanLoss(2), 1e-12);
-        // One image with one weight: a third of the target is spread over all classes.
+        // With one image, a third of the target is spread over all classes.
         Assert.Equal(2.0 / 3 * row.Loss(2) + 1.0 / 3 * row.MeanLoss(2), Calibration.SmoothedLoss([row], 2), 1e-12);
     }
 
@@ -84,7 +84,7 @@ public sealed class CalibrationTests(SmallBackbone small, ColourImages images) :
         Calibration.Row[] rows = [.. Enumerable.Range(0, 18).Select(i => new Calibration.Row([2, 0, 0], Label: 0, Weight: 1))];
         double factor = Calibration.BestFactor(rows),
             probability = Math.Exp(-rows[0].Loss(factor));
-        // As if there were 20 images, one of which belongs to each class by a third.
+        // The target is that of 20 images, one of which belongs to all three classes equally.
         Assert.Equal(19.0 / 20 + 1.0 / 60, probability, 1e-3);
     }
 

@@ -54,7 +54,7 @@ internal partial class GoldenDesign : IDisposable
     public Tensor this[string tensor] => _values.Read(tensor);
 
     /// <summary>The design's files, as design, case and file, that hold a tensor.</summary>
-    /// <exception cref="InvalidDataException">There is none.</exception>
+    /// <exception cref="InvalidDataException">No file holds the tensor.</exception>
     public static TheoryData<string, string, string> FilesWith(string design, string tensor)
     {
         var files = new TheoryData<string, string, string>();
