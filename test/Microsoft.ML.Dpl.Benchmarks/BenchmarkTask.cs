@@ -6,10 +6,8 @@ using Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>
-/// Images to learn from and to test on, 16 training and 4 validation images a class: a drawn task with the embedded CLIP, drawn into a
-/// folder that goes with this object, or a folder of photographs with few-shot draws and a CLIP of its own.
-/// </summary>
+/// <summary>Images to train and test on, 16 training and 4 validation images per class: a drawn task with the embedded CLIP, drawn into a
+/// folder that is deleted with this object, or a folder of photographs with few-shot draws and a CLIP of its own.</summary>
 internal sealed class BenchmarkTask : IDisposable
 {
     private static readonly Dictionary<string, string> Templates = new(StringComparer.Ordinal)
@@ -51,9 +49,9 @@ internal sealed class BenchmarkTask : IDisposable
     public IDataView Test => Read("test.tsv");
 
     /// <param name="name">A drawn task, or a sub-folder of <paramref name="photographs"/>.</param>
-    /// <param name="seed">The draw; of photographs those that lie in the folder.</param>
-    /// <param name="photographs">Folder with data sets as tables shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv, test.tsv, or as one
-    /// draw, train.tsv and test.tsv, which has no images for validation; null: none.</param>
+    /// <param name="seed">The seed of the draw; for photographs, a draw that exists in the folder.</param>
+    /// <param name="photographs">The folder with the data sets as tables: shot16-seed{n}.train.tsv, shot16-seed{n}.val.tsv and test.tsv,
+    /// or, for a single draw without validation images, train.tsv and test.tsv; null: none.</param>
     /// <param name="clip">The CLIP for photographs.</param>
     public static BenchmarkTask Open(string name, int seed, string? photographs, string? clip)
     {
@@ -85,14 +83,14 @@ internal sealed class BenchmarkTask : IDisposable
         return new BenchmarkTask(drawn, drawn.FullName, ("train.tsv", "validation.tsv"), ClipBackbone.TinyDrawn, task.Template);
     }
 
-    /// <summary>The names of all classes, in the order of code points.</summary>
+    /// <summary>The names of all classes, in code point order.</summary>
     public string[] ClassNames() => [.. Test.GetColumn<string>(nameof(Row.Label)).Distinct().Order(StringComparer.Ordinal)];
 
-    /// <summary>The same with the rows of some classes only; its folder goes with this object.</summary>
+    /// <summary>This task with the rows of some classes only; its folder is still owned by this object.</summary>
     public BenchmarkTask Of(IEnumerable<string> classes) =>
         new(null, _folder, (_train, _validation), Backbone, Template) { _classes = classes.ToHashSet() };
 
-    /// <summary>The CLIP, the columns and the seed; the rest as the trainer has it.</summary>
+    /// <summary>Options with the CLIP, the columns and the seed; the others have the trainer's defaults.</summary>
     public DplTrainer.Options Options(int seed) =>
         new()
         {
@@ -103,16 +101,16 @@ internal sealed class BenchmarkTask : IDisposable
             Images = { Folder = _folder },
         };
 
-    /// <summary>The images as the methods of studies take them.</summary>
-    /// <param name="seed">Of everything random.</param>
-    /// <param name="warn">Receives what the library warns of.</param>
+    /// <summary>The images in the form that the study methods take.</summary>
+    /// <param name="seed">The seed of everything random.</param>
+    /// <param name="warn">Receives the library's warnings.</param>
     public MethodTask ForMethod(int seed, Action<string> warn) =>
         new(Backbone, Template, [.. ClassNames().Where(name => _classes?.Contains(name) ?? true)], Rows(_train), Rows(_validation), seed)
         {
             Warn = warn,
         };
 
-    /// <summary>Share of the test images classified rightly, 0 to 1, and the mean of −ln of the right class's probability.</summary>
+    /// <summary>Accuracy on the test images, 0 to 1, and the mean of −ln of the correct class's probability.</summary>
     public (double Accuracy, double LogLoss) Evaluate(IStudyClassifier classifier)
     {
         IReadOnlyList<ImageRow> rows = Rows("test.tsv");

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>The true shapes of CLIPs that people use, and two small ones.</summary>
+/// <summary>The actual shapes of widely used CLIPs, and two small ones.</summary>
 internal static class ClipShapes
 {
     public static IReadOnlyList<string> Names => ["surrogate", "vit-b-32", "vit-b-16", "vit-l-14", "smallest"];

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>Images per second that decoding, caching and augmenting give, against what a training step takes.</summary>
+/// <summary>Images per second of decoding, caching and augmenting, compared with what a training step consumes.</summary>
 internal sealed class DataBenchmark(StepSize size, int imageWidth, int imageHeight, int repeats)
 {
     private const int Images = 64;
@@ -89,7 +89,7 @@ internal sealed class DataBenchmark(StepSize size, int imageWidth, int imageHeig
         AnsiConsole.Write(table);
     }
 
-    /// <summary>A file with edges, gradients and noise, so that decoding has a photograph's work.</summary>
+    /// <summary>A file with edges, gradients and noise, so that it takes as long to decode as a photograph.</summary>
     private byte[] Jpeg(int seed)
     {
         Random random = Seeds.Random(seed, "benchmark images");

@@ -5,8 +5,8 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>A search that ends once it is decided against one that runs all its epochs, each followed by training: what is saved, and
-/// whether the result is as good.</summary>
+/// <summary>Compares a search that ends once it is decided with one that runs all its epochs, each followed by training: how much time is
+/// saved, and whether the result is as good.</summary>
 internal sealed class EarlyStopBenchmark(
     IReadOnlyList<string> tasks,
     int batch,
@@ -16,11 +16,11 @@ internal sealed class EarlyStopBenchmark(
     double margin
 )
 {
-    /// <param name="Text">Prompt lengths of the text layers.</param>
-    /// <param name="Image">Prompt lengths of the image layers.</param>
-    /// <param name="Epochs">Epochs of search that were run.</param>
-    /// <param name="Seconds">Of the search stage.</param>
-    /// <param name="Accuracy">On the test images, 0 to 1.</param>
+    /// <param name="Text">Prompt lengths of the text tower's layers.</param>
+    /// <param name="Image">Prompt lengths of the image tower's layers.</param>
+    /// <param name="Epochs">Search epochs that were run.</param>
+    /// <param name="Seconds">Duration of the search stage, in seconds.</param>
+    /// <param name="Accuracy">Accuracy on the test images, 0 to 1.</param>
     private sealed record Outcome(string Text, string Image, int Epochs, double Seconds, double Accuracy);
 
     public void Run(bool json)

@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>A whole fit on the embedded CLIP and a drawn task, stage by stage, and prediction with what it gave.</summary>
+/// <summary>A whole fit with the embedded CLIP on a drawn task, stage by stage, and prediction with the resulting model.</summary>
 internal sealed class EndToEndBenchmark(string taskName, int batch, int searchEpochs, int trainingEpochs)
 {
     public void Run(bool json)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>A classifier's exported graph in ONNX Runtime, with as many threads as libtorch has.</summary>
+/// <summary>A classifier's exported graph in ONNX Runtime, with the same number of threads as libtorch.</summary>
 internal sealed class OnnxSession : IDisposable
 {
     private static readonly string[] Inputs = [OnnxImageModel.Pixels],
@@ -21,7 +21,7 @@ internal sealed class OnnxSession : IDisposable
         using var model = new MemoryStream();
         OnnxImageModel.Write(OnnxClassifier.Create(ClassifierArrays.From(classifier), [], precision: precision), model);
         using var options = new SessionOptions { IntraOpNumThreads = get_num_threads(), InterOpNumThreads = 1 };
-        // Its threads wait busily between operations, as usual, but not while the other works run.
+        // ONNX Runtime's threads spin between operations, as by default, but stop when a run ends, so as not to slow down the other work.
         options.AddSessionConfigEntry("session.force_spinning_stop", "1");
         _session = new InferenceSession(model.ToArray(), options);
     }
@@ -30,7 +30,7 @@ internal sealed class OnnxSession : IDisposable
     public static string Version => OrtEnv.Instance().GetVersionString();
 
     /// <param name="pixels">[batch, 3, size, size], row by row.</param>
-    /// <param name="shape">Those four.</param>
+    /// <param name="shape">The four dimensions of <paramref name="pixels"/>.</param>
     /// <returns>[batch, classes] logits, row by row.</returns>
     public float[] Logits(float[] pixels, long[] shape)
     {

@@ -6,18 +6,16 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>
-/// The most memory that a process held which takes a few steps of one form and nothing else, weights included: on a CPU the peak resident
-/// set, runtime and all; on a GPU what it took of that one's memory once it had a context there.
-/// </summary>
+/// <summary>The peak memory of a process that only takes a few steps of one form, including the weights: on a CPU the peak resident set,
+/// including the runtime; on a GPU the device memory allocated after its context was created.</summary>
 internal static class PeakMemory
 {
-    /// <summary>Name of the verb that the measured process is started with.</summary>
+    /// <summary>The verb with which the measured process is started.</summary>
     public const string Verb = "memory";
 
     private const int Steps = 2;
 
-    /// <returns>Bytes.</returns>
+    /// <returns>The peak memory in bytes.</returns>
     public static long MeasureStep(StepSize size, string form, bool workers, bool tuneAllocator, ComputePrecision precision, Device device)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
@@ -56,13 +54,13 @@ internal static class PeakMemory
         return long.Parse(output.Trim(), CultureInfo.InvariantCulture);
     }
 
-    /// <summary>What the measured process does.</summary>
+    /// <summary>Runs in the measured process.</summary>
     public static void Measure(StepSize size, string form, bool workers, bool tuneAllocator, ComputePrecision precision, Device device)
     {
         if (tuneAllocator)
             NativeAllocator.KeepFreedMemory();
         bool onGpu = device.type == TorchSharp.DeviceType.CUDA;
-        // Makes the context.
+        // Creates the context.
         if (onGpu)
             zeros(1, device: device).Dispose();
         long free = onGpu ? FreeOfGpu() : 0;
@@ -84,11 +82,11 @@ internal static class PeakMemory
         if (onGpu)
             cuda.synchronize(device);
         using Process self = Process.GetCurrentProcess();
-        // libtorch keeps what it has taken of a GPU's memory, so that the end is the peak.
+        // libtorch does not return GPU memory, so the use at the end is the peak.
         Console.WriteLine((onGpu ? free - FreeOfGpu() : self.PeakWorkingSet64).ToString(CultureInfo.InvariantCulture));
     }
 
-    /// <summary>Free bytes of the calling thread's GPU, from its driver: TorchSharp does not ask it.</summary>
+    /// <summary>The free bytes of the calling thread's GPU, read from its driver because TorchSharp has no method for it.</summary>
     private static unsafe long FreeOfGpu()
     {
         nint driver = NativeLibrary.Load(OperatingSystem.IsWindows() ? "nvcuda" : "libcuda.so.1");

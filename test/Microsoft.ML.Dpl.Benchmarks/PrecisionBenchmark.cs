@@ -5,16 +5,16 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>A model in one precision beside the same in float32, on the same test images.</summary>
+/// <summary>Compares a model in one precision with the same model in float32, on the same test images.</summary>
 /// <param name="Task">The task.</param>
 /// <param name="Seed">The draw, and the seed of the fit.</param>
-/// <param name="Precision">That of the weights.</param>
-/// <param name="Images">Test images.</param>
-/// <param name="Right">Images that float32 classifies rightly.</param>
-/// <param name="OnlyThis">Images that only this precision does.</param>
-/// <param name="OnlyFloat32">Images that only float32 does.</param>
-/// <param name="Changed">Images that are answered otherwise, rightly or not.</param>
-/// <param name="Bytes">The graph's, as a share of that of float32.</param>
+/// <param name="Precision">The precision of the weights.</param>
+/// <param name="Images">The number of test images.</param>
+/// <param name="Right">Images that float32 classifies correctly.</param>
+/// <param name="OnlyThis">Images that only this precision classifies correctly.</param>
+/// <param name="OnlyFloat32">Images that only float32 classifies correctly.</param>
+/// <param name="Changed">Images with another predicted class, correct or not.</param>
+/// <param name="Bytes">The size of the graph as a share of the float32 graph's.</param>
 internal sealed record PrecisionRun(
     string Task,
     int Seed,
@@ -27,13 +27,13 @@ internal sealed record PrecisionRun(
     double Bytes
 );
 
-/// <summary>What graphs of fewer bits cost in accuracy: models that were trained a little, each written as float32, float16 and int8 and
-/// scored by ONNX Runtime on the same test images.</summary>
-/// <param name="results">File with a line of JSON for each model and precision; what it holds is not run again.</param>
+/// <summary>The accuracy lost by graphs of reduced precision: models trained for a few steps, each exported as float32, float16 and int8
+/// and scored by ONNX Runtime on the same test images.</summary>
+/// <param name="results">The file with a line of JSON for each model and precision; models already in it are not run again.</param>
 /// <param name="photographs">See <see cref="BenchmarkTask.Open"/>.</param>
-/// <param name="clip">Likewise.</param>
-/// <param name="length">Prompt rows of every layer.</param>
-/// <param name="steps">Of training.</param>
+/// <param name="clip">See <see cref="BenchmarkTask.Open"/>.</param>
+/// <param name="length">The prompt length of every layer.</param>
+/// <param name="steps">The number of training steps.</param>
 internal sealed class PrecisionBenchmark(string results, string? photographs, string? clip, int length, int steps)
 {
     private const int Batch = 32;
@@ -41,7 +41,7 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
     private static readonly OnnxPrecision[] Precisions = [OnnxPrecision.Float16, OnnxPrecision.Int8];
 
     /// <param name="tasks">Drawn tasks and folders of photographs.</param>
-    /// <param name="seeds">Draws, and seeds of the fits.</param>
+    /// <param name="seeds">Seeds of the draws and of the fits.</param>
     public void Run(IReadOnlyList<string> tasks, IReadOnlyList<int> seeds)
     {
         var done = Read().Select(run => (run.Task, run.Seed)).ToHashSet();
@@ -49,7 +49,7 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
         foreach (string name in tasks.Where(name => !done.Contains((name, seed))))
         {
             PrecisionRun[] runs = Measure(name, seed);
-            // Both lines at once: a model is there with all its precisions or not at all.
+            // Both lines in one write, so that a model is recorded with all its precisions or not at all.
             File.AppendAllText(results, string.Concat(runs.Select(run => JsonSerializer.Serialize(run) + "\n")));
             foreach (PrecisionRun run in runs)
                 Console.WriteLine(
@@ -60,7 +60,7 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
         }
     }
 
-    /// <summary>Prints what the file holds, all models of a task together: the same image counts once for each.</summary>
+    /// <summary>Prints the file's results, with all models of a task pooled: an image counts once for each model.</summary>
     public void Print()
     {
         var table = new Table().AddColumn($"ONNX Runtime {OnnxSession.Version}");

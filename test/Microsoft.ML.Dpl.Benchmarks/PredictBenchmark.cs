@@ -8,10 +8,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>
-/// What prediction costs: images to logits with prompts folded into keys and values, against the same tower without any, and against the
-/// same classifier, prompts included, exported to ONNX and run by ONNX Runtime.
-/// </summary>
+/// <summary>The cost of prediction from images to logits: with prompts folded into keys and values, compared with the same tower without
+/// prompts, and with the same classifier, prompts included, exported to ONNX and run by ONNX Runtime.</summary>
 internal sealed class PredictBenchmark(string shape, int length, int repeats, IReadOnlyList<int> batches)
 {
     private const int Classes = 100;
@@ -107,7 +105,7 @@ internal sealed class PredictBenchmark(string shape, int length, int repeats, IR
         AnsiConsole.Write(table);
     }
 
-    /// <summary>Times of two that compute different things would say nothing.</summary>
+    /// <summary>Comparing the times of two models that compute different things would be meaningless.</summary>
     private static void RequireSame(Tensor ours, float[] theirs, double tolerance)
     {
         float[] expected = ours.data<float>().ToArray();

@@ -2,27 +2,28 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What several rounds measured.</summary>
-/// <param name="Median">Seconds.</param>
+/// <summary>The timing of one workload over several rounds.</summary>
+/// <param name="Median">The median, in seconds.</param>
 /// <param name="Spread">Slowest minus fastest, in seconds.</param>
 internal sealed record Timing(double Median, double Spread);
 
-/// <summary>One work to measure.</summary>
-/// <param name="Name">Names its times.</param>
-/// <param name="Run">The work.</param>
-/// <param name="WarmUp">What warms it up; null: the work itself.</param>
-/// <param name="IsLong">Whether it takes so long that the machine's speed changes meanwhile: others are then measured before and behind it,
-/// too.</param>
+/// <summary>A workload to measure.</summary>
+/// <param name="Name">The name under which its timing is reported.</param>
+/// <param name="Run">The workload.</param>
+/// <param name="WarmUp">What to run as a warm-up; null: the workload itself.</param>
+/// <param name="IsLong">Whether it takes so long that the machine's speed may change meanwhile: the other workloads are then measured both
+/// before and after it.</param>
 internal sealed record Work(string Name, Action Run, Action? WarmUp = null, bool IsLong = false);
 
-/// <summary>Measures several works in turn, round after round, so that whatever else the machine does meets all of them alike.</summary>
+/// <summary>Measures several workloads in turn, round after round, so that other load on the machine affects all of them equally.</summary>
 internal static class Rounds
 {
-    /// <param name="works">What to measure.</param>
-    /// <param name="repeats">Measured rounds, at least 1; one more before them warms up.</param>
-    /// <param name="shortRepeats">How often in succession the works that are not long are measured before, between and behind the long ones
-    /// of a round.</param>
-    /// <param name="finish">Waits for what a work has set going elsewhere; null: it ends when it returns.</param>
+    /// <param name="works">The workloads to measure.</param>
+    /// <param name="repeats">Measured rounds, at least 1; each workload is run once before them to warm up.</param>
+    /// <param name="shortRepeats">How many times in succession the workloads that are not long are measured before, between and after the
+    /// long ones of a round.</param>
+    /// <param name="finish">Waits for asynchronous work that a workload has started; null: the workload is complete when it
+    /// returns.</param>
     public static Dictionary<string, Timing> Measure(IReadOnlyList<Work> works, int repeats, int shortRepeats = 1, Action? finish = null)
     {
         Work[] shorts = [.. Enumerable.Repeat(works.Where(work => !work.IsLong), shortRepeats).SelectMany(work => work)];

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>How a search step and a training step grow with classes, batch, prompt length and threads, one at a time from a common
-/// point.</summary>
+/// <summary>How the time of a search step and of a training step grows with classes, batch, prompt length and threads, varied one at a time
+/// from a common point.</summary>
 internal sealed class ScalingBenchmark(string shape, int repeats)
 {
     private static readonly int[] Candidates = [0, 2, 4, 6];

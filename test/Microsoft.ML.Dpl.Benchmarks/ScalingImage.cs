@@ -2,13 +2,13 @@ using Microsoft.ML.Dpl.Plots;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>How steps grow, on logarithmic axes: time against size, both as multiples of an axis's first point, so that what grows in
-/// proportion climbs at one to one.</summary>
+/// <summary>A chart of how step times grow, with logarithmic axes: time against size, both as multiples of the first point of an axis, so
+/// that proportional growth has a slope of one.</summary>
 internal static class ScalingChart
 {
-    /// <param name="shape">Of CLIP.</param>
-    /// <param name="points">Axis, value and seconds of a search step; those of one axis by increasing value.</param>
-    /// <returns>A file of its own as SVG.</returns>
+    /// <param name="shape">The name of CLIP's shape.</param>
+    /// <param name="points">Axis, value and seconds of a search step; the points of an axis in increasing order of value.</param>
+    /// <returns>A complete SVG file.</returns>
     public static string Svg(string shape, IEnumerable<(string Axis, int Value, double Seconds)> points)
     {
         PlotSeries[] series =

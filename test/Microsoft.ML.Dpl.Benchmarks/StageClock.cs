@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>How long each stage of a fit took; called on the fit's own thread at every step.</summary>
+/// <summary>Measures the duration of each stage of a fit; called on the fit's own thread at every step.</summary>
 internal sealed class StageClock : IProgress<FitProgress>
 {
     public TimeSpan Search { get; private set; }

@@ -11,10 +11,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>Training steps with other prompt designs on one random CLIP, all with deep prompts in both towers, to be compared with the step
-/// that has nothing else. Owns what they need.</summary>
+/// that has only those. Owns its resources.</summary>
 internal sealed class StepDesigns : IDisposable
 {
-    /// <summary>The step that the others are compared to.</summary>
+    /// <summary>The step that the others are compared with.</summary>
     public const string Plain = "training step as designs take it";
 
     private const int ContextLength = 4;
@@ -27,8 +27,8 @@ internal sealed class StepDesigns : IDisposable
     private readonly bool _workers;
     private bool _sharing;
 
-    /// <param name="size">What to build.</param>
-    /// <param name="workers">Whether workers share a step where the product would have them.</param>
+    /// <param name="size">Shape, classes, images and prompt lengths.</param>
+    /// <param name="workers">Whether workers share a step where the library would use them.</param>
     public StepDesigns(StepSize size, bool workers)
     {
         LibTorch.EnsureLoaded();
@@ -43,7 +43,7 @@ internal sealed class StepDesigns : IDisposable
                 SourceRows: [.. Enumerable.Range(0, size.Batch)]
             )
         );
-        // "a photo of a" makes room for the context, whose vectors stand where its tokens did.
+        // The context replaces the tokens of "a photo of a".
         int[][] texts = size.Texts(),
             contexts = [.. texts.Select(text => new[] { text[0], -1, -2, -3, -4 }.Concat(text.Skip(1 + ContextLength)).ToArray())];
         PromptedClip ordinary = Model(texts),
@@ -82,7 +82,7 @@ internal sealed class StepDesigns : IDisposable
         ];
     }
 
-    /// <summary>One step each.</summary>
+    /// <summary>The workloads, one step each.</summary>
     public IReadOnlyList<Work> Works { get; }
 
     public void Dispose()
@@ -143,7 +143,7 @@ internal sealed class StepDesigns : IDisposable
         return new PromptedClip(new TextTower(_clip.Text), Own(new ImageTower(_clip.Image)), Own(new ClassTexts(texts, _clip.Text)), parts);
     }
 
-    /// <summary>As in a fit: class features, and a table with what it saw of every image.</summary>
+    /// <summary>The teacher as in a fit: class features, and a table with its features of every image.</summary>
     private Teacher TeacherOf(PromptedClip model)
     {
         using Tensor text = model.ClassFeatures(new PlainBranch(_size.Config.Text.Layers));

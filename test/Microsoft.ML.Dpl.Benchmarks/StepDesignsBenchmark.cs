@@ -5,10 +5,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What other prompt designs cost a training step, as ratios to the step without them, in turn.</summary>
-/// <param name="size">Shape, classes, images, and the prompt length of every layer, the longest candidate.</param>
-/// <param name="repeats">Rounds.</param>
-/// <param name="workers">Whether workers share a step where the product would have them.</param>
+/// <summary>The cost of other prompt designs in a training step, as ratios to the step without them, measured in turn.</summary>
+/// <param name="size">Shape, classes, images, and the candidates, of which every layer has the longest as its prompt length.</param>
+/// <param name="repeats">The number of measured rounds.</param>
+/// <param name="workers">Whether workers share a step where the library would use them.</param>
 internal sealed class StepDesignsBenchmark(StepSize size, int repeats, bool workers)
 {
     public void Run(bool json)

@@ -10,17 +10,17 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What a step is measured on.</summary>
+/// <summary>The size of the step to measure.</summary>
 /// <param name="Shape">One of <see cref="ClipShapes.Names"/>.</param>
-/// <param name="Classes">Class texts.</param>
-/// <param name="Batch">Images.</param>
-/// <param name="Candidates">Prompt lengths of the search; training has the longest in every layer.</param>
+/// <param name="Classes">The number of classes.</param>
+/// <param name="Batch">The number of images per step.</param>
+/// <param name="Candidates">Prompt lengths of the search; training uses the longest in every layer.</param>
 internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Candidates)
 {
     public ClipConfig Config { get; } = ClipShapes.Of(Shape);
 
-    /// <summary>"a photo of a …." as real class names have it: five shared tokens, one to three of a name, a full stop and the
-    /// end.</summary>
+    /// <summary>Token ids of "a photo of a …." with names of realistic length: five shared tokens, one to three of a name, a full stop and
+    /// the end token.</summary>
     public int[][] Texts()
     {
         Random random = Seeds.Random(3, "benchmark texts");
@@ -39,7 +39,8 @@ internal sealed record StepSize(string Shape, int Classes, int Batch, int[] Cand
     public StepOperations Operations() => StepOperations.Count(Config, Batch, Texts(), Candidates, Candidates[^1]);
 }
 
-/// <summary>One random CLIP with a supernet and fixed prompts, and the steps of both forms on the same images. Owns them.</summary>
+/// <summary>One random CLIP with a supernet and fixed prompts, and the steps of both forms on the same images. Owns its
+/// resources.</summary>
 internal sealed class StepModels : IDisposable
 {
     private readonly IDisposable _scope = NewDisposeScope();
@@ -64,10 +65,10 @@ internal sealed class StepModels : IDisposable
     private NaiveClip? _naive;
     private Tensor? _naiveTexts;
 
-    /// <param name="size">What to build.</param>
-    /// <param name="workers">Whether workers share a step where the product would have them.</param>
-    /// <param name="naiveChunk">Classes whose graph the naive form holds at once; null: all, as its authors do.</param>
-    /// <param name="precision">Of our steps' products.</param>
+    /// <param name="size">Shape, classes, images and prompt lengths.</param>
+    /// <param name="workers">Whether workers share a step where the library would use them.</param>
+    /// <param name="naiveChunk">The number of classes whose graph the naive form holds at once; null: all, as in the authors' code.</param>
+    /// <param name="precision">The precision of the matrix products in the library's steps.</param>
     /// <param name="device">Where to compute; null: on the CPU.</param>
     public StepModels(
         StepSize size,
@@ -131,7 +132,7 @@ internal sealed class StepModels : IDisposable
                 parts
             );
         }
-        // One for each, as a fit has: a model remembers the text layers that its prompts do not reach.
+        // Separate models, as a fit has: each caches the text layers below its first prompt.
         (_model, _imageModel) = (Model(), Model());
         var settings = new SearchSettings { Candidates = size.Candidates };
         (_alphaStep, _promptStep) = (Own(new AlphaStep(_model, _supernet, settings)), Own(new PromptStep(_model, _supernet, settings)));
@@ -165,7 +166,8 @@ internal sealed class StepModels : IDisposable
             )
         );
 
-    /// <summary>Either half of a search step of the authors' algorithm, which differentiates by alphas and prompts in both.</summary>
+    /// <summary>Either half of a search step of the authors' algorithm, which differentiates with respect to both alphas and prompts in
+    /// each half.</summary>
     public void NaiveSearchHalf()
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
@@ -174,7 +176,7 @@ internal sealed class StepModels : IDisposable
 
     public void NaiveTraining() => NaiveStep(NaiveLayer.From(_prompts.Image), NaiveLayer.From(_prompts.Text));
 
-    /// <summary>What makes ready for the two above without their full price: with chunks, all of it for the first chunk only.</summary>
+    /// <summary>Warms up the two naive steps above at lower cost: with chunks, it processes only the first chunk.</summary>
     public void NaiveWarmUp()
     {
         _supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
@@ -189,7 +191,7 @@ internal sealed class StepModels : IDisposable
             Losses.CrossEntropy(Naive.Logits(_images.Images, _texts, image, text), _images.Labels).backward();
             return;
         }
-        // The work does not depend on their values: made once.
+        // Computed only once, because the amount of work does not depend on the values.
         _naiveTexts ??= Own(Naive.TextFeaturesInChunks(_texts, text, chunk));
         Naive.BackwardInChunks(
             _naiveTexts,
@@ -201,8 +203,8 @@ internal sealed class StepModels : IDisposable
         );
     }
 
-    /// <summary>With the calling thread held to one, as a fit holds it where workers share its steps, and with what a GPU may round
-    /// to.</summary>
+    /// <summary>Runs a step as a fit does: with the calling thread limited to one thread where workers share the step, and with the GPU
+    /// rounding that the precision allows.</summary>
     private void AsInAFit(Action step)
     {
         using IDisposable? rounding = _precision == ComputePrecision.TensorFloat32 ? TensorFloat32.Allow() : null;

@@ -3,24 +3,24 @@ using Microsoft.ML.Dpl.Clip;
 namespace Microsoft.ML.Dpl.Benchmarks;
 
 /// <summary>
-/// Floating-point operations of matrix products that a step needs (a multiplication and an addition are two), counted from the shape: what
-/// METHOD.md §4 leaves when every candidate has its prompt in every layer. Elementwise work is not in it.
+/// Floating-point operations of the matrix products in a step (a multiplication and an addition are two), computed from the shape: the
+/// operations that remain according to METHOD.md §4 when every candidate has its prompt in every layer. Elementwise work is not counted.
 /// </summary>
-/// <param name="AlphaHalf">One search step's upper half: forward, and backward to the alphas.</param>
-/// <param name="PromptHalf">Its lower half: forward, and backward to the prompts.</param>
+/// <param name="AlphaHalf">The upper half of a search step: forward, and backward to the alphas.</param>
+/// <param name="PromptHalf">The lower half of a search step: forward, and backward to the prompts.</param>
 /// <param name="Training">One training step.</param>
 internal sealed record StepOperations(double AlphaHalf, double PromptHalf, double Training)
 {
     /// <param name="config">The CLIP.</param>
-    /// <param name="batch">Images.</param>
-    /// <param name="texts">Token ids of the classes; a beginning that several share is counted once.</param>
+    /// <param name="batch">The number of images.</param>
+    /// <param name="texts">Token ids of the classes; a shared prefix is counted once.</param>
     /// <param name="candidates">Prompt lengths of the search.</param>
     /// <param name="length">Prompt length of every layer in training.</param>
     public static StepOperations Count(ClipConfig config, int batch, int[][] texts, int[] candidates, int length)
     {
         long grid = config.Grid,
             tokens = 1 + grid * grid;
-        // Every beginning that texts share is one row. Its last token sees it all.
+        // Every distinct prefix of the texts is one row, whose last token attends to the whole prefix.
         int[] beginnings =
         [
             .. texts
@@ -43,11 +43,11 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
         );
     }
 
-    /// <param name="Config">Width, layers, MLP.</param>
-    /// <param name="Rows">Token rows of a layer.</param>
-    /// <param name="Read">Rows read behind the last layer.</param>
+    /// <param name="Config">The tower's width, layers and MLP width.</param>
+    /// <param name="Rows">Token rows per layer.</param>
+    /// <param name="Read">Rows read after the last layer.</param>
     /// <param name="Pairs">Query-key pairs among tokens in a layer.</param>
-    /// <param name="LastPairs">The same in the last layer, where only read rows ask.</param>
+    /// <param name="LastPairs">Query-key pairs in the last layer, where only the rows that are read have queries.</param>
     private sealed record Branch(ClipTransformerConfig Config, double Rows, double Read, double Pairs, double LastPairs)
     {
         public double Operations(double promptRows, bool toPrompts)
@@ -67,7 +67,7 @@ internal sealed record StepOperations(double AlphaHalf, double PromptHalf, doubl
                 double attend = 4 * pairs * d,
                     promptAttend = 4 * asking * promptRows * d;
                 sum += project + finish + promptProject + attend + promptAttend;
-                // Backward: through everything behind the attention; through the tokens only where a layer before has something to learn.
+                // Backward: through everything after the attention; through the tokens only if an earlier layer has something to learn.
                 sum += finish + 2 * asking * promptRows * d;
                 if (!first)
                     sum += project + 8 * pairs * d + 2 * asking * promptRows * d;

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Benchmarks;
 
-/// <summary>What one step of search and training costs: ours against the authors' algorithm, on the same weights and images, alternating;
-/// and the memory of both.</summary>
+/// <summary>The cost of one step of search and training, compared with the authors' algorithm on the same weights and images, measured in
+/// alternation; and the memory of both.</summary>
 internal sealed class StepsBenchmark(
     StepSize size,
     int repeats,
@@ -57,7 +57,7 @@ internal sealed class StepsBenchmark(
                     new("naive training step", models.NaiveTraining, warmUp, IsLong: true),
                 ]);
             }
-            // What a GPU is given to do is not done when the call returns.
+            // Work on a GPU is not finished when the call returns.
             times = Rounds.Measure(works, repeats, shortRepeats, OnCpu ? null : () => cuda.synchronize(device));
         }
         double Of(string name) => times[name].Median;
@@ -90,7 +90,7 @@ internal sealed class StepsBenchmark(
         MeasureMemory(ComputePrecision.Float32, "", "search", "training");
         if (rounded.Length > 0)
             MeasureMemory(precision, rounded, "search", "training");
-        // The naive form in chunks holds less than its authors' would; on a GPU this process still holds its own.
+        // In chunks the naive form holds less memory than the authors' code; on a GPU this process still holds memory of its own.
         if (withNaive && naiveChunk is null && OnCpu)
             MeasureMemory(ComputePrecision.Float32, "", "naive-search", "naive-training");
         if (memory.TryGetValue("naive-search", out long naiveSearch))

@@ -25,7 +25,7 @@ public partial class OptionsDocumentTests
         );
     }
 
-    /// <summary>Those of a group have its name and a dot before their own.</summary>
+    /// <summary>The options and their defaults; an option of a group is named "Group.Option".</summary>
     private static IEnumerable<(string Name, object? Default)> Options()
     {
         var options = new DplTrainer.Options();
@@ -49,7 +49,7 @@ public partial class OptionsDocumentTests
                 .Select(match => (match.Groups[1].Value, match.Groups[2].Value.Trim())),
         ];
 
-    /// <summary>The words for what is not given, as the code has them.</summary>
+    /// <summary>Maps the document's words for an absent default to "null".</summary>
     private static string Plain(string written) => written is "required" or "none" ? "null" : written.Trim('`');
 
     private static string Shown(object? value) =>

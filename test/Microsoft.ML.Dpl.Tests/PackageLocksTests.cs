@@ -3,16 +3,14 @@ using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>
-/// eng/locks: a restore on this system looks at this system's locks alone, so the others' are compared with them here.
-/// <c>build/lock-packages.sh</c> writes all of them again.
-/// </summary>
+/// <summary>Checks eng/locks: a restore on this system reads only this system's lock files, so the other systems' are compared with them
+/// here. <c>build/lock-packages.sh</c> rewrites all of them.</summary>
 public class PackageLocksTests
 {
     private const string Compared = "linux",
         LibTorch = "libtorch-cpu-";
 
-    /// <summary>The choices of libtorch, and the package that each has.</summary>
+    /// <summary>The libtorch choices, and the package of each.</summary>
     private static readonly (string Choice, string? Package)[] Choices =
     [
         (Compared, LibTorch + "linux-x64"),
@@ -70,7 +68,7 @@ public class PackageLocksTests
                 pinned.AddRange(packages.Select(package => (package.Key.Split(' ')[1], package.Value)));
             }
         }
-        // One version of a package is one file, whichever project restores it.
+        // One version of a package has one hash, whichever project restores it.
         var versions = pinned.Distinct().ToLookup(package => $"{package.Name} {package.Content.Split(' ')[0]}", package => package.Content);
         Assert.True(versions.Count > 50, $"{versions.Count} packages");
         Assert.All(versions, package => Assert.Single(package));
@@ -81,7 +79,7 @@ public class PackageLocksTests
                 .OrderBy(package => package.Key, StringComparer.Ordinal);
     }
 
-    /// <summary>The tool is packed for the runtime of one system, whose packages are restored beside the others.</summary>
+    /// <summary>The tool is packed for the runtime of one system, whose packages are restored in addition to the others.</summary>
     [Fact]
     public void What_is_restored_for_a_runtime_is_the_systems_own_and_pinned_alike()
     {
@@ -108,14 +106,15 @@ public class PackageLocksTests
             .Select(name => name.EndsWith(".lock.json", StringComparison.Ordinal) ? name[..^".lock.json".Length] : name)
             .Order(StringComparer.Ordinal);
 
-    /// <summary>Version and SHA-512 of what a project restores, by framework and name; not what it restores for a runtime.</summary>
+    /// <summary>Version and SHA-512 of what a project restores, by framework and name, without the packages restored for a
+    /// runtime.</summary>
     private static Dictionary<string, string> Packages(string choice, string project) =>
         Targets(choice, project)
             .Where(target => !target.Key.Contains('/', StringComparison.Ordinal))
             .SelectMany(target => target.Value.Select(package => KeyValuePair.Create($"{target.Key} {package.Key}", package.Value)))
             .ToDictionary();
 
-    /// <summary>The same by name, for each framework, and for each framework and runtime with a slash between them.</summary>
+    /// <summary>Version and SHA-512 by name, for each target: a framework, or a framework and a runtime separated by a slash.</summary>
     private static Dictionary<string, Dictionary<string, string>> Targets(string choice, string project) =>
         JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, choice, project + ".lock.json")))!["dependencies"]!
             .AsObject()

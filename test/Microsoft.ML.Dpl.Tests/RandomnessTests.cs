@@ -9,12 +9,12 @@ namespace Microsoft.ML.Dpl.Tests;
 /// alone, by seed and purpose.</summary>
 public class RandomnessTests
 {
-    /// <summary>Files that may use what the others must not, and for what.</summary>
+    /// <summary>Files that may use what is forbidden elsewhere, and what each may use.</summary>
     private static readonly Dictionary<string, string[]> Approved = new()
     {
-        // Makes generators of seeds; the only place.
+        // The only place that makes generators from seeds.
         ["Microsoft.ML.Dpl/Runtime/Seeds.cs"] = ["a generator made outside Seeds"],
-        // Names for unfinished files and folders that no other process has.
+        // Unique names for unfinished files and folders.
         ["Microsoft.ML.Dpl/Hub/HubCache.cs"] = ["Guid.NewGuid"],
         ["Microsoft.ML.Dpl/Runtime/WholeFile.cs"] = ["Guid.NewGuid"],
         ["Microsoft.ML.Dpl.Tool/Display/OutputFile.cs"] = ["Guid.NewGuid"],
@@ -22,7 +22,7 @@ public class RandomnessTests
         ["Microsoft.ML.Dpl.Tool/Data/FewShotDraw.cs"] = ["a generator made outside Seeds"],
         // Seeded by a hash of the run's seed and a purpose.
         ["Microsoft.ML.Dpl.Tool/Studies/Methods/StudySeeds.cs"] = ["a generator made outside Seeds"],
-        // One fixed seed: equal figures have equal intervals.
+        // One fixed seed, so that equal figures have equal intervals.
         ["Microsoft.ML.Dpl.Tool/Studies/Table/Intervals.cs"] = ["a generator made outside Seeds"],
     };
 
@@ -30,7 +30,7 @@ public class RandomnessTests
 
     private static readonly string[] SuspectTypes = ["Seeds", "RandomNumberGenerator", "nn", "init"];
 
-    /// <summary>Methods of TorchSharp that take a generator, set one or make layers, and the others that are looked for.</summary>
+    /// <summary>Names to check: TorchSharp's methods that take or seed a generator or create layers, and some others.</summary>
     private static readonly HashSet<string> Names =
     [
         "NewGuid",
@@ -62,7 +62,7 @@ public class RandomnessTests
             all.Where(v => !Approved.TryGetValue(v.File, out string[]? allowed) || !allowed.Contains(v.What))
                 .Select(v => $"{v.File}: {v.What}")
         );
-        // An approval that nothing needs is one too many.
+        // An approval that nothing needs must be removed.
         Assert.Equal(Approved.SelectMany(a => a.Value.Select(what => (a.Key, what))).Order(), all.Distinct().Order());
     }
 
@@ -124,7 +124,7 @@ public class RandomnessTests
         }
     }
 
-    /// <summary>By name alone: whether it is worth asking what the node means, which takes long.</summary>
+    /// <summary>Decides by name alone whether the node is worth a semantic lookup, which is slow.</summary>
     private static bool IsSuspect(SyntaxNode node) =>
         node switch
         {
@@ -161,7 +161,7 @@ public class RandomnessTests
             || method.Name.Contains("dropout", StringComparison.OrdinalIgnoreCase)
         )
             return called;
-        // Layers draw their first weights from the global generator.
+        // Layers draw their initial weights from the global generator.
         if (type == "nn" || type == "init")
             return method.Name is "Parameter" ? null : called;
         IArgumentOperation? generator = call.Arguments.FirstOrDefault(argument => argument.Parameter?.Name == "generator");

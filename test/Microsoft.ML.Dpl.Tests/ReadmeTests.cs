@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The examples of the repository's README, the packages' READMEs and the list of options.</summary>
+/// <summary>Tests the examples of the repository's README, the packages' READMEs and the list of options.</summary>
 public class ReadmeTests
 {
     [Theory]

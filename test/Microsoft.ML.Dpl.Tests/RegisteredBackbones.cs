@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Registers where a context is made, so that it can be written as one expression.</summary>
+/// <summary>Registers a backbone when a context is created, so that both fit into one expression.</summary>
 internal static class RegisteredBackbones
 {
     public static MLContext Knowing(this MLContext mlContext, ClipBackbone backbone)

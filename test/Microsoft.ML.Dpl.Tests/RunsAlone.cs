@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Tests that count things of the whole process: nothing else runs beside them.</summary>
+/// <summary>Tests that count things in the whole process, so nothing else may run in parallel.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public class RunsAlone
 {

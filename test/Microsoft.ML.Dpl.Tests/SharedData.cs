@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>Finds the photographs and the trained CLIP that may lie beside a checkout; tests that need them are skipped with a reason where
-/// they are absent.</summary>
+/// <summary>Finds the photographs and the trained CLIP that may lie beside a checkout; tests that need them are skipped, with a reason,
+/// where they are absent.</summary>
 internal static class SharedData
 {
     private static readonly string? Root = Ancestors()

@@ -9,7 +9,7 @@ internal static class Signals
     /// <summary>SIGINT: Ctrl-C.</summary>
     public const int Interrupt = 2;
 
-    /// <summary>SIGTERM: what timeout, a container's runtime or a scheduler sends.</summary>
+    /// <summary>SIGTERM: sent by timeout, container runtimes and schedulers.</summary>
     public const int Terminate = 15;
 
     public static void Send(Process process, int signal) => Assert.Equal(0, Kill(process.Id, signal));

@@ -3,14 +3,14 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>The repository's C# as the compiler understands it, for tests of what the code must not do.</summary>
+/// <summary>Compiles the repository's C# sources for tests that forbid certain code.</summary>
 internal static class SourceCompilation
 {
     private const string GlobalUsings =
         "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; global using "
         + "System.Threading; global using System.Threading.Tasks;";
 
-    /// <summary>Every file below a folder of the repository that is neither built nor restored.</summary>
+    /// <summary>Every C# file below a folder of the repository, except those in bin and obj.</summary>
     public static IEnumerable<string> Files(string folder)
     {
         string root = Path.Combine(SharedData.RepositoryRoot, folder);
@@ -20,7 +20,7 @@ internal static class SourceCompilation
             .Order(StringComparer.Ordinal);
     }
 
-    /// <summary>Each file below a folder of the repository, with its meaning.</summary>
+    /// <summary>Each C# file below a folder of the repository, with its semantic model.</summary>
     public static IEnumerable<(SemanticModel Model, SyntaxTree Tree)> Of(string folder)
     {
         CSharpCompilation compilation = Compile(
@@ -31,11 +31,11 @@ internal static class SourceCompilation
             yield return (compilation.GetSemanticModel(tree), tree);
     }
 
-    /// <param name="assemblyName">What the sources are compiled to.</param>
-    /// <param name="sources">Path and text of each.</param>
+    /// <param name="assemblyName">The name of the resulting assembly.</param>
+    /// <param name="sources">The path and text of each source file.</param>
     public static CSharpCompilation Compile(string assemblyName, IEnumerable<(string Path, string Text)> sources)
     {
-        // What is compiled here is not referenced as well.
+        // The assemblies compiled here must not be referenced as well.
         IEnumerable<string> references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!)
             .Split(Path.PathSeparator)
             .Where(path => !Path.GetFileName(path).StartsWith("Microsoft.ML.Dpl", StringComparison.Ordinal));

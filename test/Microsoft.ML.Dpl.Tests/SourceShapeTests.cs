@@ -5,13 +5,13 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>How long files and lines of C# may be, in the library, the tool, tests and samples.</summary>
+/// <summary>Limits the length of C# files and lines in the library, the tool, tests and samples.</summary>
 public class SourceShapeTests
 {
     private const int LongestFile = 400,
         LongestLine = 140;
 
-    /// <summary>Literals whose lines cannot be broken without another meaning: they hold HTML, JSON and scripts.</summary>
+    /// <summary>Literals whose lines cannot be broken without changing their meaning: they hold HTML, JSON and scripts.</summary>
     private static readonly SyntaxKind[] Unbreakable =
     [
         SyntaxKind.SingleLineRawStringLiteralToken,
@@ -54,7 +54,7 @@ public class SourceShapeTests
         Assert.Empty(wide);
     }
 
-    /// <summary>Words that say too little, or another thing than the field's, in names of the library, the tool and the samples.</summary>
+    /// <summary>Words that say too little, or differ from the field's terms, in names of the library, the tool and the samples.</summary>
     [Theory]
     [InlineData("^Of(?![a-z])", "Create, From, Read, or what it does")]
     [InlineData("^Course|Course$", "epochs, stage, history")]

@@ -1,13 +1,13 @@
 namespace Microsoft.ML.Dpl.Tests;
 
-/// <summary>A folder of its own for one test, deleted with it.</summary>
+/// <summary>A temporary folder for one test, deleted on dispose.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string FullPath { get; } = Directory.CreateTempSubdirectory("dpl-test-").FullName;
 
     public string File(string name) => Path.Combine(FullPath, name);
 
-    /// <summary>Copies a file in; the copy may be written even where the original may not.</summary>
+    /// <summary>Copies a file into the folder; the copy is writable even if the original is not.</summary>
     public string Copy(string source, string? name = null)
     {
         string copy = File(name ?? Path.GetFileName(source));

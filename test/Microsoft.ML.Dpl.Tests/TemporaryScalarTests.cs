@@ -5,8 +5,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace Microsoft.ML.Dpl.Tests;
 
 /// <summary>
-/// No number is handed to libtorch in a scalar that nothing keeps alive meanwhile, as TorchSharp's operators make it: a garbage collection
-/// in that moment ends in "Expected false to be true" or takes the process down. <c>HeldScalar</c> has what is to be used instead.
+/// No number is passed to libtorch in a temporary Scalar that nothing keeps alive during the call, as TorchSharp's operators create it: a
+/// garbage collection at that moment fails with "Expected false to be true" or crashes the process. <c>HeldScalar</c> has the replacements.
 /// </summary>
 public sealed class TemporaryScalarTests
 {
@@ -70,14 +70,14 @@ public sealed class TemporaryScalarTests
     private static bool IsTemporary(SemanticModel model, ExpressionSyntax expression) =>
         IsConverted(model, expression) || IsOfNumber(model, expression);
 
-    /// <summary>A number that becomes a scalar where no variable holds it.</summary>
+    /// <summary>A number that is implicitly converted to a Scalar without being assigned to a variable.</summary>
     private static bool IsConverted(SemanticModel model, ExpressionSyntax expression)
     {
         TypeInfo type = model.GetTypeInfo(expression);
         return type is { Type.Name: not "Scalar", ConvertedType.Name: "Scalar" } && expression.Parent is not EqualsValueClauseSyntax;
     }
 
-    /// <summary>An operation that makes a scalar in TorchSharp: with a number, or a sum with its factor of 1.</summary>
+    /// <summary>An operation that creates a Scalar inside TorchSharp: one with a number, or a sum, for its factor of 1.</summary>
     private static bool IsOfNumber(SemanticModel model, ExpressionSyntax expression) =>
         model.GetSymbolInfo(expression).Symbol is IMethodSymbol { ContainingType.Name: "Tensor" } method
         && expression switch

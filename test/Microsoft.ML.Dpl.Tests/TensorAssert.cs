@@ -5,7 +5,7 @@ namespace Microsoft.ML.Dpl.Tests;
 /// <summary>Assertions on tensors.</summary>
 internal static class TensorAssert
 {
-    /// <summary>Same type, shape and bytes.</summary>
+    /// <summary>Requires the same type, shape and bytes.</summary>
     public static void BitEqual(Tensor expected, Tensor actual)
     {
         Assert.Equal(expected.dtype, actual.dtype);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>What every verb has: help, completion, and errors of one line.</summary>
+/// <summary>What all verbs share: help, completion, and one-line errors.</summary>
 public sealed class CommandLineTests
 {
     [Fact]
@@ -51,7 +51,7 @@ public sealed class CommandLineTests
         Assert.DoesNotContain("   at ", outcome.Output + outcome.Error);
     }
 
-    /// <summary>A mistake is told in few lines and in the user's words, before anything is written.</summary>
+    /// <summary>A mistake is reported in a few lines and in the user's terms, before anything is written.</summary>
     [Theory]
     [InlineData("Cannot parse argument 'x' for option '--seed' as a whole number.", "fit", "photos", "--clip", "tiny-drawn", "--seed", "x")]
     [InlineData("for option '--search-margin' as a number.", "search", "photos", "--clip", "tiny-drawn", "--search-margin", "much")]
@@ -115,7 +115,7 @@ public sealed class CommandLineTests
             Assert.Contains($"  dpl {verb} ", help.Expect(0).Output.Split("Examples:")[1]);
     }
 
-    /// <summary>Bash itself, with the script that the command prints.</summary>
+    /// <summary>Runs Bash itself with the script that the command prints.</summary>
     [SkippableFact]
     public async Task Bash_completes_verbs_options_values_and_files()
     {

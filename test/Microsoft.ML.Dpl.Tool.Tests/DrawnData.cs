@@ -2,7 +2,7 @@ using Drawing.Tasks;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>A small drawn task and a model that was fitted on it by the command, shared by the tests.</summary>
+/// <summary>A small drawn task and a model fitted to it by the command, shared by the tests.</summary>
 public sealed class DrawnData : IDisposable
 {
     /// <summary>Options that make a fit short.</summary>
@@ -60,13 +60,13 @@ public sealed class DrawnData : IDisposable
                 .Select(fields => (File($"lighting/{fields[0]}"), fields[1])),
         ];
 
-    /// <summary>Fits once, whoever asks.</summary>
+    /// <summary>Fits on the first call only.</summary>
     internal Task<ToolProcess.Outcome> Fit() => _fit.Value;
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 }
 
-/// <summary>Tests that share the data run one after another: each starts a process that takes both cores.</summary>
+/// <summary>Tests that share the data run one after another, because each starts a process that uses all cores.</summary>
 [CollectionDefinition(Name)]
 public sealed class DrawnDataCollection : ICollectionFixture<DrawnData>
 {

@@ -3,11 +3,11 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>The command with less memory than its work takes.</summary>
+/// <summary>The command with less memory than it needs.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class MemoryTests(DrawnData data)
 {
-    // 128 MiB, which .NET then refuses to exceed.
+    // 128 MiB, which .NET does not exceed.
     private static readonly (string, string) SmallHeap = ("DOTNET_GCHeapHardLimit", "0x8000000");
 
     [Fact]
@@ -31,7 +31,7 @@ public sealed class MemoryTests(DrawnData data)
         Assert.Contains("1 of 3 images could not be read.", outcome.Error);
     }
 
-    /// <summary>Steps of as many images as that take far more than the process may have.</summary>
+    /// <summary>A step with 4000 images needs far more memory than the process may use.</summary>
     [SkippableFact]
     public async Task A_fit_that_takes_too_much_memory_names_what_to_lower()
     {

@@ -4,11 +4,11 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>The command within scripts, pipes and terminals of all kinds.</summary>
+/// <summary>The command in scripts, pipes and terminals of all kinds.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed partial class ScriptingTests(DrawnData data)
 {
-    /// <summary>CoOp's split file with an image root, odd names, another language, JSON on both streams.</summary>
+    /// <summary>CoOp's split file with an image root, unusual names, another language, and JSON on both streams.</summary>
     [Fact]
     public async Task Everything_is_JSON_where_that_is_asked_for()
     {
@@ -100,7 +100,7 @@ public sealed partial class ScriptingTests(DrawnData data)
             )
         ).Expect(0);
         Assert.Matches(@"^[^,]*,[^,]*,0?\.?\d[\d.e-]*,[^,]*,\d[\d.e-]*$", csv.Output.Trim().Split('\n')[1]);
-        // Failures are objects, too, and named as the trainer's option is called here.
+        // Failures are JSON objects, too, and name the option as it is typed.
         ToolProcess.Outcome failed = (
             await ToolProcess.Run(
                 "train",
@@ -148,7 +148,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         Assert.Contains("Warning: ", fallen.Error);
     }
 
-    /// <summary>Scripts tell it from wrong input: the same command with a lower rate may do.</summary>
+    /// <summary>Scripts can tell this failure from wrong input: the same command with a lower learning rate may succeed.</summary>
     [Fact]
     public async Task Numbers_that_go_wrong_have_a_code_of_their_own_whether_or_not_there_is_a_model()
     {
@@ -176,7 +176,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         ToolProcess.Outcome ruined = (await ToolProcess.Run([.. train, model, .. ruinous])).Expect(5);
         Assert.Contains("the model is the best there was before", ruined.ErrorLines[^1]);
         Assert.True(File.Exists(model));
-        // Ruined in the first epoch, before which there is nothing to return.
+        // The numbers go wrong in the first epoch, before which there is nothing to return.
         ToolProcess.Outcome nothing = (await ToolProcess.Run([.. train, none, "--weight-decay", "1e38"])).Expect(5);
         Assert.Contains("training epoch 1, step 2", Assert.Single(nothing.ErrorLines));
         Assert.False(File.Exists(none));
@@ -207,7 +207,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         Assert.StartsWith("Path", File.ReadAllText(table));
     }
 
-    /// <summary>As <c>| head -1</c> does: the rest of a long list of images is not classified for nobody.</summary>
+    /// <summary>As with <c>| head -1</c>: the remaining images are not classified when nobody reads the output.</summary>
     [SkippableFact]
     public async Task A_reader_that_goes_away_ends_predictions()
     {
@@ -229,7 +229,7 @@ public sealed partial class ScriptingTests(DrawnData data)
         Assert.Empty(outcome.Error);
     }
 
-    /// <summary>On a pseudo-terminal of 60 columns: bars that move, every frame within the width; and no colours where they are
+    /// <summary>On a pseudo-terminal of 60 columns: moving bars, every frame within the width, and no colours where they are
     /// unwanted.</summary>
     [SkippableTheory]
     [InlineData("")]

@@ -4,25 +4,25 @@ using System.Xml.Linq;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>The text of THIRD-PARTY-NOTICES.md, made from what NuGet restored for the tool, which ships all that the others reference, and
-/// for the plots in its folder.</summary>
+/// <summary>The text of THIRD-PARTY-NOTICES.md, made from the packages that NuGet restored for the tool, which ships everything the other
+/// projects reference, and for the plots, which are shipped in a folder of their own.</summary>
 internal sealed class ThirdPartyNotices(string repositoryRoot)
 {
     private const string LibTorch = "libtorch-cpu-";
 
     /// <summary>A package whose files are shipped.</summary>
-    /// <param name="Name">Its id; the system's libtorch stands for those of all systems.</param>
-    /// <param name="Version">As restored.</param>
+    /// <param name="Name">Its id; the libtorch package of one system stands for those of all systems.</param>
+    /// <param name="Version">The restored version.</param>
     /// <param name="Licence">An SPDX expression.</param>
-    /// <param name="Holder">Its copyright line, else its authors.</param>
-    /// <param name="Project">Where it comes from; may be empty.</param>
+    /// <param name="Holder">Its copyright line, or else its authors.</param>
+    /// <param name="Project">The address of its project; may be empty.</param>
     internal sealed record Package(string Name, string Version, string Licence, string Holder, string Project);
 
     private string LicenceFolder => Path.Combine(repositoryRoot, "eng", "licences");
 
     public string FilePath => Path.Combine(repositoryRoot, "THIRD-PARTY-NOTICES.md");
 
-    /// <summary>The packages that bring files into the tool, by name.</summary>
+    /// <summary>The packages that contribute files to the tool, ordered by name.</summary>
     /// <exception cref="InvalidDataException">A package does not say what licence it has.</exception>
     public IReadOnlyList<Package> Packages()
     {
@@ -41,7 +41,7 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
         JsonNode assets = JsonNode.Parse(File.ReadAllText(Path.Combine(repositoryRoot, "src", project, "obj", "project.assets.json")))!;
         string[] folders = [.. assets["packageFolders"]!.AsObject().Select(folder => folder.Key)];
         var packages = new List<Package>();
-        // Libtorch brings its files by way of the project's own items, see its project file.
+        // libtorch's files are included by items of the project itself, see its project file.
         foreach (var (key, library) in assets["targets"]!.AsObject().First().Value!.AsObject())
         {
             if ((string?)library!["type"] != "package" || !(BringsFiles(library) || key.StartsWith(LibTorch, StringComparison.Ordinal)))
@@ -106,7 +106,8 @@ internal sealed class ThirdPartyNotices(string repositoryRoot)
         // Older packages of .NET point to the licence of its repository instead.
         if (url == "https://github.com/dotnet/corefx/blob/master/LICENSE.TXT")
             return "MIT";
-        // These two have it as a file, LICENSE and LICENSE.txt, which was read; the parts of ONNX Runtime are in parts.md.
+        // These two packages contain their licence as a file, LICENSE or LICENSE.txt, which was read; the parts of ONNX Runtime are in
+        // parts.md.
         if (name is "Microsoft.ML.OnnxRuntime" or "Microsoft.ML.OnnxRuntime.Managed")
             return "MIT";
         throw new InvalidDataException(

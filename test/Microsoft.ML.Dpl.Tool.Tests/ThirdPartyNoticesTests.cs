@@ -2,10 +2,10 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>What is shipped is named with its licence. <c>build/write-notices.sh</c> writes the list again.</summary>
+/// <summary>Everything that is shipped is listed with its licence. <c>build/write-notices.sh</c> rewrites the list.</summary>
 public sealed class ThirdPartyNoticesTests
 {
-    /// <summary>Environment variable: write the file instead of comparing with it.</summary>
+    /// <summary>The environment variable that, set to 1, makes the test write the file before comparing with it.</summary>
     private const string WriteVariable = "DPL_WRITE_NOTICES";
 
     private static readonly ThirdPartyNotices Notices = new(SharedData.RepositoryRoot);
@@ -32,7 +32,7 @@ public sealed class ThirdPartyNoticesTests
             Assert.Contains(packages, p => p.Name == name);
     }
 
-    /// <summary>Another licence may ask for more than to be named: whoever adds a package under one decides here.</summary>
+    /// <summary>Other licences may require more than being listed, so adding a package under one needs a decision here.</summary>
     [Fact]
     public void Every_licence_is_one_that_was_looked_at() =>
         Assert.DoesNotContain(Notices.Packages(), p => p.Licence is not ("MIT" or "BSD-3-Clause"));

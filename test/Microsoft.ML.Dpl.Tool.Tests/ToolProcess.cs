@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests;
 
-/// <summary>Runs the built command as a person would.</summary>
+/// <summary>Runs the built command as a user would.</summary>
 internal static class ToolProcess
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
@@ -35,7 +35,7 @@ internal static class ToolProcess
 
     /// <param name="input">The standard input; null: empty.</param>
     /// <param name="arguments">The command line.</param>
-    /// <param name="environment">Variables that are set.</param>
+    /// <param name="environment">Environment variables to set.</param>
     public static async Task<Outcome> Run(string? input, string[] arguments, params (string Name, string Value)[] environment)
     {
         using Process process = Start(arguments, environment);
@@ -62,11 +62,11 @@ internal static class ToolProcess
         }
     }
 
-    /// <summary>Starts the command; the caller reads, waits and disposes.</summary>
+    /// <summary>Starts the command; the caller reads its output, waits for it and disposes it.</summary>
     public static Process Start(params string[] arguments) => Start(arguments, []);
 
     /// <param name="arguments">The command line.</param>
-    /// <param name="environment">Variables that are set.</param>
+    /// <param name="environment">Environment variables to set.</param>
     public static Process Start(string[] arguments, (string Name, string Value)[] environment) =>
         StartProgram("dotnet", [Program, .. arguments], environment);
 

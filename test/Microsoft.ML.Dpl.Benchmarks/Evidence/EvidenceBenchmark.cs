@@ -8,17 +8,17 @@ namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 /// <summary>One run of one method on one draw of one task.</summary>
 /// <param name="Task">The task.</param>
 /// <param name="Seed">The draw, and the seed of the fit.</param>
-/// <param name="Method">As given.</param>
-/// <param name="Accuracy">Of the test images, 0 to 1.</param>
-/// <param name="LogLoss">Of the test images, in nats.</param>
-/// <param name="ValidationAccuracy">What the model says of itself, 0 to 1; null without validation rows.</param>
-/// <param name="Configuration">The prompt lengths that it ended with.</param>
-/// <param name="Searched">The searched ones; null without a search.</param>
-/// <param name="Confidence">Median softmax weight of the searched choice over all layers; null without a search.</param>
-/// <param name="Seconds">Of the fit.</param>
-/// <param name="Warnings">What the log warned of.</param>
+/// <param name="Method">The method, as given on the command line.</param>
+/// <param name="Accuracy">Accuracy on the test images, 0 to 1.</param>
+/// <param name="LogLoss">Log-loss on the test images, in nats.</param>
+/// <param name="ValidationAccuracy">The validation accuracy recorded in the model, 0 to 1; null without validation rows.</param>
+/// <param name="Configuration">The prompt lengths of the final model.</param>
+/// <param name="Searched">The prompt lengths found by the search; null without a search.</param>
+/// <param name="Confidence">Median over all layers of the softmax weight of the searched choice; null without a search.</param>
+/// <param name="Seconds">Duration of the fit, in seconds.</param>
+/// <param name="Warnings">The warnings in the log.</param>
 /// <param name="Base">Base-to-new: accuracy on the trained classes among themselves, 0 to 1; else null.</param>
-/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> then is
+/// <param name="New">Base-to-new: accuracy on the other classes among themselves, 0 to 1; else null. <paramref name="Accuracy"/> is then
 /// the harmonic mean of both.</param>
 internal sealed record EvidenceRun(
     string Task,
@@ -36,22 +36,20 @@ internal sealed record EvidenceRun(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? New = null
 );
 
-/// <summary>
-/// Runs methods on tasks and seeds and appends a line of JSON for each run. Runs that the file holds are passed over, so that it can be
-/// interrupted, and two processes can share the work by halves of the tasks.
-/// </summary>
-/// <param name="results">The file with a line of JSON a run.</param>
+/// <summary>Runs methods on tasks and seeds and appends a line of JSON for each run. Runs already in the file are skipped, so a benchmark
+/// can be interrupted and resumed, and two processes can each take half of the tasks.</summary>
+/// <param name="results">The file with one line of JSON per run.</param>
 /// <param name="photographs">See <see cref="BenchmarkTask.Open"/>.</param>
-/// <param name="clip">Likewise.</param>
+/// <param name="clip">See <see cref="BenchmarkTask.Open"/>.</param>
 internal sealed class EvidenceBenchmark(string results, string? photographs, string? clip)
 {
     private const string BaseToNew = " base-to-new";
 
     /// <param name="tasks">Drawn tasks and folders of photographs.</param>
-    /// <param name="seeds">Draws, and seeds of the fits.</param>
-    /// <param name="methods">As <see cref="StudyMethods"/> reads them, of prompts.</param>
-    /// <param name="baseToNew">Whether the first half of the classes is trained and both halves are tested, each among itself (Zhou et al.,
-    /// CVPR 2022, arXiv 2203.05557).</param>
+    /// <param name="seeds">Seeds of the draws and of the fits.</param>
+    /// <param name="methods">Prompt methods, in the syntax that <see cref="StudyMethods"/> parses.</param>
+    /// <param name="baseToNew">Whether to train on the first half of the classes and to test both halves, each among its own classes (Zhou
+    /// et al., CVPR 2022, arXiv 2203.05557).</param>
     public void Run(IReadOnlyList<string> tasks, IReadOnlyList<int> seeds, IReadOnlyList<string> methods, bool baseToNew)
     {
         var done = Read([results]).Select(run => (run.Task, run.Seed, run.Method)).ToHashSet();
@@ -72,7 +70,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
         }
     }
 
-    /// <summary>The runs of several files; a missing file has none.</summary>
+    /// <summary>The runs of several files; a missing file counts as empty.</summary>
     public static IReadOnlyList<EvidenceRun> Read(IEnumerable<string> files) =>
         [
             .. files
@@ -108,7 +106,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
         }
     }
 
-    /// <returns>The caller disposes the model.</returns>
+    /// <returns>The run and its model, which the caller disposes.</returns>
     private static (EvidenceRun Run, PromptClassifier Model) Run(BenchmarkTask task, string name, int seed, string method)
     {
         List<string> warnings = [];

@@ -4,15 +4,15 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 
-/// <summary>Means of methods over tasks and seeds, and what two methods differ by where both were run.</summary>
-/// <param name="runs">All of them.</param>
+/// <summary>Means of methods over tasks and seeds, and differences between two methods where both were run.</summary>
+/// <param name="runs">All runs.</param>
 internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
 {
-    /// <summary>What <see cref="WithBestUniform"/> adds.</summary>
+    /// <summary>The name of the method that <see cref="WithBestUniform"/> adds.</summary>
     public const string BestUniform = "best uniform by validation";
 
-    /// <summary>The runs, and for every task and seed with uniform prompts of several lengths the one with the best validation accuracy, of
-    /// equals the shortest: what a user would take who trains all of them.</summary>
+    /// <summary>The runs, and for every task and seed with uniform prompts of several lengths the run with the best validation accuracy,
+    /// the shortest among equals: the choice of a user who trains all of them.</summary>
     public static IReadOnlyList<EvidenceRun> WithBestUniform(IReadOnlyList<EvidenceRun> runs) =>
         [
             .. runs,
@@ -30,8 +30,8 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
                 }),
         ];
 
-    /// <summary>Prints the means over the seeds by task, and below them the paired differences.</summary>
-    /// <param name="baseline">The method that the others are compared to; null: no differences.</param>
+    /// <summary>Prints the means over the seeds for each task, and below them the paired differences.</summary>
+    /// <param name="baseline">The method that the others are compared with; null: no differences.</param>
     public void Print(string? baseline)
     {
         string[] methods = [.. runs.Select(run => run.Method).Distinct()],
@@ -93,7 +93,8 @@ internal sealed class EvidenceTable(IReadOnlyList<EvidenceRun> runs)
             AnsiConsole.Write(table);
     }
 
-    /// <summary>Accuracy of one method minus that of another in points, for every task and seed that both were run on.</summary>
+    /// <summary>Accuracy of one method minus that of another, in percentage points, for every task and seed on which both were
+    /// run.</summary>
     public double[] Differences(string method, string baseline)
     {
         var ofBaseline = runs.Where(run => run.Method == baseline).ToDictionary(run => (run.Task, run.Seed), run => run.Accuracy);

@@ -1,11 +1,12 @@
 namespace Microsoft.ML.Dpl.Benchmarks.Evidence;
 
-/// <summary>How far two searches of one task agree that differ in draw and seed.</summary>
+/// <summary>How far two searches of one task with different draws and seeds agree.</summary>
 /// <param name="Alike">The share of layers with the same length in both, 0 to 1.</param>
-/// <param name="ByChance">The same where each search's lengths are dealt out at random to the layers of their tower.</param>
+/// <param name="ByChance">The expected share, 0 to 1, if each search's lengths were assigned at random to the layers of their
+/// tower.</param>
 internal readonly record struct SearchAgreement(double Alike, double ByChance)
 {
-    /// <summary>Of all pairs of searches of the same task by the same method.</summary>
+    /// <summary>Compares all pairs of searches of the same task by the same method.</summary>
     public static IReadOnlyList<SearchAgreement> Compute(IEnumerable<EvidenceRun> runs) =>
         [
             .. runs.Where(run => run.Searched is not null)
@@ -25,7 +26,7 @@ internal readonly record struct SearchAgreement(double Alike, double ByChance)
         return new SearchAgreement((text.Alike + image.Alike) / layers, (text.ByChance + image.ByChance) / layers);
     }
 
-    /// <summary>Of one tower: how many layers are alike, and how many would be on average after dealing out.</summary>
+    /// <summary>For one tower: the number of layers alike, and the number expected after a random assignment.</summary>
     private static (double Alike, double ByChance) Layers(IReadOnlyList<int> one, IReadOnlyList<int> other) =>
         (
             one.Zip(other).Count(pair => pair.First == pair.Second),

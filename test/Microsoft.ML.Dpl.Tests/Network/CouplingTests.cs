@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>Coupled prompts against independent ones of the same values, whose gradients are put together by hand.</summary>
+/// <summary>Compares coupled prompts with independent prompts of the same values, whose gradients are combined by hand.</summary>
 public sealed class CouplingTests : IDisposable
 {
     private const int Classes = 5;
@@ -89,7 +89,7 @@ public sealed class CouplingTests : IDisposable
         Close.Relative(text.Alphas, image.AllAlphas().narrow(0, 0, 2), 0, "shared alphas");
         supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
 
-        // The same mixture out of independent rows, one matrix for each candidate.
+        // The same mixture built from independent rows, with one matrix for each candidate.
         using var same = new SupernetBranch(
             candidates,
             image.AllAlphas(),
@@ -125,7 +125,7 @@ public sealed class CouplingTests : IDisposable
         Assert.All(maps, map => Assert.InRange(map.abs().max().item<float>(), 0, (float)(1 / Math.Sqrt(8))));
     }
 
-    /// <summary>By handle of the parameter, in the dispose scope of the test.</summary>
+    /// <summary>The gradients by parameter handle, in the test's dispose scope.</summary>
     private Dictionary<IntPtr, Tensor> Gradients(BranchPair<IPromptedBranch> prompts, int workers)
     {
         using var tower = new ImageTower(_clip.Image);

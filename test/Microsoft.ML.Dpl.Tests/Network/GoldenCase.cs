@@ -25,7 +25,7 @@ internal sealed class GoldenCase : IDisposable
     }
 
     /// <summary>The folders below <see cref="GoldenFolder.Cases"/> that hold a case.</summary>
-    /// <exception cref="InvalidDataException">There is none.</exception>
+    /// <exception cref="InvalidDataException">No folder holds a case.</exception>
     public static TheoryData<string> Names()
     {
         string[] folders =

@@ -6,7 +6,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>The prompted towers against the reference implementation: outputs, and gradients of every prompt and alpha.</summary>
+/// <summary>Compares the prompted towers with the reference implementation: outputs, and gradients of every prompt and alpha.</summary>
 [Trait("Category", "Golden")]
 public class GoldenNetworkTests
 {

@@ -8,7 +8,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>A mixture of constant weights against the supernet that it comes from, and folded for prediction.</summary>
+/// <summary>Compares a mixture of constant weights with the supernet it comes from, and with its folded form for prediction.</summary>
 public sealed class MixtureBranchTests
 {
     private static readonly int[] Candidates = [0, 2, 5];
@@ -124,7 +124,7 @@ public sealed class MixtureBranchTests
         Close.Relative(zeroShot.Forward(images), mixedPlain.Forward(images), 1e-5, "plain block");
     }
 
-    /// <summary>Prompt scores far above or below the tokens', where exponentials of one would vanish beside the other.</summary>
+    /// <summary>Prompt scores so far above or below the tokens' that the exponentials of one would vanish beside the other's.</summary>
     [Theory]
     [InlineData(200)]
     [InlineData(-200)]
@@ -139,7 +139,7 @@ public sealed class MixtureBranchTests
         Tensor tokens = zeros(1, 1, 1, 4),
             attention = mixture.Attention(cat([tokens, full(1, 1, 1, 7, lead)], -1), 4);
         Assert.Equal(1, attention.sum().item<float>(), 1e-5f);
-        // The plain block's share stays with the tokens, however high the prompts score.
+        // The tokens keep the plain block's share of the attention, however high the prompts score.
         Assert.Equal(lead > 0 ? 0.2f : 1f, attention.narrow(-1, 0, 4).sum().item<float>(), 1e-5f);
     }
 
@@ -195,7 +195,7 @@ public sealed class MixtureBranchTests
         );
     }
 
-    /// <summary>The same weights in every layer.</summary>
+    /// <summary>A mixture with the same weights in every layer.</summary>
     private static MixtureBranch Weighted(int[] candidates, float[] weights, RandomClip clip, Generator generator)
     {
         using Tensor layer = tensor(weights),

@@ -7,12 +7,10 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>
-/// The method as written down, without any of the shortcuts: every candidate's attention in full, all context positions of every class, all
-/// rows of all layers, plain autograd. Slow on purpose; the fast form is held to it.
-/// </summary>
-/// <param name="weights">Under OpenAI's names.</param>
-/// <param name="config">Their shape.</param>
+/// <summary>The method exactly as written down, without shortcuts: every candidate's attention in full, all context positions of every
+/// class, all rows of all layers, plain autograd. Deliberately slow; the fast form is tested against it.</summary>
+/// <param name="weights">The tensors, under OpenAI's names.</param>
+/// <param name="config">The shape of the CLIP that the weights belong to.</param>
 /// <param name="device">Where to compute; null: on the CPU.</param>
 internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device? device = null) : IDisposable
 {
@@ -24,8 +22,8 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
 
     /// <param name="images">[batch, 3, size, size]</param>
     /// <param name="texts">Token ids per class, padded here with zeros.</param>
-    /// <param name="image">Per layer: alphas [candidates] and the candidates' prompts, null for the empty one.</param>
-    /// <param name="text">The same for the text tower.</param>
+    /// <param name="image">For each layer: the alphas [candidates] and the candidates' prompts, null for the empty one.</param>
+    /// <param name="text">The alphas and prompts of the text tower, in the same form as <paramref name="image"/>.</param>
     public Tensor Logits(Tensor images, int[][] texts, IReadOnlyList<NaiveLayer> image, IReadOnlyList<NaiveLayer> text) =>
         Logits(ImageFeatures(images, image), TextFeatures(texts, text));
 
@@ -63,7 +61,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
         return x.flatten(0, 1).index_select(0, ends).matmul(_weights["text_projection"]);
     }
 
-    /// <summary>The text features without a graph, some classes at a time.</summary>
+    /// <summary>Computes the text features without a graph, in chunks of classes.</summary>
     /// <returns>[classes, embedding], owned by the caller</returns>
     public Tensor TextFeaturesInChunks(int[][] texts, IReadOnlyList<NaiveLayer> layers, int chunk)
     {
@@ -79,16 +77,16 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
     }
 
     /// <summary>
-    /// The same gradients as one backward pass through everything, with the graph of one chunk of classes at a time: from the loss to the
-    /// text features, then on through the text tower, chunk by chunk. Each class is computed and differentiated once, so the time is that
-    /// of the whole where memory is no object.
+    /// Computes the gradients of one backward pass through everything, but holds the graph of only one chunk of classes at a time: from the
+    /// loss to the text features, then through the text tower, chunk by chunk. Each class is computed and differentiated once, so the time
+    /// is what the whole pass would take with unlimited memory.
     /// </summary>
     /// <param name="features">[classes, embedding]: what <see cref="TextFeaturesInChunks"/> gives</param>
     /// <param name="loss">The loss as a function of the text features.</param>
     /// <param name="texts">Token ids per class.</param>
-    /// <param name="layers">Of the text tower.</param>
-    /// <param name="chunk">Classes at once, at least 1.</param>
-    /// <param name="chunks">How many chunks to go through, from the first.</param>
+    /// <param name="layers">The layers of the text tower.</param>
+    /// <param name="chunk">Classes per chunk, at least 1.</param>
+    /// <param name="chunks">The number of chunks to process, from the first.</param>
     public void BackwardInChunks(
         Tensor features,
         Func<Tensor, Tensor> loss,
@@ -119,7 +117,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
 
     private Tensor Block(Tensor x, string name, ClipTransformerConfig branch, NaiveLayer layer, bool causal)
     {
-        // Frees what autograd does not keep, as PyTorch would at once.
+        // Frees what autograd does not keep, as PyTorch does immediately.
         using var scope = NewDisposeScope();
         Tensor mixture = layer.Alphas.softmax(-1),
             attended = zeros_like(x);
@@ -140,7 +138,7 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
             width = branch.Width,
             heads = branch.Heads;
         Tensor q = Norm(x, name + ".ln_1", branch);
-        // The text tower's key order is [x0; P; x1...]; order does not change attention, the mask below follows this one: [P; x].
+        // In the text tower the keys are ordered [x0; P; x1...]. The order does not change the attention; the mask below follows [P; x].
         Tensor kv = prompt is null ? x : cat([prompt.expand(batch, -1, -1), x], 1);
         kv = Norm(kv, name + ".ln_1", branch);
         Tensor[] w = _weights[name + ".attn.in_proj_weight"].chunk(3),
@@ -158,10 +156,10 @@ internal sealed class NaiveClip(ITensorSource weights, ClipConfig config, Device
 }
 
 /// <param name="Alphas">[candidates]</param>
-/// <param name="Prompts">One per candidate, null where it is empty.</param>
+/// <param name="Prompts">One per candidate, null for the empty one.</param>
 internal sealed record NaiveLayer(Tensor Alphas, IReadOnlyList<Tensor?> Prompts)
 {
-    /// <summary>The layers of a searchable branch as the naive form sees them; its gradients flow into the same parameters.</summary>
+    /// <summary>The layers of a searchable branch as the naive form uses them; its gradients flow into the same parameters.</summary>
     public static NaiveLayer[] From(SupernetBranch branch) =>
         [
             .. branch.Rows.Select(

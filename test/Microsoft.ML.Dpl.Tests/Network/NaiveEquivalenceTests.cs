@@ -9,13 +9,13 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>The fast form against the naive one on CLIPs of many shapes: logits, and gradients of every prompt and alpha.</summary>
+/// <summary>Compares the fast form with the naive one on CLIPs of many shapes: logits, and gradients of every prompt and alpha.</summary>
 public class NaiveEquivalenceTests
 {
     public static TheoryData<string, int[], int, int, int, int> Cases() =>
         new()
         {
-            // name, candidates, classes, shared beginning, longest ending, batch
+            // name, candidates, classes, shared prefix length, longest ending, batch
             { "base", new[] { 0, 2, 4, 6 }, 7, 5, 6, 3 },
             { "dense", new[] { 0, 1, 2, 3, 4, 5, 6 }, 3, 5, 3, 2 },
             { "single", new[] { 0, 3 }, 2, 1, 9, 1 },
@@ -49,7 +49,7 @@ public class NaiveEquivalenceTests
 
         using var tower = new ImageTower(clip.Image);
         using var classTexts = new ClassTexts(texts, clip.Text);
-        // Alone, shared evenly, and with more workers than images or classes.
+        // No workers, evenly shared work, and more workers than images or classes.
         foreach (int workers in new[] { 0, 2, batch + 1 })
         {
             using ClipParts? parts = workers == 0 ? null : new ClipParts(clip.Text, clip.Image, texts, workers, threadsEach: 1);
@@ -61,7 +61,7 @@ public class NaiveEquivalenceTests
             );
             Close.Relative(expected.detach(), actual.detach(), 1e-4, $"logits, {workers} workers");
             Tensor[] actualGradients = Gradients(actual, labels, supernet);
-            // One class: the loss is constant and all gradients are rounding noise.
+            // With one class the loss is constant and all gradients are rounding noise.
             if (classes == 1)
                 continue;
             for (int i = 0; i < expectedGradients.Length; i++)
@@ -140,13 +140,13 @@ public class NaiveEquivalenceTests
             return classTexts.RowCount;
         }
         Assert.Equal(4 + 2 + 2, Rows([48, 1, 2, 3, 4, 49], [48, 1, 2, 3, 5, 49]));
-        // 48 1 2 | 3 | 4 49, 5 49, 49 and 6 49
+        // The rows: 48 1 2 | 3 | 4 49, 5 49, 49 and 6 49
         Assert.Equal(3 + 1 + 2 + 2 + 1 + 2, Rows([48, 1, 2, 3, 4, 49], [48, 1, 2, 3, 5, 49], [48, 1, 2, 3, 49], [48, 1, 2, 6, 49]));
-        // The same token behind another beginning is another row.
+        // The same token after another prefix is another row.
         Assert.Equal(1 + 3 + 3, Rows([48, 1, 3, 49], [48, 2, 3, 49]));
     }
 
-    /// <summary>Text layers below the first prompt are remembered: whatever prompts come in turn, nothing stale may be used.</summary>
+    /// <summary>Text layers below the first prompt are cached: after any change of prompts no stale value may be used.</summary>
     [Fact]
     public void Remembered_text_layers_give_the_same_bits_as_fresh_ones()
     {
@@ -209,7 +209,7 @@ public class NaiveEquivalenceTests
         );
     }
 
-    /// <summary>Scores far apart: nothing may under- or overflow into NaN, and the fast form still agrees.</summary>
+    /// <summary>With scores far apart, nothing may under- or overflow into NaN, and the fast form must still agree.</summary>
     [Theory]
     [InlineData(30)]
     [InlineData(1e-3)]
@@ -251,7 +251,7 @@ public class NaiveEquivalenceTests
         Assert.All(branch.Rows, rows => Assert.Null(rows.grad));
     }
 
-    /// <summary>What the benchmarks compare with where the whole graph does not fit into memory.</summary>
+    /// <summary>The benchmarks compare with this form where the whole graph does not fit into memory.</summary>
     [Fact]
     public void The_naive_form_in_chunks_of_classes_has_the_gradients_of_the_whole()
     {
@@ -298,7 +298,7 @@ public class NaiveEquivalenceTests
                 texts[c][0] = 40 + c;
         if (!name.StartsWith("alike-endings", StringComparison.Ordinal))
             return texts;
-        // One inside another, one the same twice, one of its own.
+        // Endings that are prefixes of others, two equal ones, and unrelated ones.
         int[][] endings =
         [
             [7, 3, 9],

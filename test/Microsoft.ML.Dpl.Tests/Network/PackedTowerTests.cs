@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>Prediction by oneDNN's linear layers against the same tower by libtorch's ordinary ones.</summary>
+/// <summary>Compares prediction by oneDNN's linear layers with the same tower run by libtorch's ordinary ones.</summary>
 public sealed class PackedTowerTests
 {
     private const string Absent = "these operators are used on x64 Linux alone";
@@ -28,7 +28,7 @@ public sealed class PackedTowerTests
         using var scope = NewDisposeScope();
         using var clip = new RandomClip(RandomClip.Shape(imageWidth: 96, imageHeads: 3, activation: activation), seed: 8);
         using Generator generator = Seeds.Generator(7, "packed");
-        // The second layer has none in any case.
+        // The second layer never has a prompt.
         Tensor?[] prompts = [Prompt(), null, Prompt()];
         using FoldedImageTower plain = new(clip.Image, prompts),
             packed = new(clip.Image, prompts);

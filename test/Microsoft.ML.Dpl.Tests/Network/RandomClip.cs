@@ -106,7 +106,7 @@ internal sealed class RandomClip : ITensorSource
             NormEpsilon = 1e-5,
         };
 
-    /// <summary>Texts of different lengths that begin alike: start 48, end 49.</summary>
+    /// <summary>Texts of different lengths with a common prefix; the start token is 48, the end token 49.</summary>
     public int[][] RandomTexts(int classes, int shared, int longest, int seed)
     {
         Random random = Seeds.Random(seed, "texts");

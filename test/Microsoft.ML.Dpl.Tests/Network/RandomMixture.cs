@@ -19,7 +19,7 @@ internal static class RandomMixture
         return Branch(candidates, shape, randn(shape.Layers, candidates.Length, generator: generator).softmax(-1), generator);
     }
 
-    /// <summary>The same with given weights, [layers, candidates].</summary>
+    /// <summary>A mixture for one branch with given weights, [layers, candidates]. The caller owns it.</summary>
     public static MixtureBranch Branch(int[] candidates, ClipTransformerConfig shape, Tensor weights, Generator generator)
     {
         using var scope = NewDisposeScope();

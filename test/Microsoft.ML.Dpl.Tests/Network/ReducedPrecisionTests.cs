@@ -8,7 +8,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>Steps whose products are bfloat16: near to float32, everything that is kept in float32, evaluation untouched.</summary>
+/// <summary>Steps whose matrix products are bfloat16: close to float32, everything that is stored is float32, evaluation is
+/// unaffected.</summary>
 public class ReducedPrecisionTests
 {
     [Theory]
@@ -58,7 +59,8 @@ public class ReducedPrecisionTests
         }
     }
 
-    /// <summary>A thousand endings behind one beginning: its rows' gradients are long sums, which bfloat16 would not hold.</summary>
+    /// <summary>A thousand endings after one prefix: the gradients of the prefix's rows are long sums, which bfloat16 could not
+    /// represent.</summary>
     [Fact]
     public void Sums_over_many_classes_are_float32()
     {
@@ -67,7 +69,7 @@ public class ReducedPrecisionTests
         using Generator generator = Seeds.Generator(7, "many classes");
         using SupernetBranch prompts = NaiveEquivalenceTests.Branch([0, 2], clip.Config.Text, generator);
         prompts.RequireGradients(ofAlphas: false, ofPrompts: true);
-        // Half of them go on alike for another token.
+        // Half of the texts share one more token.
         int[][] texts =
         [
             .. Enumerable
@@ -151,7 +153,7 @@ public class ReducedPrecisionTests
         using Generator generator = Seeds.Generator(6, "evaluation");
         int[][] texts = clip.RandomTexts(6, 4, 5, seed: 1);
         Tensor images = randn([2, 3, 20, 20], generator: generator);
-        // The first layers have no prompt, and what lies behind those is remembered for each kind of blocks.
+        // The first layers have no prompt, and their outputs are cached separately for each kind of block.
         using var image = FixedBranch.Create([2, 0, 5], clip.Config.Image.Width, PromptDistribution.Normal(1), generator, CPU);
         using var text = FixedBranch.Create([0, 3], clip.Config.Text.Width, PromptDistribution.Normal(1), generator, CPU);
         using var steps = new StepBlocks(clip.Text, clip.Image);

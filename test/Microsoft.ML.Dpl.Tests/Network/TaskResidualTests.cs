@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Network;
 
-/// <summary>Vectors beside the class features, by the formula and by their gradients.</summary>
+/// <summary>Residual vectors added to the class features, checked against the formula and by their gradients.</summary>
 public sealed class TaskResidualTests : IDisposable
 {
     private const int Classes = 5,
@@ -48,7 +48,7 @@ public sealed class TaskResidualTests : IDisposable
         Assert.Equal(0, (with - without).abs().max().item<float>(), 1e-5f);
     }
 
-    /// <summary>unit(t + α · r / √embedding), in double precision, row by row.</summary>
+    /// <summary>The formula is unit(t + α · r / √embedding), computed in double precision, row by row.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -156,17 +156,17 @@ public class TextEnsembleTests
         Assert.StartsWith("Template 1 has texts of 2 classes, but template 0 of 3", refused.Message);
     }
 
-    /// <summary>[template][class][token], padded as they come.</summary>
+    /// <summary>[template][class][token], padded as in the file.</summary>
     private static int[][][] Templates(GoldenDesign golden)
     {
         Tensor tokens = golden["input.teacher_tokens"];
         return [.. GoldenDesign.Rows(tokens).Chunk((int)tokens.shape[1])];
     }
 
-    /// <summary>The texts up to their end, which has the highest id.</summary>
+    /// <summary>Cuts the texts after their end token, which has the highest id.</summary>
     private static int[][] Live(int[][] texts) => [.. texts.Select(ids => ids[..(Array.IndexOf(ids, ids.Max()) + 1)])];
 
-    /// <summary>[classes, embedding] as they come, each class alone by the plain tower.</summary>
+    /// <summary>The class features before normalisation, [classes, embedding], each class computed alone by the plain tower.</summary>
     private static Tensor ByHand(TextWeights weights, int[][] classes)
     {
         using var noGrad = no_grad();

@@ -7,7 +7,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>Where SaveAsOnnx puts a model: one file or two, whole or not at all, the same bytes every time.</summary>
+/// <summary>The files that SaveAsOnnx writes: one or two, complete or not at all, with the same bytes every time.</summary>
 public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : ColourFits(small, images), IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -63,7 +63,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
         byte[] first = File.ReadAllBytes(data);
         trained.SaveAsOnnx(path, input, externalData: true);
         Assert.Equal(first, File.ReadAllBytes(data));
-        // Without its weights, under their name, it is none.
+        // Without its weights, under the name it refers to, the file is not a model.
         File.Move(data, _folder.File("other.data"));
         Assert.Contains("with blank.onnx.data", Assert.Throws<OnnxRuntimeException>(() => new OnnxModel(path)).Message);
     }
@@ -197,7 +197,7 @@ public sealed class OnnxFileTests(SmallBackbone small, ColourImages images) : Co
     private DplTransformer Fit(ClipBackbone backbone, string configuration) =>
         Fit(options => (options.Backbone, options.Configuration) = (backbone, PromptConfiguration.Parse(configuration)));
 
-    /// <summary>A disk that is full after some bytes.</summary>
+    /// <summary>A disk that is full after <paramref name="room"/> bytes.</summary>
     private sealed class ShortStream(int room) : MemoryStream
     {
         public override void Write(byte[] buffer, int offset, int count)

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>The exported graph against the library's own tower, in ONNX Runtime.</summary>
+/// <summary>Compares the exported graph, run by ONNX Runtime, with the library's own tower.</summary>
 public sealed class OnnxGraphTests
 {
     public static TheoryData<string, int[]> Towers =>
@@ -69,8 +69,8 @@ public sealed class OnnxGraphTests
         }
     }
 
-    /// <summary>What the checker of the ONNX project asks for: values before they are used, no name twice, no constant or node for
-    /// nothing.</summary>
+    /// <summary>The rules of the ONNX checker: values are defined before they are used, names are unique, no constant or node is
+    /// unused.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -121,8 +121,8 @@ public sealed class OnnxGraphTests
         Assert.Equal(int.MaxValue, OnnxImageModel.LargestModel);
     }
 
-    /// <summary>What ONNX's specification asks of data beside a model: the file by its name, places that can be mapped, nothing twice and
-    /// nothing between.</summary>
+    /// <summary>ONNX's specification of external data: the file is referenced by its name, offsets are multiples of 64 KiB so that they can
+    /// be memory-mapped, and data do not overlap and have only zero padding between them.</summary>
     [Fact]
     public void Large_constants_can_lie_outside()
     {

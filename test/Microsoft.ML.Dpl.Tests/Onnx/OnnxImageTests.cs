@@ -10,9 +10,9 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
 /// <summary>
-/// Images of any size and shape, prepared by the graph's nodes in ONNX Runtime and by the library. The weights of the two resizes have
-/// other precisions: now and then a pixel is a level of 255 apart, or two where both passes round so. A crop or a size that is off by one
-/// would make most pixels differ.
+/// Compares images of any size and shape prepared by the graph's nodes in ONNX Runtime with the library's. The two resizes compute their
+/// weights in different precisions: occasionally a pixel differs by one level of 255, or by two where both passes round differently. A crop
+/// or a size that is off by one would make most pixels differ.
 /// </summary>
 public sealed class OnnxImageTests
 {
@@ -20,19 +20,19 @@ public sealed class OnnxImageTests
     private const double Share = 0.04;
 
     [Theory]
-    [InlineData(24, 24, 24, 24)] // as it is
+    [InlineData(24, 24, 24, 24)] // unchanged
     [InlineData(24, 24, 24, 57)]
     [InlineData(24, 24, 320, 211)]
     [InlineData(24, 24, 97, 640)]
-    [InlineData(24, 24, 7, 5)] // grows
+    [InlineData(24, 24, 7, 5)] // enlarged
     [InlineData(24, 24, 25, 24)] // half a pixel to crop
-    [InlineData(24, 24, 27, 24)] // one and a half
+    [InlineData(24, 24, 27, 24)] // one and a half pixels to crop
     [InlineData(24, 24, 500, 31)]
     [InlineData(24, 24, 1, 1)]
-    [InlineData(24, 24, 5, 5000)] // of lines the middle part
+    [InlineData(24, 24, 5, 5000)] // only the middle part of a line
     [InlineData(24, 24, 3000, 2)]
-    [InlineData(24, 24, 64, 2)] // just not a line
-    [InlineData(24, 24, 2, 65)] // an odd pixel too long
+    [InlineData(24, 24, 64, 2)] // just short of a line
+    [InlineData(24, 24, 2, 65)] // one pixel longer, and odd
     [InlineData(29, 24, 80, 60)]
     [InlineData(31, 24, 60, 80)]
     [InlineData(224, 224, 500, 375)]
@@ -61,7 +61,7 @@ public sealed class OnnxImageTests
         );
     }
 
-    /// <summary>Resized as a whole, a line of 1 × 20,000 pixels would have 448 times as many columns in memory.</summary>
+    /// <summary>If a line of 1 × 20,000 pixels were resized as a whole, it would have 448 times as many columns in memory.</summary>
     [Theory]
     [InlineData(1, 20_000, 32 * 24, 24)]
     [InlineData(20_001, 2, 24, 31 * 24 + 12)]
@@ -102,7 +102,7 @@ public sealed class OnnxImageTests
         return outputs[0].GetTensorDataAsSpan<T>().ToArray();
     }
 
-    /// <summary>Waves of all lengths, another in each colour.</summary>
+    /// <summary>Waves of all lengths, different in each colour channel.</summary>
     private static byte[] Smooth(int width, int height) =>
         [
             .. Enumerable

@@ -4,7 +4,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>A written model in ONNX Runtime, on one thread.</summary>
+/// <summary>An exported model in ONNX Runtime, on one thread.</summary>
 internal sealed class OnnxModel : IDisposable
 {
     private readonly InferenceSession _session;
@@ -13,7 +13,7 @@ internal sealed class OnnxModel : IDisposable
     public OnnxModel(byte[] model, GraphOptimizationLevel level = GraphOptimizationLevel.ORT_ENABLE_ALL) =>
         _session = Open(level, options => new InferenceSession(model, options));
 
-    /// <param name="path">May have its weights beside it.</param>
+    /// <param name="path">The model file, which may have its weights beside it.</param>
     public OnnxModel(string path) => _session = Open(GraphOptimizationLevel.ORT_ENABLE_ALL, options => new InferenceSession(path, options));
 
     /// <summary>What SaveAsOnnx writes.</summary>
@@ -37,7 +37,7 @@ internal sealed class OnnxModel : IDisposable
     public string[] Classes => JsonSerializer.Deserialize<string[]>(Metadata["classes"])!;
 
     /// <param name="pixels">[batch, 3, size, size]</param>
-    /// <param name="shape">Those four.</param>
+    /// <param name="shape">The four dimensions of <paramref name="pixels"/>.</param>
     public (float[] Logits, float[] Probabilities) Score(float[] pixels, params long[] shape)
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(pixels, shape);

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>Graphs of fewer bits, in ONNX Runtime.</summary>
+/// <summary>Graphs of reduced precision, in ONNX Runtime.</summary>
 public sealed class OnnxPrecisionTests : IDisposable
 {
     private readonly MLContext _mlContext = new(1);
@@ -57,7 +57,7 @@ public sealed class OnnxPrecisionTests : IDisposable
         }
     }
 
-    /// <summary>Whatever the other images of a batch are: each row has a scale of its own.</summary>
+    /// <summary>The other images of a batch do not matter, because each row has a scale of its own.</summary>
     [Fact]
     public void An_image_scores_the_same_alone_and_in_a_batch()
     {
@@ -65,7 +65,7 @@ public sealed class OnnxPrecisionTests : IDisposable
         using var model = new OnnxModel(tower.Written(OnnxPrecision.Int8));
         using var scope = NewDisposeScope();
         Tensor images = tower.Images(3);
-        // An image that would decide the scale of a batch.
+        // An image that would determine the scale if a batch had only one.
         images[1].mul_(50);
         float[] together = model.Score(images.data<float>().ToArray(), images.shape).Logits;
         for (int i = 0; i < 3; i++)
@@ -92,7 +92,7 @@ public sealed class OnnxPrecisionTests : IDisposable
         );
         using var read = new OnnxModel(small);
         Assert.StartsWith(precision.ToString().ToLowerInvariant(), read.Metadata["precision"]);
-        // Only the products of bytes are an operator of ONNX Runtime's own.
+        // Only the int8 products use an operator of ONNX Runtime's own domain.
         Assert.Equal(
             precision == OnnxPrecision.Int8 ? ["", "com.microsoft"] : [""],
             ModelProto.Parser.ParseFrom(small).OpsetImport.Select(operators => operators.Domain)
@@ -140,7 +140,7 @@ public sealed class OnnxPrecisionTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => model.SaveAsOnnx(Stream.Null, precision: (OnnxPrecision)7));
     }
 
-    /// <summary>The embedded CLIP without prompts, on a task that it knows.</summary>
+    /// <summary>The embedded CLIP without prompts, on a task that it was trained for.</summary>
     private DplTransformer ZeroShot(string name)
     {
         DrawnTask task = DrawnTasks.Named(name);

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-// What a caller may ask for.
+// The options that a caller may set.
 public sealed partial class OnnxRuntimeTests
 {
     [Fact]
@@ -30,7 +30,7 @@ public sealed partial class OnnxRuntimeTests
             var options = new DplOnnxRuntimeOptions { Precision = precision };
             using DplOnnxTransformer light = _mlContext.Model.LoadDplWithOnnxRuntime(zip, options);
             float[] differences = [.. Scores(light, Test).Zip(expected, (found, row) => found.Zip(row, (a, b) => MathF.Abs(a - b)).Max())];
-            // Neither the same nor far away.
+            // Not identical, but close.
             Assert.InRange(differences.Max(), 1e-6f, tolerance);
         }
         using DplOnnxTransformer same = _mlContext.Model.LoadDplWithOnnxRuntime(zip, new() { Precision = OnnxPrecision.Float32 });

@@ -25,7 +25,7 @@ public sealed partial class OnnxRuntimeTests
         await RequireSameFromProcess(trained, oneByOne);
     }
 
-    /// <summary>CLIP's vectors and ML.NET's own trainer on them.</summary>
+    /// <summary>CLIP's embeddings and one of ML.NET's own trainers on them.</summary>
     [Fact]
     public async Task A_process_without_libtorch_runs_a_pipeline_with_an_embedding()
     {
@@ -47,7 +47,7 @@ public sealed partial class OnnxRuntimeTests
         await RequireSameFromProcess(trained, oneByOne: false);
     }
 
-    /// <summary>What ONNX Runtime would send, and the identifier that goes with it, it keeps in the user's cache first.</summary>
+    /// <summary>ONNX Runtime would first store the telemetry it wants to send, and an identifier, in the user's cache.</summary>
     [SkippableFact]
     public async Task A_process_leaves_nothing_to_be_sent_to_anyone()
     {
@@ -132,7 +132,7 @@ public sealed partial class OnnxRuntimeTests
         Assert.All(found, image => Assert.Equal(expected[Array.IndexOf(paths, image.Path)], image.Cosine, 0.0006));
     }
 
-    /// <summary>The application without the package that scores, as if nobody had referenced it.</summary>
+    /// <summary>Runs the application without the scoring package, as if it had never been referenced.</summary>
     [Theory]
     [InlineData(ModelContents.WithImageTower)]
     [InlineData(ModelContents.WithOnnx)]
@@ -151,7 +151,7 @@ public sealed partial class OnnxRuntimeTests
     public async Task A_process_without_the_native_library_says_so()
     {
         using DplTransformer trained = Fit("text 1 1 | image 2 0 1");
-        // The copy has the assemblies and nothing native.
+        // The copy has only the managed assemblies, no native libraries.
         SampleProcess.Outcome ended = await SampleProcess.Start(ProgramWithout(), WithoutLibTorch, Save(trained), images.Test[0].ImagePath);
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("ONNX Runtime cannot be loaded on ", ended.Error);
@@ -163,7 +163,8 @@ public sealed partial class OnnxRuntimeTests
 
     private static Task<SampleProcess.Outcome> Predict(string[] arguments) => SampleProcess.Run("PredictOnly", WithoutLibTorch, arguments);
 
-    /// <summary>A copy of the sample without some of its assemblies, and without the list of them that the host would insist on.</summary>
+    /// <summary>Copies the sample without some of its assemblies, and without the .deps.json, whose entries the host would insist
+    /// on.</summary>
     private string ProgramWithout(params string[] assemblies)
     {
         string built = SampleProcess.ProgramOf("PredictOnly");

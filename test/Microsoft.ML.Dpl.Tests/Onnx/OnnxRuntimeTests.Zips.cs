@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.Models;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-// What lies in a zip with a graph, and zips that are damaged or of something else.
+// What a zip with a graph contains, and zips that are damaged or belong to something else.
 public sealed partial class OnnxRuntimeTests
 {
     [Fact]
@@ -75,7 +75,7 @@ public sealed partial class OnnxRuntimeTests
             {
                 "drop" => null,
                 "short" => bytes[..^5],
-                // Behind the header, in a number's least bits.
+                // After the header, in the low bits of a number.
                 _ => [.. bytes[..^8], (byte)(bytes[^8] ^ 1), .. bytes[^7..]],
             });
         string message = Assert.Throws<InvalidDataException>(() => _mlContext.Model.LoadWithOnnxRuntime(zip, out _)).Message;

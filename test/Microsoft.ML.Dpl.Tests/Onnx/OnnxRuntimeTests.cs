@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.Models;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>Models scored by ONNX Runtime instead of libtorch: in this process, where both are at hand, and in one that has no
+/// <summary>Models scored by ONNX Runtime instead of libtorch: in this process, where both are available, and in one without
 /// libtorch.</summary>
 public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
@@ -45,7 +45,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
         );
         Assert.Equal(trained.Configuration, light.Configuration);
         Assert.Equal((trained.ApplyExifOrientation, trained.MaxImagePixels), (light.ApplyExifOrientation, light.MaxImagePixels));
-        // Where libtorch is at hand it scores, as ever; and what it saves again is the same.
+        // Where libtorch is available it still does the scoring, and saving the model again gives the same entries.
         using var heavy = (DplTransformer)_mlContext.Model.Load(zip, out _);
         Assert.Equal(ModelContents.WithOnnx, heavy.Contents);
         Assert.Equal(Entries(zip), Entries(Save(heavy)));
@@ -167,7 +167,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
                             }
                             catch (ObjectDisposedException)
                             {
-                                // What ends the loop.
+                                // Ends the loop.
                             }
                         })
                     ),
@@ -246,7 +246,7 @@ public sealed partial class OnnxRuntimeTests(SmallBackbone small, ColourImages i
     private static float[][] Scores(ITransformer transformer, IDataView rows) =>
         [.. transformer.Transform(rows).GetColumn<float[]>("Score")];
 
-    /// <summary>Schemas with all annotations, and scores.</summary>
+    /// <summary>Requires equal schemas with all annotations, and close scores.</summary>
     private static void RequireSame(ITransformer heavy, ITransformer light, IDataView rows)
     {
         SchemaAssert.Equal(heavy.GetOutputSchema(rows.Schema), light.GetOutputSchema(rows.Schema));

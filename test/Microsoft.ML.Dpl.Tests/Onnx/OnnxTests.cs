@@ -9,7 +9,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>SaveAsOnnx on trained models: ONNX Runtime says of images what the transformer says.</summary>
+/// <summary>SaveAsOnnx on trained models: ONNX Runtime classifies images as the transformer does.</summary>
 public sealed class OnnxTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
@@ -82,13 +82,13 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
         RequireClose([.. Scores(trained).SelectMany(row => row)], probabilities);
     }
 
-    /// <summary>The resize rounds a few pixels otherwise (see <see cref="OnnxImageTests"/>), so scores are a little apart.</summary>
+    /// <summary>The resize rounds a few pixels differently (see <see cref="OnnxImageTests"/>), so scores differ slightly.</summary>
     [Fact]
     public void A_model_that_takes_images_prepares_them_as_CLIP_does()
     {
         using DplTransformer trained = Fit(small.Backbone, "text 1 1 | image 2 0 1");
         byte[] written = OnnxModel.Written(trained, OnnxInput.Image);
-        // What the oldest runtime reads that this input is promised for.
+        // The versions that the oldest runtime supported for this input can read.
         ModelProto parsed = ModelProto.Parser.ParseFrom(written);
         Assert.Equal((8L, 18L), (parsed.IrVersion, Assert.Single(parsed.OpsetImport).Version));
         using var model = new OnnxModel(written);
@@ -170,7 +170,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
         float[] pixels = trained.Pixels(image);
         Assert.Equal(3 * 24 * 24, pixels.Length);
         Assert.Equal(trained.Pixels(images.Test[0].ImagePath), pixels);
-        // Back in bytes the planes are the image's red, green and blue, which noise hardly moves on average.
+        // Converted back to bytes, the planes are the image's red, green and blue, whose averages the noise hardly changes.
         ClipImageProcessorConfig preprocessing = small.Backbone.ReadPreprocessing();
         foreach (var (plane, channel) in pixels.Chunk(24 * 24).Select((plane, channel) => (plane, channel)))
             Assert.Equal(
@@ -198,7 +198,7 @@ public sealed class OnnxTests(SmallBackbone small, ColourImages images)
 
     private IDataView Test => _mlContext.Data.LoadFromEnumerable(images.Test);
 
-    /// <summary>Image by image: label, scores, and that they sum to 1.</summary>
+    /// <summary>Compares label and scores image by image, and checks that the scores sum to 1.</summary>
     private void Compare(DplTransformer transformer)
     {
         byte[] written = OnnxModel.Written(transformer);

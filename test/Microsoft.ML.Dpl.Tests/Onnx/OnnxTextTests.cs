@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Onnx;
 
-/// <summary>The text tower as a graph: ONNX Runtime gives of tokens what libtorch gives.</summary>
+/// <summary>The text tower as a graph: ONNX Runtime computes the same embeddings as libtorch.</summary>
 public sealed class OnnxTextTests(SmallBackbone small) : IClassFixture<SmallBackbone>, IDisposable
 {
     private readonly MLContext _mlContext = new MLContext(1).Knowing(small.Backbone);
@@ -38,7 +38,7 @@ public sealed class OnnxTextTests(SmallBackbone small) : IClassFixture<SmallBack
         int end = config.EndOfTextId ?? config.VocabularySize - 1,
             longest = config.ContextLength;
         var random = new Random(3);
-        // Of any length up to the longest; a second end behind the first, and what follows it, are not read.
+        // Texts of any length up to the longest; a second end token, and what follows the first, are ignored.
         int[][] texts =
         [
             [1, end],
@@ -61,7 +61,7 @@ public sealed class OnnxTextTests(SmallBackbone small) : IClassFixture<SmallBack
             float[] found = Run(graph, level, texts);
             double scale = expected.Max(Math.Abs);
             Assert.InRange(expected.Zip(found, (a, b) => Math.Abs(a - b)).Max(), 0, tolerance * Math.Max(1, scale));
-            // What other texts are in the batch, and how long they are, is no matter.
+            // The other texts of the batch, and their lengths, do not matter.
             for (int i = 0; i < texts.Length; i++)
             {
                 float[] alone = Run(graph, level, [texts[i]]);
@@ -145,7 +145,7 @@ public sealed class OnnxTextTests(SmallBackbone small) : IClassFixture<SmallBack
         return Run(session, texts);
     }
 
-    /// <summary>Shorter texts are filled with zeros.</summary>
+    /// <summary>Runs the graph; shorter texts are padded with zeros.</summary>
     private static float[] Run(InferenceSession session, int[][] texts)
     {
         int length = texts.Max(text => text.Length);

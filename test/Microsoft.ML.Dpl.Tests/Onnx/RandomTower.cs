@@ -32,19 +32,19 @@ internal sealed class RandomTower : IDisposable
         );
     }
 
-    /// <summary>With random prompts and weights of the same candidates in every layer.</summary>
+    /// <summary>A tower with random prompts and mixture weights, with the same candidates in every layer.</summary>
     public static RandomTower WithMixture(ClipConfig config, int[] candidates) => new(config, (clip, generator) =>
         {
             using MixtureBranch branch = RandomMixture.Branch(candidates, config.Image, generator);
             return new FoldedImageTower(clip.Image, branch.Layers());
         });
 
-    /// <summary>A small CLIP by what is special about it.</summary>
+    /// <summary>The shape of a small CLIP, named by its special feature.</summary>
     public static ClipConfig ShapeOf(string name) =>
         name switch
         {
             "gelu" => RandomClip.Shape(activation: ClipActivation.Gelu),
-            // Three columns of pixels fill no patch; one layer is first and last.
+            // Three columns of pixels are left over, too few for a patch; the only layer is both first and last.
             "odd" => RandomClip.Shape(imageSize: 23, patch: 5, imageLayers: 1, imageWidth: 22, imageHeads: 2),
             "wide" => RandomClip.Shape(imageSize: 12, patch: 12, imageLayers: 2, imageWidth: 40, imageHeads: 1),
             _ => RandomClip.Shape(),

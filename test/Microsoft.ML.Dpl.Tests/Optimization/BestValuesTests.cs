@@ -7,7 +7,8 @@ namespace Microsoft.ML.Dpl.Tests.Optimization;
 
 public sealed class BestValuesTests
 {
-    /// <summary>Values are called by their number; a score is offered for each in turn.</summary>
+    /// <summary>The values are numbered from 1, and one score is offered for each in turn; <paramref name="best"/> is the number of the
+    /// best.</summary>
     [Theory]
     [InlineData(3, 0.5, 0.7, 0.7, 0.6)]
     [InlineData(1, 0.7, 0.5, 0.6)]

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Optimization;
 
-/// <summary>What lies on the disk at every moment: two generations, whole or refused, whatever fails.</summary>
+/// <summary>What is on the disk at every moment: two generations of checkpoints, complete or refused, whatever fails.</summary>
 public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -28,7 +28,7 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         Assert.Null(Latest(folder));
     }
 
-    /// <summary>By number, not by name: 9 comes before 10.</summary>
+    /// <summary>Checkpoints are ordered by number, not by name: 9 comes before 10.</summary>
     [Fact]
     public void The_tenth_is_later_than_the_ninth()
     {
@@ -41,7 +41,7 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         Assert.Equal(["checkpoint-10.safetensors", "checkpoint-11.safetensors"], Names());
     }
 
-    /// <summary>A process killed in between leaves the state that is furthest on.</summary>
+    /// <summary>A process killed in between leaves the most advanced state.</summary>
     [Fact]
     public void Where_all_are_removed_the_latest_goes_last()
     {
@@ -99,7 +99,8 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         Assert.Equal(["checkpoint-2.safetensors", "checkpoint-3.safetensors"], Names());
     }
 
-    /// <summary>What a kill leaves between the new one's name and the removal of the oldest, and in the middle of a write.</summary>
+    /// <summary>The files left by a kill after the new checkpoint is named and before the oldest is removed, and by one in the middle of a
+    /// write.</summary>
     [Fact]
     public void After_three_generations_and_a_part_of_a_fourth_the_run_continues()
     {
@@ -166,9 +167,9 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         var warnings = new List<string>();
         using (Checkpoint found = folder.ReadLatest(warnings.Add)!)
             Assert.Equal(3 - damaged, Of(found));
-        // The older one is not looked at while the latest is whole.
+        // The older one is not read while the latest is intact.
         Assert.Equal(damaged == 2, warnings.Count == 1);
-        // The damaged one never crowds out a whole one.
+        // A damaged checkpoint never displaces an intact one.
         Write(folder, 3);
         Assert.Equal(
             damaged == 2
@@ -245,7 +246,7 @@ public sealed class CheckpointFolderTests(ITestOutputHelper output) : IDisposabl
         return number;
     }
 
-    /// <summary>A disk with that many bytes left.</summary>
+    /// <summary>A disk with <paramref name="space"/> bytes left.</summary>
     private sealed class LimitedStream(Stream inner, long space) : Stream
     {
         private long _left = space;

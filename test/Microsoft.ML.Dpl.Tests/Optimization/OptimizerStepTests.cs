@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Optimization;
 
-/// <summary>A step that would spoil the parameters is not taken.</summary>
+/// <summary>A step that would corrupt the parameters is not taken.</summary>
 public class OptimizerStepTests
 {
-    /// <summary>sqrt has a value at 0 and no derivative: the loss alone would not show it.</summary>
+    /// <summary>sqrt has a value at 0 but no derivative, so the loss alone would not reveal the problem.</summary>
     [Theory]
     [InlineData(0f, nameof(Watched.Gradient))]
     [InlineData(-1f, nameof(Watched.Loss))]

@@ -2,15 +2,15 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Tests.Optimization;
 
-/// <summary>Remembers the report of every step, and lets a test look at the moment of each.</summary>
+/// <summary>Records the report of every step, and lets a test act at each of them.</summary>
 internal sealed class StepRecorder : IRunObserver
 {
     public List<FitProgress> Reports { get; } = [];
 
-    /// <summary>Called before every step and every batch of an evaluation; may end the run.</summary>
+    /// <summary>Called before every step and every batch of an evaluation; may throw to end the run.</summary>
     public Action Before { get; init; } = () => { };
 
-    /// <summary>Called with every report, while the step's gradients are still there.</summary>
+    /// <summary>Called with every report, while the step's gradients still exist.</summary>
     public Action<FitProgress> After { get; init; } = _ => { };
 
     public void ThrowIfCancelled() => Before();

@@ -3,13 +3,13 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Floats aligned as libtorch's own: what MKL makes of an array that lies elsewhere may have other last bits.</summary>
+/// <summary>Floats aligned like libtorch's own: with other alignments MKL's results may differ in their last bits.</summary>
 internal sealed unsafe class AlignedFloats : IDisposable
 {
     private readonly float* _memory;
 
-    /// <param name="values">Copied.</param>
-    /// <param name="offset">Floats that lie between the aligned address and the first value.</param>
+    /// <param name="values">The values to copy.</param>
+    /// <param name="offset">The number of floats between the aligned address and the first value.</param>
     public AlignedFloats(IReadOnlyCollection<float> values, int offset = 0)
     {
         Length = values.Count;

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Libraries are loaded from the cache, so nobody else may have a hand in it.</summary>
+/// <summary>Libraries are loaded from the cache, so nobody else may be able to write to it.</summary>
 public sealed class CacheFoldersTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -13,7 +13,7 @@ public sealed class CacheFoldersTests : IDisposable
     public void The_folder_is_open_to_its_owner_only_whoever_made_it()
     {
         if (OperatingSystem.IsWindows())
-            return; // there are no modes there
+            return; // Windows has no file modes
         string made = _folder.File("a/made"),
             open = _folder.File("open");
         Directory.CreateDirectory(open);
@@ -29,7 +29,7 @@ public sealed class CacheFoldersTests : IDisposable
     public void A_link_in_its_place_is_not_followed()
     {
         if (OperatingSystem.IsWindows())
-            return; // links need a privilege there
+            return; // creating links needs a privilege on Windows
         string foreign = Directory.CreateDirectory(_folder.File("foreign")).FullName,
             link = _folder.File("link"),
             next = _folder.File("next");
@@ -55,7 +55,7 @@ public sealed class CacheFoldersTests : IDisposable
     public void A_file_has_an_owner()
     {
         if (!OperatingSystem.IsLinux())
-            return; // asked on Linux only
+            return; // file owners are read on Linux only
         Assert.Equal(FileOwner.Self(), FileOwner.Get(_folder.FullPath));
         if (FileOwner.Self() != 0)
             Assert.Equal(0u, FileOwner.Get("/"));

@@ -4,13 +4,13 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Unicode's composed form, which must not depend on the machine's tables.</summary>
+/// <summary>Unicode's composed form (NFC), which must not depend on the machine's tables.</summary>
 public class ComposedTextTests
 {
     [Theory]
     [InlineData("plain", "plain")]
     [InlineData("Blu\u0308te", "Bl\u00fcte")]
-    [InlineData("\u212b", "\u00c5")] // the sign for Ångström is a letter
+    [InlineData("\u212b", "\u00c5")] // the Ångström sign becomes a letter
     [InlineData("q\u0307\u0323", "q\u0323\u0307")]
     [InlineData("o\u0302\u0301", "\u1ed1")]
     [InlineData("\u0958", "\u0915\u093c")] // excluded from composition
@@ -22,7 +22,7 @@ public class ComposedTextTests
         Assert.Equal(composed, ComposedText.Compose(composed));
     }
 
-    /// <summary>The value is of Python's unicodedata, which reads the same tables.</summary>
+    /// <summary>The expected value comes from Python's unicodedata, which uses the same tables.</summary>
     [Fact]
     public void Every_code_point_composes_as_elsewhere()
     {

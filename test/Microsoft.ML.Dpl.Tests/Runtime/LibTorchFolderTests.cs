@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Another libtorch than the package's, in a process of its own since a process loads one.</summary>
+/// <summary>Uses another libtorch than the package's, in a separate process because a process can load only one.</summary>
 public class LibTorchFolderTests
 {
     private static readonly string Model = Path.Combine(SharedData.RepositoryRoot, "src", "Microsoft.ML.Dpl.TinyClip", "model");
@@ -15,7 +15,7 @@ public class LibTorchFolderTests
         using var application = new TemporaryFolder();
         using var libTorch = new TemporaryFolder();
         DirectoryInfo built = new(Path.GetDirectoryName(SampleProcess.ProgramOf("PretrainTinyClip"))!);
-        // Without the list of its parts the host takes what lies in the folder: that of a build without libtorch.
+        // Without its .deps.json the host uses whatever is in the folder, as in a build without libtorch.
         foreach (FileInfo file in built.GetFiles().Where(f => !f.Name.EndsWith(".deps.json", StringComparison.Ordinal)))
             file.CopyTo(application.File(file.Name));
         foreach (FileInfo file in new DirectoryInfo(Path.Combine(built.FullName, "runtimes", "linux-x64", "native")).GetFiles("*.so*"))

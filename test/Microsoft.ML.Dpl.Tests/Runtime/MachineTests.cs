@@ -6,8 +6,8 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Writes into the results what the tests computed with, since bits and times depend on it; <c>.ci/run</c> prints that
-/// line.</summary>
+/// <summary>Writes the libraries that the tests computed with into the results, since bits and times depend on them; <c>.ci/run</c> prints
+/// that line.</summary>
 public sealed unsafe class MachineTests(ITestOutputHelper output)
 {
     [Fact]
@@ -24,7 +24,7 @@ public sealed unsafe class MachineTests(ITestOutputHelper output)
         Assert.Matches(@"^libtorch: \d+ threads, BLAS \S.*; \S.*$", line);
     }
 
-    /// <summary>MKL's own sentence: its version and the instructions that it takes on this processor.</summary>
+    /// <summary>MKL's own description: its version and the instruction set that it uses on this processor.</summary>
     private static string MklVersion(nint function)
     {
         byte[] text = new byte[256];

@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Memory that runs out, told in one sentence.</summary>
+/// <summary>Running out of memory is reported in one sentence.</summary>
 public sealed class MemoryShortageTests
 {
     private const string Cuda =
         "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 23.5 GiB of which 1.2 GiB is free.";
 
-    /// <summary>libtorch itself, asked for a pebibyte: the message is its own and may change with its version.</summary>
+    /// <summary>Asks libtorch itself for a pebibyte: the message is its own and may change with its version.</summary>
     [Fact]
     public void The_allocator_of_the_CPU_is_understood()
     {

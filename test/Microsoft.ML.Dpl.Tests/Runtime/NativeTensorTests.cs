@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>Where float tensors lie: MKL chooses its way of adding by alignment on some processors.</summary>
+/// <summary>The alignment of float tensors: on some processors MKL chooses its summation order by it.</summary>
 public unsafe class NativeTensorTests
 {
     public NativeTensorTests() => LibTorch.EnsureLoaded();
@@ -71,14 +71,14 @@ public unsafe class NativeTensorTests
         using var scope = NewDisposeScope();
         for (int length = 1; length < 300; length++)
         {
-            // Objects of many sizes before it: an array lies at any multiple of 8 bytes.
+            // Preceding objects have many sizes, so an array may start at any multiple of 8 bytes.
             var values = new float[length];
             Assert.Equal(0, (long)KernelTensor.Pointer(NativeTensor.From(values)) % NativeTensor.Alignment);
             Assert.Equal(0, (long)KernelTensor.Pointer(NativeTensor.From(new float[length, 3])) % NativeTensor.Alignment);
         }
     }
 
-    /// <summary>A product with one row, such as one image against all classes: where alignment shows on AMD's Zen 4.</summary>
+    /// <summary>A product with one row, such as one image against all classes, is where alignment shows on AMD's Zen 4.</summary>
     [Fact]
     public void A_product_has_the_same_bits_wherever_the_array_lay()
     {

@@ -2,10 +2,8 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.Runtime;
 
-/// <summary>
-/// The changed copy of TorchSharp's native library in the user's cache: it is loaded into the process,
-/// so what lies there is not taken on trust.
-/// </summary>
+/// <summary>The modified copy of TorchSharp's native library in the user's cache: it is loaded into the process, so its content is verified
+/// first.</summary>
 public sealed class ShimCopyTests : IDisposable
 {
     private static readonly byte[] Shim = [1, 2, 3, 4];
@@ -29,7 +27,7 @@ public sealed class ShimCopyTests : IDisposable
         Assert.Equal([copy], Directory.GetFiles(_folder.File("cache")));
     }
 
-    /// <summary>Another process may have it loaded.</summary>
+    /// <summary>Another process may have the copy loaded.</summary>
     [Fact]
     public void A_copy_of_the_same_content_is_left_as_it_is()
     {

@@ -8,7 +8,7 @@ public sealed class WholeFileTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Else a power cut could leave the name without the content, in place of an older file that was whole.</summary>
+    /// <summary>Otherwise a power cut could leave the name without the content, in place of an older, complete file.</summary>
     [Fact]
     public void Its_bytes_are_on_the_disk_before_it_has_its_name()
     {

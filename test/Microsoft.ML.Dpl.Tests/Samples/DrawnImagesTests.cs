@@ -47,7 +47,7 @@ public class DrawnImagesTests
             {
                 if (mentioned is int index)
                     Assert.True(Says(words[index]), text);
-                // Only the drawn attribute's words may occur at all.
+                // The drawn value of an attribute that the caption leaves out must not appear in the text.
                 else
                     Assert.False(Says(words[drawn]), text);
             }
@@ -129,7 +129,7 @@ public class DrawnImagesTests
         return planes;
     }
 
-    /// <summary>The colour word whose usual shade, in some light, is nearest to the mean around a pixel.</summary>
+    /// <summary>The colour whose usual shade, at some brightness, is nearest to the mean around a pixel.</summary>
     private static int Nearest(byte[] planes, int x, int y)
     {
         double Mean(int plane) => Enumerable.Range(0, 9).Average(i => planes[plane * Side * Side + (y + i / 3 - 1) * Side + x + i % 3 - 1]);
@@ -178,7 +178,7 @@ public class DrawnImagesTests
             Assert.Equal(ordinary[i].Scene, easier[i].Scene);
             Assert.Equal(ordinary[i].Caption, easier[i].Caption);
         }
-        // A caption is of the scene as it was made, not as it was before.
+        // A caption describes the simplified scene, not the original one.
         Assert.All(Enumerable.Range(0, 200), i => Assert.True(easier[i].Caption.IsTrueOf(easier[i].Scene)));
     }
 }

@@ -5,7 +5,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The drawn tasks: what is in them, and that nothing but the arguments decides their images.</summary>
+/// <summary>The drawn tasks: their contents, and that only the arguments determine their images.</summary>
 public sealed class DrawnTasksTests
 {
     private static readonly Dictionary<string, string?> Nothing = [];
@@ -82,7 +82,7 @@ public sealed class DrawnTasksTests
         );
     }
 
-    /// <summary>More images, or fewer of another split, do not change those there were.</summary>
+    /// <summary>Drawing more images, or fewer of another split, does not change the existing ones.</summary>
     [Fact]
     public void An_image_does_not_depend_on_how_many_are_drawn()
     {

@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The satellite tiles in samples/data/eurosat: what is there, and fits on photographs.</summary>
+/// <summary>The satellite tiles in samples/data/eurosat: their contents, and fits on photographs.</summary>
 public sealed partial class EuroSatTilesTests
 {
     private const int TrainPerClass = 20,
@@ -62,7 +62,7 @@ public sealed partial class EuroSatTilesTests
         Assert.Contains("samples/data/eurosat", notices);
     }
 
-    /// <summary>CLIP reads no further than its context, so that a longer text would lose the end of a class's name.</summary>
+    /// <summary>CLIP truncates texts to its context length, so a longer text would lose the end of a class name.</summary>
     [Fact]
     public void Every_class_in_the_template_fits_into_the_context_of_the_embedded_CLIP()
     {
@@ -75,7 +75,7 @@ public sealed partial class EuroSatTilesTests
         };
         Fit(mlContext, PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn), EuroSatTiles.Template, epochs: 1).Dispose();
         Assert.Empty(warnings);
-        // CoOp's own template fits into the context of the one that knows photographs alone.
+        // CoOp's own template fits only into the context of the CLIP that was trained on photographs.
         const string centered = "a centered satellite photo of {}.";
         string[] classes = [.. EuroSatTiles.Train.Select(tile => tile.Label).Distinct()];
         mlContext
@@ -102,7 +102,7 @@ public sealed partial class EuroSatTilesTests
         MulticlassClassificationMetrics before = Evaluate(mlContext, zeroShot),
             after = Evaluate(mlContext, trained);
         Assert.Equal(after.MicroAccuracy, after.MacroAccuracy, 1e-9);
-        // Chance is 1 of 10, of 100 test tiles; guessing has a log-loss of ln 10.
+        // There are 100 test tiles. Chance is 1 in 10; guessing has a log-loss of ln 10.
         Assert.InRange(after.MicroAccuracy, 0.2, 1);
         Assert.True(after.LogLoss < before.LogLoss, $"log-loss {before.LogLoss:f3} before training, {after.LogLoss:f3} after");
     }

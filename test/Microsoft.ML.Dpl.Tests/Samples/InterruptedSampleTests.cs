@@ -4,8 +4,8 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>Signals end the samples as they end the command dpl: the first keeps what there is, the second ends at once, and none of them
-/// shows a stack trace.</summary>
+/// <summary>Signals end the samples as they end the dpl command: the first keeps what there is, the second ends at once, and neither shows
+/// a stack trace.</summary>
 public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages images)
     : IClassFixture<SmallBackbone>,
         IClassFixture<ColourImages>,
@@ -18,7 +18,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>timeout(1) signals its child and the child's whole group, so that it comes twice.</summary>
+    /// <summary>timeout(1) signals its child and then the child's process group, so the signal arrives twice.</summary>
     [SkippableFact]
     public async Task QuickStart_saves_the_best_so_far_where_a_request_to_end_comes_twice()
     {
@@ -31,7 +31,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
                 .. new[] { "--output", zip, "--training-epochs", "1000", "--candidates", "0", "2", "--batch", "4" },
             ]
         );
-        // A tenth of it, since there is nothing to keep before the first epoch has ended.
+        // Not at once: there is nothing to keep before the first epoch has ended.
         await sample.Says("uniform, length 2, training: epoch 10");
         sample.Send(Signals.Terminate);
         sample.Send(Signals.Terminate);
@@ -59,7 +59,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
         Assert.True(ModelInfo.Read(zip).WasCancelled);
     }
 
-    /// <summary>It evaluates for long once it is cancelled, which leaves time for a second request.</summary>
+    /// <summary>After cancellation the sample evaluates for a long time, which leaves time for a second request.</summary>
     [SkippableFact]
     public async Task A_second_request_ends_PretrainTinyClip_at_once()
     {
@@ -75,7 +75,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
         await sample.Says(" step 1 ");
         sample.Send(Signals.Terminate);
         await sample.Says("once more ends at once");
-        // The same request, and what comes later is another.
+        // A signal that follows at once counts as the same request; a later one is a second request.
         sample.Send(Signals.Terminate);
         using (var limit = new CancellationTokenSource(Limit))
             while (!File.Exists(_folder.File("model.safetensors")))
@@ -94,7 +94,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
         return path;
     }
 
-    /// <summary>A sample as a process, whose lines of both streams are read as they come.</summary>
+    /// <summary>A sample as a process; both its output streams are read as they arrive.</summary>
     private sealed class RunningSample : IDisposable
     {
         private readonly Process _process;
@@ -118,7 +118,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
 
         public bool HasExited => _process.HasExited;
 
-        /// <summary>Of both streams, without line breaks, which a console of unknown width puts anywhere.</summary>
+        /// <summary>Both streams without line breaks, because a console of unknown width may break lines anywhere.</summary>
         public string Output
         {
             get

@@ -7,7 +7,7 @@ using ModelBuilder;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The sample in Model Builder's shape, as a program and as a class.</summary>
+/// <summary>The sample in the form that Model Builder generates, as a program and as a class.</summary>
 public sealed partial class ModelBuilderTests
 {
     private static readonly Dictionary<string, string?> Nothing = [];
@@ -33,7 +33,7 @@ public sealed partial class ModelBuilderTests
             "--training-epochs",
             "15"
         );
-        // Chance is 1 of 8; 80 test images.
+        // Chance is 1 in 8; there are 80 test images.
         Assert.InRange(Accuracy(trained), 0.5, 1);
 
         string[] images =
@@ -56,11 +56,11 @@ public sealed partial class ModelBuilderTests
         foreach (var (heavy, same) in answers.Zip(light))
         {
             Assert.Equal(heavy.Labels, same.Labels);
-            // Each is printed with four digits.
+            // Each probability is printed with four digits.
             Assert.All(heavy.Probabilities.Zip(same.Probabilities), pair => Assert.InRange(pair.First - pair.Second, -0.00011, 0.00011));
         }
 
-        // The same model as a class: what an application that copies the sample calls.
+        // The same model through the class that an application would copy from the sample.
         FlowerClassifier.MLNetModelPath = zip;
         using (FlowerClassifier.PredictEngine.Value)
         {
@@ -79,7 +79,7 @@ public sealed partial class ModelBuilderTests
         }
     }
 
-    /// <summary>Photographs of 5 flowers that the CLIP never saw: chance is 20 %, zero-shot gets 21 of 200.</summary>
+    /// <summary>Photographs of 5 flowers that the CLIP has never seen: chance is 20 %, zero-shot classifies 21 of 200 correctly.</summary>
     [SkippableFact]
     [Trait("Category", "Slow")]
     public async Task It_learns_flowers()
@@ -114,7 +114,7 @@ public sealed partial class ModelBuilderTests
             "--template",
             "a photo of a {}, a type of flower."
         );
-        // Three standard errors of 120 images above chance.
+        // Three standard errors above chance for 120 images.
         Assert.InRange(Accuracy(trained), 0.31, 1);
         Answers(await Run("predict", folder.File("flowers.zip"), Directory.GetFiles(folder.File("test/tulips"), "*.jpg")[0]));
     }
@@ -159,7 +159,7 @@ public sealed partial class ModelBuilderTests
         return double.Parse(AccuracyLine().Match(trained.Output).Groups[1].Value, CultureInfo.InvariantCulture);
     }
 
-    /// <summary>Reads what predict prints, and holds each answer to be sorted probabilities.</summary>
+    /// <summary>Parses what predict prints, and requires the probabilities of each answer to be sorted.</summary>
     private static IReadOnlyList<Answer> Answers(SampleProcess.Outcome predicted)
     {
         Assert.True(predicted.ExitCode == 0, predicted.Output + predicted.Error);
@@ -174,7 +174,7 @@ public sealed partial class ModelBuilderTests
         Assert.All(answers, answer =>
         {
             Assert.Equal(answer.Probabilities.OrderDescending(), answer.Probabilities);
-            // Each is printed with four digits.
+            // Each probability is printed with four digits.
             Assert.InRange(answer.Probabilities.Sum(), 1 - 0.00005 * answer.Labels.Count, 1 + 0.00005 * answer.Labels.Count);
         });
         return answers;

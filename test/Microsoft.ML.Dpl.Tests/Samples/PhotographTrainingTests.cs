@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The sample's training on photographs, on a few images in the layouts of its sources and with a teacher of one line.</summary>
+/// <summary>The sample's training on photographs, with a few images in the layouts of its sources and a trivial teacher.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class PhotographTrainingTests : IDisposable
 {
@@ -87,8 +87,8 @@ public sealed class PhotographTrainingTests : IDisposable
         Assert.Contains("--cache", other.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>The teacher sees the mean of a third of each colour; a mirrored crop of an image with one bright side must say so on the
-    /// mirrored side.</summary>
+    /// <summary>The teacher's features are the brightness of each cell; in a mirrored crop of an image with one bright side they must
+    /// be high on the mirrored side.</summary>
     [Fact]
     public void What_the_teacher_saw_stays_at_its_place_in_crops_and_mirrored_images()
     {
@@ -99,7 +99,7 @@ public sealed class PhotographTrainingTests : IDisposable
         int bright = 0;
         for (int i = 0; i < 48; i++)
         {
-            // Brightness that the student sees in a patch and the teacher's first component there must go together.
+            // The brightness that the student sees in a patch must correlate with the teacher's first component there.
             var seen = new double[49];
             var told = new double[49];
             for (int k = 0; k < 49; k++)
@@ -222,7 +222,7 @@ public sealed class PhotographTrainingTests : IDisposable
             both = a.Zip(b, (x, y) => (x - meanA) * (y - meanB)).Sum(),
             ownA = a.Sum(x => (x - meanA) * (x - meanA)),
             ownB = b.Sum(y => (y - meanB) * (y - meanB));
-        // A crop of one brightness says nothing.
+        // A crop of uniform brightness gives no correlation.
         return ownA < 1e6 || ownB < 1e-2 ? double.NaN : both / Math.Sqrt(ownA * ownB);
     }
 
@@ -249,7 +249,8 @@ public sealed class PhotographTrainingTests : IDisposable
         File.WriteAllText(Path.Combine(HeldOut, "test.tsv"), "ImagePath\tLabel\nimages/airplanes/image_0002.jpg\tairplane\n");
     }
 
-    /// <summary>Four entries in WordNet's format: a tabby is a cat is an animal is an organism; a sports car is nothing.</summary>
+    /// <summary>Five entries in WordNet's format: a tabby is a cat, a cat is an animal, an animal is an organism; a sports car has
+    /// no hypernym.</summary>
     private void WriteWordNet()
     {
         File.WriteAllLines(
@@ -269,7 +270,7 @@ public sealed class PhotographTrainingTests : IDisposable
         );
     }
 
-    /// <summary>Dark, with a bright half on one of the four sides.</summary>
+    /// <summary>Writes a dark image with a bright half on one of the four sides.</summary>
     private static void Paint(string path, int width, int height, int side)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -296,7 +297,7 @@ public sealed class PhotographTrainingTests : IDisposable
         public float[]? Features { get; set; }
     }
 
-    /// <summary>Sees nothing but how bright a cell is, in features that differ by their factor, and a little of the red.</summary>
+    /// <summary>A teacher that sees only the brightness of each cell's red channel, in features that differ by constant factors.</summary>
     private sealed class Brightness : ITeacher
     {
         public float[] Features(byte[] pixels, int side)

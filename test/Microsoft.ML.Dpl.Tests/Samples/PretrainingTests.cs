@@ -25,7 +25,7 @@ public sealed class PretrainingTests : IDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dpl-pretraining-");
     private readonly int _threads = get_num_threads();
 
-    // OpenMP's threads would wait busily for the core that draws the images.
+    // OpenMP's threads would busy-wait on the core that draws the images.
     public PretrainingTests() => set_num_threads(1);
 
     public void Dispose()
@@ -41,7 +41,7 @@ public sealed class PretrainingTests : IDisposable
         using Pretraining training = Begin(Small with { Steps = 400, Batch = 48 });
         IReadOnlyList<PretrainReport> reports = Run(training, reportEvery: 50);
         Assert.True(reports[^1].Loss < reports[0].Loss - 0.3, $"{reports[0].Loss} to {reports[^1].Loss}");
-        // What guessing costs: one of 48 captions, and one of all names for each question.
+        // The loss of guessing: among 48 captions, and among all names for each question.
         double guessing = new[] { 48, Words.Shapes.Count, Words.Colours.Count, Words.Textures.Count }.Sum(n => Math.Log(n));
         Assert.True(reports[^1].Loss < guessing - 0.3, $"{reports[^1].Loss}, {guessing} by guessing");
 

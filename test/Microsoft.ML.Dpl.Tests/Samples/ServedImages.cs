@@ -4,7 +4,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>A model to serve, images to ask about, and what a prediction engine says of them one at a time.</summary>
+/// <summary>A model to serve, images to classify, and the predictions of a prediction engine for each of them.</summary>
 public sealed class ServedImages : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -16,7 +16,7 @@ public sealed class ServedImages : IDisposable
         Zip = _folder.File("model.zip");
         File.WriteAllBytes(_folder.File("image.png"), Images[0]);
 
-        // No prompts: nothing to train, and an ordinary model for whoever serves it.
+        // Without prompts nothing is trained, but for the server the model is an ordinary one.
         var mlContext = new MLContext(1);
         IDataView rows = mlContext.Data.LoadFromEnumerable(
             task.ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Images[i] })
@@ -45,13 +45,13 @@ public sealed class ServedImages : IDisposable
     /// <summary>The saved model.</summary>
     public string Zip { get; }
 
-    /// <summary>In the order of the scores.</summary>
+    /// <summary>The class names, in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames { get; }
 
     /// <summary>Different PNG files, 96 × 96.</summary>
     public IReadOnlyList<byte[]> Images { get; }
 
-    /// <summary>The first of them as a file.</summary>
+    /// <summary>The path of the first image as a file.</summary>
     public string File1 => _folder.File("image.png");
 
     internal IReadOnlyList<Prediction> Expected { get; }

@@ -5,12 +5,12 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The web application with clients that send slowly, too much or nonsense, and when it is asked to end.</summary>
+/// <summary>The web application with clients that send slowly, too much or nonsense, and at shutdown.</summary>
 public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedImages>
 {
     private const int Piece = 100_000;
 
-    /// <summary>What slow clients have sent is counted while it comes in, and given back when they are gone.</summary>
+    /// <summary>Bytes received from slow clients are counted as they arrive, and released when the clients disconnect.</summary>
     [Fact]
     public async Task Slow_uploads_together_hold_no_more_than_is_allowed()
     {
@@ -31,7 +31,7 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
                 clients.Add(client);
                 await client.GetStream().WriteAsync(Head(contentLength: 9_500_000));
                 await client.GetStream().WriteAsync(new byte[Piece]);
-                // Who is refused is told at once; the others are waited for.
+                // A refused client is answered at once; an accepted one gets no answer before the timeout.
                 if (await Answer(client, TimeSpan.FromMilliseconds(i < 8 ? 100 : 300)) is { } answer)
                 {
                     Assert.Contains("HTTP/1.1 503", answer);
@@ -39,7 +39,7 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
                     refused++;
                 }
             }
-            // Each of the others holds two pieces of 64 KiB, of which 16 are allowed.
+            // Each of the other clients holds two pieces of 64 KiB; 16 pieces are allowed in total.
             Assert.Equal(12, refused);
             using HttpResponseMessage busy = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]));
             Assert.Equal(HttpStatusCode.ServiceUnavailable, busy.StatusCode);
@@ -75,7 +75,7 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
     public async Task Connections_beyond_those_allowed_are_closed()
     {
         await using WebServer server = await WebServer.StartReady(["--model", served.Zip, "--Classifier:MaxConnections", "3"]);
-        // The test's own client has one.
+        // The test's own HttpClient holds one of the three connections.
         using TcpClient first = await Connect(server),
             second = await Connect(server),
             third = await Connect(server);
@@ -102,7 +102,7 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
         Assert.Contains("well-formed", body);
     }
 
-    /// <summary>While it draws its images, and while it trains.</summary>
+    /// <summary>Ends the server while it draws its images, and while it trains.</summary>
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
@@ -132,7 +132,7 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
         return client;
     }
 
-    /// <summary>What the server says within a time; empty where it closes the connection, null where it says nothing.</summary>
+    /// <summary>The server's response within a time limit; empty if it closes the connection, null if it sends nothing.</summary>
     private static async Task<string?> Answer(TcpClient client, TimeSpan within)
     {
         using var time = new CancellationTokenSource(within);

@@ -4,7 +4,8 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>What models the web application starts with: one trained on paths, a wrong one, and the demo of satellite tiles.</summary>
+/// <summary>The models the web application can start with: one trained on paths, an unsuitable one, and the demo of satellite
+/// tiles.</summary>
 public sealed class WebAppModelTests(ServedImages served) : IClassFixture<ServedImages>
 {
     [Fact]

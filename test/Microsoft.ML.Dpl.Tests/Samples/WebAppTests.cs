@@ -8,7 +8,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The web application over HTTP: right answers under load, and clear refusals.</summary>
+/// <summary>The web application over HTTP: correct answers under load, and clear error responses.</summary>
 public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImages>
 {
     private static readonly byte[] PngSignature = [0x89, .. "PNG\r\n\x1a\n"u8];
@@ -21,7 +21,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
             served.Images.Select(
                 async (image, i) =>
                 {
-                    // One connection each, raw bodies and forms in turn.
+                    // One connection per image, alternating between raw bodies and forms.
                     using var client = new HttpClient { BaseAddress = server.Client.BaseAddress };
                     using HttpResponseMessage response = await client.PostAsync(
                         "predict",
@@ -89,7 +89,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         Assert.Equal(served.Expected[0].PredictedLabel, (await good.Content.ReadFromJsonAsync<ServerAnswer>())!.Class);
     }
 
-    /// <summary>A broken image fails the pass that it is in; its neighbours are answered all the same.</summary>
+    /// <summary>A broken image makes its batch fail; the other images of the batch are still answered.</summary>
     [Fact]
     public async Task A_broken_image_does_not_spoil_its_batch()
     {
@@ -108,7 +108,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     [Fact]
     public async Task A_full_queue_says_so_and_a_cancelled_image_is_passed_over()
     {
-        // One place, and its image waits for a second that never fits in.
+        // The queue has one place, and its image waits a second for another one that never fits in.
         await using WebServer server = await WebServer.StartReady(
             "--model",
             served.Zip,
@@ -182,7 +182,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         await AssertProblem(noBoolean, HttpStatusCode.BadRequest);
     }
 
-    /// <summary>The largest file and image that are allowed are answered; one byte or pixel more is not, however it is sent.</summary>
+    /// <summary>Files and images up to the limits are accepted; one byte or pixel more is refused, in whatever form it is sent.</summary>
     [Fact]
     public async Task The_limits_are_held_to_the_byte_and_to_the_pixel()
     {
@@ -266,7 +266,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
         return content;
     }
 
-    /// <summary>A well-formed PNG of a few bytes that claims so many pixels.</summary>
+    /// <summary>A well-formed PNG of a few bytes whose header claims the given size.</summary>
     private static byte[] Bomb(int width = 50_000, int height = 50_000)
     {
         byte[] header = new byte[13];
@@ -303,7 +303,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
             Assert.Contains(sentence, problem.RootElement.GetProperty("detail").GetString());
     }
 
-    /// <summary>Sent in chunks: its length is not told in advance.</summary>
+    /// <summary>A stream that is sent in chunks, because its length is unknown in advance.</summary>
     private sealed class LengthlessStream(byte[] bytes) : MemoryStream(bytes)
     {
         public override bool CanSeek => false;

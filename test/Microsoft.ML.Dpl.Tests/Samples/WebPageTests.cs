@@ -3,7 +3,7 @@ using PuppeteerSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The page as a person meets it, in headless Chromium. Screenshots are left in artifacts/webapp.</summary>
+/// <summary>The page as a user sees it, in headless Chromium. Screenshots are left in artifacts/webapp.</summary>
 public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImages>
 {
     private static readonly string Screenshots = Path.Combine(SharedData.RepositoryRoot, "artifacts", "webapp");
@@ -23,7 +23,7 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
             if (e.Message.Type == ConsoleType.Error)
                 errors.Add(e.Message.Text);
         };
-        // A page that still scrolls moves away under the mouse.
+        // Smooth scrolling would move the page under the mouse.
         await page.EmulateMediaFeaturesAsync([
             new MediaFeatureValue { MediaFeature = MediaFeature.PrefersReducedMotion, Value = "reduce" },
         ]);
@@ -60,7 +60,7 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         await page.ClickAsync("#show-map");
         Assert.False(await page.EvaluateExpressionAsync<bool>("document.getElementById('map').checkVisibility()"));
         Assert.Empty(errors);
-        // Images on show are blobs and data in the page itself.
+        // The displayed images are blob and data URLs of the page itself.
         Assert.All(requested.Where(url => url.StartsWith("http", StringComparison.Ordinal)), url =>
             Assert.StartsWith(server.Client.BaseAddress.ToString(), url)
         );
@@ -78,9 +78,9 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         Assert.Equal("none", await page.EvaluateExpressionAsync<string>("getComputedStyle(document.getElementById('problem')).display"));
     }
 
-    /// <param name="demo">The small model's images.</param>
-    /// <param name="classes">How many there are; guessing gets one example right.</param>
-    /// <param name="right">How many examples must be answered right.</param>
+    /// <param name="demo">The demo whose images the small model is trained on.</param>
+    /// <param name="classes">The number of classes; guessing gets one example right.</param>
+    /// <param name="right">The number of examples that must be answered correctly.</param>
     [SkippableTheory]
     [InlineData("drawn", 8, 5)]
     [InlineData("eurosat", 10, 2)]
@@ -96,7 +96,7 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
             Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, early.StatusCode);
             Assert.NotNull(early.Headers.RetryAfter?.Delta);
         }
-        // How far the training is by now depends on the machine; that the page says something does not.
+        // How far the training is by now depends on the machine, but the page must say something.
         await using IPage page = await browser.NewPageAsync();
         await page.GoToAsync(server.Client.BaseAddress!.ToString());
         await page.WaitForFunctionAsync("() => !document.getElementById('model').textContent.startsWith('Looking')");
@@ -139,7 +139,7 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         }
     }
 
-    /// <summary>The least contrast (WCAG 2.2) of the page's texts with the page and the card behind them.</summary>
+    /// <summary>The lowest contrast (WCAG 2.2) between the page's texts and the page or card behind them.</summary>
     private const string Contrast = """
         () => {
             const luminance = colour => {

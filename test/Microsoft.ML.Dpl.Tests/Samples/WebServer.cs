@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.EndToEnd;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
-/// <summary>The WebApp sample as a process on a free port of this machine; ended with this object.</summary>
+/// <summary>The WebApp sample as a process on a free port of this machine; disposing this object ends the process.</summary>
 internal sealed class WebServer : IAsyncDisposable
 {
     private const string Listening = "Now listening on: ";
@@ -32,7 +32,7 @@ internal sealed class WebServer : IAsyncDisposable
         _process.BeginErrorReadLine();
     }
 
-    /// <summary>Speaks to the server.</summary>
+    /// <summary>A client for the server.</summary>
     public HttpClient Client { get; private set; } = null!;
 
     /// <summary>What the server printed.</summary>
@@ -80,15 +80,15 @@ internal sealed class WebServer : IAsyncDisposable
         }
     }
 
-    /// <summary>What GET /health says.</summary>
+    /// <summary>Gets /health.</summary>
     public async Task<ServerHealth> Health()
     {
         using HttpResponseMessage response = await Client.GetAsync("health");
         return (await response.Content.ReadFromJsonAsync<ServerHealth>())!;
     }
 
-    /// <summary>Asks the process to end, as a container's runtime does, and waits for it.</summary>
-    /// <returns>How long it took, and its exit code.</returns>
+    /// <summary>Sends the process SIGTERM, as a container runtime does, and waits for it to exit.</summary>
+    /// <returns>The time it took, and the exit code.</returns>
     public async Task<(TimeSpan Took, int ExitCode)> Terminate()
     {
         long began = Stopwatch.GetTimestamp();
@@ -118,7 +118,7 @@ internal sealed class WebServer : IAsyncDisposable
     }
 }
 
-/// <summary>The answer of GET /health.</summary>
+/// <summary>The response of GET /health.</summary>
 internal sealed record ServerHealth(
     string Status,
     string? Model,
@@ -130,7 +130,7 @@ internal sealed record ServerHealth(
     int MaxUploadBytes
 );
 
-/// <summary>The answer of POST /predict.</summary>
+/// <summary>The response of POST /predict.</summary>
 internal sealed record ServerAnswer(string Class, IReadOnlyList<ServerClass> Classes, ServerHeatMap? HeatMap);
 
 internal sealed record ServerClass(string Name, double Probability);

@@ -37,7 +37,7 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
         Assert.Throws<ArgumentOutOfRangeException>(() => history.Configuration(-1));
     }
 
-    /// <summary>The authors' search space of seven lengths, in double precision and column by column, as np.save may leave it.</summary>
+    /// <summary>The authors' search space of seven lengths, in double precision and column-major order, which np.save may use.</summary>
     [Fact]
     public void The_authors_files_give_a_configuration_with_the_names_exchanged()
     {
@@ -126,7 +126,8 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
         Assert.Contains("flat.npy", Assert.Throws<InvalidDataException>(() => AlphaHistory.Load(_folder.File("flat.npy"), four)).Message);
     }
 
-    /// <summary>The reference's whole search, written as .npy per branch and read again, chooses what its last alphas say.</summary>
+    /// <summary>The alphas of the reference's whole search, written as .npy per branch and read back, give the choice of the last
+    /// epoch.</summary>
     [Theory]
     [Trait("Category", "Golden")]
     [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]
@@ -190,7 +191,7 @@ public sealed class AlphaHistoryTests(SmallBackbone small) : IClassFixture<Small
         NpyFile.Write(stream, array);
     }
 
-    /// <summary>[layers, candidates] in double precision.</summary>
+    /// <summary>Writes alphas, [layers, candidates], as .npy in double precision.</summary>
     private string Npy(string name, float[][] alphas, bool fortran)
     {
         LibTorch.EnsureLoaded();

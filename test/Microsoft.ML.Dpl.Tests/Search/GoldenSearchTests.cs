@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
 
-/// <summary>A whole bilevel search against the reference implementation.</summary>
+/// <summary>Compares a whole bilevel search with the reference implementation.</summary>
 [Trait("Category", "Golden")]
 public class GoldenSearchTests
 {

@@ -26,13 +26,13 @@ public sealed class SearchStateTests
         Assert.Contains("4 of 9", After((0, 2), (1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient));
         Assert.Null(After((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient));
         Assert.NotNull(After((1, 2), (1, 2), (1, 0.2f)).ReasonToEnd(Patient with { Margin = 0.05 }));
-        // A lead of just the margin is one: none at all, where none is asked for.
+        // A lead equal to the margin suffices, so with a margin of 0 no lead is needed.
         Assert.NotNull(After((0, 0), (0, 0), (0, 0)).ReasonToEnd(Patient with { Margin = 0 }));
         Assert.Null(After((1, 2), (1, 2), (1, 2)).ReasonToEnd(Patient with { Patience = null }));
         Assert.Contains("all 3", After((1, 2), (0, 2), (1, 2)).ReasonToEnd(Patient with { Epochs = 3 }));
     }
 
-    /// <summary>Alphas that are all alike lead by nothing.</summary>
+    /// <summary>Equal alphas have a lead of 0.</summary>
     [Theory]
     [InlineData(0, 5)]
     [InlineData(1e-9, 0)]
@@ -45,7 +45,7 @@ public sealed class SearchStateTests
             foreach (Tensor alphas in supernet.Alphas)
                 alphas.zero_();
         var steps = new StepRecorder();
-        // Far too small a rate to tell the alphas apart.
+        // A rate far too small to separate the alphas.
         var settings = new SearchSettings
         {
             Epochs = 1,
@@ -77,7 +77,8 @@ public sealed class SearchStateTests
         TensorAssert.BitEqual(supernet.Rows[3].narrow(0, 1, 2), chosen.Rows[3]!);
     }
 
-    /// <summary>Epochs in which one layer chooses as given with a lead of the given alpha, and another always leads by far.</summary>
+    /// <summary>Epochs in which one layer makes the given choice with a lead of the given alpha, and another layer always leads
+    /// clearly.</summary>
     private static SearchState After(params (int Choice, float Alpha)[] epochs) =>
         new()
         {

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Search;
 
-/// <summary>The robust recipe's search: nested prompts, of which each step draws one length a layer.</summary>
+/// <summary>The robust recipe's search: nested prompts, of which each step samples one length per layer.</summary>
 public sealed class SinglePathTests
 {
     private static readonly int[] Candidates = [0, 1, 3];
@@ -35,7 +35,7 @@ public sealed class SinglePathTests
         }
     }
 
-    /// <summary>Straight-through: by the softmax's weights, at the drawn path's values.</summary>
+    /// <summary>Straight-through estimator: the gradients are the softmax's, at the values of the drawn path.</summary>
     [Fact]
     public void The_alphas_gradients_pass_through_the_drawn_path()
     {
@@ -52,7 +52,7 @@ public sealed class SinglePathTests
             Tensor gradient = branch.Alphas.grad!;
             Assert.True(gradient.isfinite().all().item<bool>());
             Assert.InRange(gradient.abs().max().item<float>(), 1e-8, 1e3);
-            // A softmax does not change where all its alphas move alike.
+            // A softmax does not change when all its alphas shift by the same amount, so their gradients sum to 0.
             Assert.InRange(gradient.sum(-1).abs().max().item<float>(), 0, 1e-5);
         }
     }

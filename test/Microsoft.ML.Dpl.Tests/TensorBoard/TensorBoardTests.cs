@@ -34,7 +34,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         Assert.Equal("brain.Event:2", events[0].FileVersion);
         Assert.All(events, e => Assert.InRange(e.WallTime, began.ToUnixTimeSeconds(), DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1));
 
-        // 3 batches an epoch; every report is there, by step and by epoch.
+        // 3 batches per epoch; every report appears, by step and by epoch.
         Assert.Equal(Steps(reports, FitStage.Search, r => r.TrainLoss), Curve(events, "search_steps/train_loss"));
         Assert.Equal(Steps(reports, FitStage.Search, r => r.ValidationLoss!.Value), Curve(events, "search_steps/validation_loss"));
         Assert.Equal(Steps(reports, FitStage.Training, r => r.TrainLoss), Curve(events, "training_steps/train_loss"));
@@ -53,7 +53,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         }
     }
 
-    /// <summary>The numbers that come with every epoch are the search's own.</summary>
+    /// <summary>The alphas reported with every epoch are those of the search report.</summary>
     [Fact]
     public void Every_epoch_of_the_search_reports_its_alphas()
     {
@@ -87,7 +87,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         Assert.Equal([(2L, 1f)], Curve([.. Read(files[1])], "training/train_loss"));
     }
 
-    /// <summary>A reader at work sees every epoch that ended, before the file is closed.</summary>
+    /// <summary>A concurrent reader sees every finished epoch before the file is closed.</summary>
     [Fact]
     public void Epochs_can_be_read_while_the_fit_runs()
     {
@@ -139,8 +139,8 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         Assert.ThrowsAny<IOException>(() => new TensorBoardProgress(_folder.File("file")));
     }
 
-    /// <summary>Why the events are not written by TorchSharp's SummaryWriter. Where this fails after an update of TorchSharp, it can be
-    /// taken instead.</summary>
+    /// <summary>Shows why the events are not written by TorchSharp's SummaryWriter. If this test fails after an update of TorchSharp, that
+    /// writer can be used instead.</summary>
     [Fact]
     public void TorchSharps_own_writer_cannot_place_events_in_time()
     {
@@ -152,10 +152,10 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         writer.add_img("weights", torch.zeros(3, 4, 5), 1);
         Event[] events = [.. Read(Directory.EnumerateFiles(_folder.FullPath).Single())];
         Assert.Equal(4, events.Length);
-        // A run begins with its first record: as seconds since 1970, this one lies twenty thousand million years ahead.
+        // TensorBoard starts a run at its first record; read as seconds since 1970, this time is twenty billion years ahead.
         Assert.Equal("brain.Event:2", events[0].FileVersion);
         Assert.True(events[0].WallTime > 1e17);
-        // Steps of milliseconds share their second.
+        // Steps within one second get the same time.
         Assert.All(events[1..], e => Assert.Equal(Math.Floor(e.WallTime), e.WallTime));
     }
 
@@ -218,7 +218,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         Assert.Equal((image.Width, image.Height), (bitmap.Width, bitmap.Height));
         int cell = bitmap.Width / alphas[0].Count;
         Assert.Equal(cell * alphas.Count, bitmap.Height);
-        // The colour map's green grows with the number it stands for.
+        // The green of the colour map increases with the value.
         foreach (var (layer, row) in alphas.Select((layer, row) => (layer, row)))
         {
             int[] greens =
@@ -231,7 +231,7 @@ public sealed class TensorBoardTests(SmallBackbone small, ColourImages images)
         }
     }
 
-    /// <summary>The records of a file, by the format's own description: length, its check, message, its check.</summary>
+    /// <summary>Reads the records of a file as the format describes them: length, its checksum, message, its checksum.</summary>
     private static IEnumerable<Event> Read(string path)
     {
         byte[] bytes;

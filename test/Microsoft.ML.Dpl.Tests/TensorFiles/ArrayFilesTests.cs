@@ -60,7 +60,7 @@ public sealed class ArrayFilesTests : IDisposable
         Assert.Single(Directory.EnumerateFileSystemEntries(_folder.FullPath));
     }
 
-    /// <summary>Neither a part of the arrays nor a folder for them; one that was there stays, empty.</summary>
+    /// <summary>No partial arrays and no new folder are left; an existing folder stays, empty.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -106,7 +106,7 @@ public sealed class ArrayFilesTests : IDisposable
         Assert.Contains("model.pt", Assert.Throws<InvalidDataException>(() => ArrayFiles.Open(_folder.File("model.pt"))).Message);
     }
 
-    /// <summary>The reference's alphas and prompts, through .npy and back.</summary>
+    /// <summary>The reference's alphas and prompts, written to .npy and read back.</summary>
     [Theory]
     [Trait("Category", "Golden")]
     [MemberData(nameof(GoldenCase.Names), MemberType = typeof(GoldenCase))]

@@ -62,7 +62,7 @@ public sealed class NpyFileTests
             { "open text", "{'descr", 24, "does not end" },
         };
 
-    /// <summary>What numpy.save writes of numpy.array([[0, 1, 2], [3, 4, 5]], dtype='f4').</summary>
+    /// <summary>The bytes that numpy.save writes for numpy.array([[0, 1, 2], [3, 4, 5]], dtype='f4').</summary>
     [Fact]
     public void The_bytes_are_those_that_numpy_writes()
     {
@@ -154,7 +154,7 @@ public sealed class NpyFileTests
         Assert.Contains("65536", Assert.Throws<InvalidDataException>(() => NpyFile.FromBytes(longHeader, "long")).Message);
     }
 
-    /// <summary>Whatever one byte of the header becomes, the file is read or refused by name.</summary>
+    /// <summary>Whatever byte of the header is changed, the file is either read or refused with an error that names it.</summary>
     [Fact]
     public void A_changed_byte_never_ends_otherwise()
     {

@@ -25,7 +25,8 @@ internal static class SafetensorsBytes
         return stream.ToArray();
     }
 
-    /// <summary>Writes another file with the same tensors after a change to each; what the change returns is disposed.</summary>
+    /// <summary>Writes a copy of a file with each tensor replaced by what <paramref name="change"/> returns, which is disposed; null drops
+    /// the tensor.</summary>
     public static void Rewrite(string source, string destination, Func<string, Tensor, Tensor?> change)
     {
         using var scope = NewDisposeScope();

@@ -279,7 +279,7 @@ public sealed class SafetensorsFileTests
                 else
                     bytes.InsertRange(at, Encoding.UTF8.GetBytes(pieces[random.Next(pieces.Length)]));
             }
-            // A header length that fits again lets the fault reach the checks behind it.
+            // With a corrected header length, the mutation reaches the later checks.
             if (i % 4 > 0 && bytes.Count > 18)
                 BinaryPrimitives.WriteInt64LittleEndian(CollectionsMarshal.AsSpan(bytes), bytes.Count - 18);
             try
@@ -308,7 +308,7 @@ public sealed class SafetensorsFileTests
         file.Dispose();
         Assert.Throws<ObjectDisposedException>(() => file.Read("a"));
 
-        // Writing needs the file for itself, which .NET enforces on every system.
+        // Writing needs exclusive access, which .NET enforces on every system.
         File.WriteAllBytes(path, SafetensorsBytes.Raw(Two, 3));
         Assert.Throws<InvalidDataException>(() => SafetensorsFile.Open(path));
         File.WriteAllBytes(path, []);

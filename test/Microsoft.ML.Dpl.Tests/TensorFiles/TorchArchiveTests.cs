@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.TensorFiles;
 
-/// <summary>PyTorch's archives give their tensors and nothing else.</summary>
+/// <summary>PyTorch's archives are read for their tensors only.</summary>
 public sealed class TorchArchiveTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -58,7 +58,7 @@ public sealed class TorchArchiveTests : IDisposable
         Assert.Throws<FileNotFoundException>(() => ClipBackbone.FromOpenAI(_folder.File("clip.pt"), _folder.File("none.gz")));
         Assert.Throws<FileNotFoundException>(() => ClipBackbone.FromOpenAI(_folder.File("none.pt"), folder));
 
-        // One of OpenAI's CLIPs in the hub's cache has it as well.
+        // The vocabulary is also found in one of OpenAI's CLIPs in the hub's cache.
         string snapshot = _folder.File("cache/models--openai--clip-vit-base-patch16/snapshots/0123456789abcdef0123456789abcdef01234567");
         Directory.CreateDirectory(snapshot);
         HubSettings settings = HubSettings.From(new HubOptions { CacheFolder = _folder.File("cache"), Token = "" });
@@ -131,7 +131,7 @@ public sealed class TorchArchiveTests : IDisposable
     }
 
     [Theory]
-    [InlineData("}q\0h\0X\u0001\0\0\0ah\0s.", "holds itself")] // a dictionary in itself
+    [InlineData("}q\0h\0X\u0001\0\0\0ah\0s.", "holds itself")] // a dictionary that contains itself
     [InlineData("}.", "no tensors")]
     [InlineData("K\u0001.", "no tensors")]
     [InlineData("", "ends too early")]
@@ -157,7 +157,7 @@ public sealed class TorchArchiveTests : IDisposable
         Assert.Contains("more than 1048576 opcodes", Refusal(dictionaries));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 256L << 20);
 
-        // One long list that is the shape of many tensors.
+        // One long list used as the shape of many tensors.
         string shape = $"({string.Concat(Enumerable.Repeat("K\u0001", 65))}t";
         Assert.Contains(
             "up to 64 whole numbers",
@@ -202,7 +202,7 @@ public sealed class TorchArchiveTests : IDisposable
                 refused++;
             }
         }
-        Assert.InRange(refused, 100, 499); // a fifth is cut short, and among the rest some changes hit numbers only
+        Assert.InRange(refused, 100, 499); // a fifth is truncated; of the others, some changes affect only numbers
     }
 
     [Fact]
@@ -273,7 +273,7 @@ public sealed class TorchArchiveTests : IDisposable
     private static RandomClip OpenAIShaped(int vocabulary) =>
         new(RandomClip.Shape(imageWidth: 64, imageHeads: 1, textWidth: 64, textHeads: 1) with { VocabularySize = vocabulary }, seed: 4);
 
-    /// <summary>As OpenAI published them: matrices in half precision, three sizes as further tensors.</summary>
+    /// <summary>The tensors as OpenAI published them: matrices in half precision, and three sizes as additional tensors.</summary>
     private static Dictionary<string, Tensor> AsPublished(RandomClip clip)
     {
         var tensors = clip.Entries.Keys.ToDictionary(
@@ -285,7 +285,7 @@ public sealed class TorchArchiveTests : IDisposable
         return tensors;
     }
 
-    /// <summary>Takes the vocabulary of 515 tokens of <see cref="SmallBackbone"/>.</summary>
+    /// <summary>Writes the vocabulary of 515 tokens of <see cref="SmallBackbone"/>.</summary>
     private static void SmallVocabulary(string folder)
     {
         using var small = new SmallBackbone();

@@ -11,7 +11,7 @@ internal sealed class TorchZip
     private readonly MemoryStream _pickle = new();
     private readonly List<byte[]> _storages = [];
 
-    /// <summary>A dictionary of names to tensors, as <c>torch.save(model.state_dict())</c>.</summary>
+    /// <summary>A dictionary of names to tensors, as written by <c>torch.save(model.state_dict())</c>.</summary>
     public static byte[] StateDictionary(IEnumerable<KeyValuePair<string, Tensor>> tensors)
     {
         var zip = new TorchZip();
@@ -19,12 +19,12 @@ internal sealed class TorchZip
         zip.Global("collections", "OrderedDict").Op(')').Op('R').Op('q', 0).Op('(');
         foreach (var (name, tensor) in tensors)
             zip.Text(name).Tensor(tensor);
-        // The modules' versions hang on the dictionary as an attribute.
+        // The modules' versions are an attribute of the dictionary.
         zip.Op('u').Op('}').Text("_metadata").Op('}').Op('s').Op('b').Op('.');
         return zip.ToArray("archive", torchScript: false);
     }
 
-    /// <summary>A tree of modules with code and constants beside it, as <c>torch.jit.save</c> and OpenAI's files have it.</summary>
+    /// <summary>A tree of modules with code and constants, as <c>torch.jit.save</c> writes it and OpenAI's files contain it.</summary>
     public static byte[] Modules(IReadOnlyDictionary<string, Tensor> tensors)
     {
         var zip = new TorchZip();
@@ -34,7 +34,7 @@ internal sealed class TorchZip
         return zip.ToArray("ViT-X-16", torchScript: true);
     }
 
-    /// <summary>An archive around any pickle, with one storage of 16 bytes.</summary>
+    /// <summary>An archive with the given pickle and one storage of 16 bytes.</summary>
     public static byte[] Around(params byte[][] pickle)
     {
         var zip = new TorchZip();
@@ -73,7 +73,7 @@ internal sealed class TorchZip
 
     private TorchZip Tensor(Tensor tensor)
     {
-        // The storage holds the numbers as they lie in memory; a view of it may have any strides.
+        // The storage holds the numbers in memory order; a view of it may have any strides.
         bool plain = tensor.is_contiguous();
         using Tensor stored = plain ? tensor.detach().clone() : tensor.t().contiguous();
         long[] strides = tensor.stride();

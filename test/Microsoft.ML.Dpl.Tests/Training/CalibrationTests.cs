@@ -5,19 +5,19 @@ using Microsoft.ML.Dpl.Training;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>Temperatures that are fitted to validation images after the training.</summary>
+/// <summary>Temperatures fitted to validation images after training.</summary>
 public sealed class CalibrationTests(SmallBackbone small, ColourImages images) : IClassFixture<SmallBackbone>, IClassFixture<ColourImages>
 {
     private readonly MLContext _mlContext = new MLContext(1).Knowing(small.Backbone);
 
-    /// <summary>−log of the softmax at factor 2 is log(1 + e^−1) + 0 for the first class.</summary>
+    /// <summary>With a factor of 2, −log of the softmax is log(1 + e^−1) for the first class.</summary>
     [Fact]
     public void Losses_are_those_computed_by_hand()
     {
         var row = new Calibration.Row([2, 0], Label: 0, Weight: 1);
         Assert.Equal(Math.Log(1 + Math.Exp(-1)), row.Loss(2), 1e-12);
         Assert.Equal(Math.Log(1 + Math.Exp(-1)) + 0.5, row.MeanLoss(2), 1e-12);
-        // One image: a third of the target goes to all classes.
+        // With one image, a third of the target is spread over all classes.
         Assert.Equal(2.0 / 3 * row.Loss(2) + 1.0 / 3 * row.MeanLoss(2), Calibration.SmoothedLoss([row], 2), 1e-12);
     }
 
@@ -47,14 +47,14 @@ public sealed class CalibrationTests(SmallBackbone small, ColourImages images) :
         foreach ((float[] one, float[] other) in scores.Zip(cooled))
         {
             Assert.Equal(Array.IndexOf(one, one.Max()), Array.IndexOf(other, other.Max()));
-            // Softmax at another temperature: a power of each probability.
+            // The softmax at another temperature is a normalised power of the probabilities.
             double[] powers = [.. one.Select(p => Math.Pow(p, 1 / factor))];
             for (int c = 0; c < 3; c++)
                 Assert.Equal(powers[c] / powers.Sum(), other[c], 1e-4);
         }
     }
 
-    /// <summary>Labels drawn by probabilities at temperature 3.</summary>
+    /// <summary>The labels are drawn from the probabilities at temperature 3.</summary>
     [Fact]
     public void The_temperature_that_labels_were_drawn_with_is_found()
     {
@@ -84,7 +84,7 @@ public sealed class CalibrationTests(SmallBackbone small, ColourImages images) :
         Calibration.Row[] rows = [.. Enumerable.Range(0, 18).Select(i => new Calibration.Row([2, 0, 0], Label: 0, Weight: 1))];
         double factor = Calibration.BestFactor(rows),
             probability = Math.Exp(-rows[0].Loss(factor));
-        // 20 images, of which one has a third of each class.
+        // The target is that of 20 images, one of which belongs to all three classes equally.
         Assert.Equal(19.0 / 20 + 1.0 / 60, probability, 1e-3);
     }
 

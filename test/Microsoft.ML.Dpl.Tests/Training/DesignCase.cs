@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>One file of a design, with both towers and what its metadata say of prompts.</summary>
-/// <param name="design">A folder of <c>designs</c>.</param>
+/// <summary>One file of a design, with both towers and the prompt settings of its metadata.</summary>
+/// <param name="design">The name of a folder below <c>designs</c>.</param>
 /// <param name="name">One of <see cref="Names"/>.</param>
 internal sealed class DesignCase(string design, string name) : GoldenDesign(design, Path.GetDirectoryName(name)!, Path.GetFileName(name))
 {
@@ -26,7 +26,7 @@ internal sealed class DesignCase(string design, string name) : GoldenDesign(desi
 
     public string? Find(string key) => Metadata.GetValueOrDefault(key);
 
-    /// <summary>The files of a design, as "case/file", whose names pass.</summary>
+    /// <summary>The files of a design, as "case/file", whose file names are accepted.</summary>
     public static TheoryData<string> Names(string design, Func<string, bool> accepts)
     {
         string folder = Path.Combine(Designs, design);
@@ -42,7 +42,7 @@ internal sealed class DesignCase(string design, string name) : GoldenDesign(desi
 
     public static int[][] Ids(Tensor tokens) => [.. tokens.data<long>().ToArray().Select(id => (int)id).Chunk((int)tokens.shape[^1])];
 
-    /// <summary>The layout that the file's settings name; where they name no position, the context comes first.</summary>
+    /// <summary>The layout given by the file's settings; without a position, the context comes first.</summary>
     public ContextLayout Layout()
     {
         ContextPosition position = Find("class_token_position") is { } said
@@ -51,7 +51,7 @@ internal sealed class DesignCase(string design, string name) : GoldenDesign(desi
         return new ContextLayout(Whole("context_length"), position, Find("class_specific") == "true");
     }
 
-    /// <summary>The classes' texts with the context in them.</summary>
+    /// <summary>The classes' texts including the context.</summary>
     public int[][] Arranged()
     {
         ContextLayout layout = Layout();
@@ -85,9 +85,9 @@ internal sealed class ContextModel : IDisposable
         _teacherTexts;
     private readonly ClipParts? _parts;
 
-    /// <param name="golden">Not owned.</param>
-    /// <param name="context">The tensor with the context's values.</param>
-    /// <param name="workers">0: the calling thread does it.</param>
+    /// <param name="golden">The case, not owned.</param>
+    /// <param name="context">The name of the tensor with the context's values.</param>
+    /// <param name="workers">The number of workers; 0: the calling thread computes.</param>
     public ContextModel(DesignCase golden, string context, int workers = 0)
     {
         int[][] texts = golden.Arranged();
@@ -116,7 +116,7 @@ internal sealed class ContextModel : IDisposable
 
     public ClipOutputs Outputs(Tensor images, BackwardTensors backward) => Clip.Outputs(images, Prompts, backward);
 
-    /// <summary>The gradient of a loss by the context, in the caller's dispose scope.</summary>
+    /// <summary>The gradient of a loss with respect to the context, in the caller's dispose scope.</summary>
     public Tensor Gradient(Tensor images, Func<ClipOutputs, Tensor> loss)
     {
         using var backward = new BackwardTensors();

@@ -22,7 +22,7 @@ public sealed class EvaluationTests
         using (prompts.Text)
         using (prompts.Image)
         {
-            // Labels as they are, and those that the model gives to four of the six.
+            // The labels as they are, and labels that agree with the model's predictions for four of the six images.
             using var backward = new BackwardTensors();
             Tensor predicted = trainable.Clip.Logits(images, prompts, backward).argmax(-1);
             Tensor mostlyRight = cat([predicted[..4], (predicted[4..] + 1) % 5]);
@@ -40,7 +40,7 @@ public sealed class EvaluationTests
         }
     }
 
-    /// <summary>The same images in batches of the given sizes.</summary>
+    /// <summary>The images in batches of the given sizes.</summary>
     private sealed class Parts(Tensor images, Tensor labels, int[] sizes) : IBatchSource
     {
         public int BatchesPerEpoch => sizes.Length;

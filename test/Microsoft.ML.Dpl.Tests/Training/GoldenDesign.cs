@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>One case of another prompt design: a small CLIP, read as its config.json says, and what the design's authors computed with
+/// <summary>One case of another prompt design: a small CLIP, described by config.json, and the results of the design's authors for
 /// it.</summary>
 internal partial class GoldenDesign : IDisposable
 {
@@ -18,7 +18,7 @@ internal partial class GoldenDesign : IDisposable
 
     /// <param name="design">A folder below designs, such as promptsrc.</param>
     /// <param name="name">A case of it, such as tiny-a.</param>
-    /// <param name="file">The name of one of its files, without the ending.</param>
+    /// <param name="file">The name of one of its files, without the extension.</param>
     public GoldenDesign(string design, string name, string file)
     {
         LibTorch.EnsureLoaded();
@@ -37,10 +37,10 @@ internal partial class GoldenDesign : IDisposable
 
     public TextWeights Text { get; }
 
-    /// <summary>CLIP's tensors as they are named in its file.</summary>
+    /// <summary>CLIP's tensors, named as in its file.</summary>
     protected ITensorSource Clip => _clip;
 
-    /// <summary>What the file says of itself.</summary>
+    /// <summary>The file's metadata.</summary>
     protected IReadOnlyDictionary<string, string> Metadata => _values.Metadata;
 
     public bool Has(string tensor) => _values.Entries.ContainsKey(tensor);
@@ -48,13 +48,13 @@ internal partial class GoldenDesign : IDisposable
     /// <summary>A value of config.json.</summary>
     public JsonElement Setting(string name) => _config.RootElement.GetProperty(name);
 
-    /// <summary>What config.json says of the file.</summary>
+    /// <summary>The entry of the file in config.json.</summary>
     public JsonElement OfFile => Setting("files").GetProperty(FileName);
 
     public Tensor this[string tensor] => _values.Read(tensor);
 
     /// <summary>The design's files, as design, case and file, that hold a tensor.</summary>
-    /// <exception cref="InvalidDataException">There is none.</exception>
+    /// <exception cref="InvalidDataException">No file holds the tensor.</exception>
     public static TheoryData<string, string, string> FilesWith(string design, string tensor)
     {
         var files = new TheoryData<string, string, string>();
@@ -67,8 +67,8 @@ internal partial class GoldenDesign : IDisposable
         return files.Count > 0 ? files : throw new InvalidDataException($"'{Designs}' has no file of {design} with a tensor '{tensor}'.");
     }
 
-    /// <summary>[class][token] of a template: the classes' names, underscores as spaces, in the words of the case's own vocabulary; neither
-    /// padded nor cut.</summary>
+    /// <summary>[class][token] of a template: the classes' names, with underscores as spaces, encoded with the case's own vocabulary;
+    /// neither padded nor truncated.</summary>
     public int[][] Encode(string template)
     {
         int vocabulary = Setting("vocab").GetInt32();
@@ -81,7 +81,7 @@ internal partial class GoldenDesign : IDisposable
         ];
     }
 
-    /// <summary>The token ids of words in the case's own vocabulary, without start and end.</summary>
+    /// <summary>The token ids of words in the case's own vocabulary, without start and end tokens.</summary>
     public int[] Words(string text) => [.. Word().Matches(text).SelectMany(word => Ids(word.Value))];
 
     /// <summary>[text][token] of [texts, 77], padding included.</summary>
@@ -95,7 +95,8 @@ internal partial class GoldenDesign : IDisposable
         _config.Dispose();
     }
 
-    /// <summary>Those of <see cref="GoldenFolder.Variable"/>, or the repository's where it has no other designs.</summary>
+    /// <summary>The designs in the folder named by <see cref="GoldenFolder.Variable"/>, or the repository's if that folder has
+    /// none.</summary>
     protected static string Designs =>
         Path.Combine(GoldenFolder.Cases, "designs") is var own && Directory.Exists(own) ? own : GoldenFolder.At("designs");
 

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>CoOp, KgCoOp, ProGrad, PromptSRC's losses and averages, and MaPLe's coupling against their authors' code.</summary>
+/// <summary>Compares CoOp, KgCoOp, ProGrad, PromptSRC's losses and averages, and MaPLe's coupling with their authors' code.</summary>
 public class GoldenDesignTests
 {
     private const double Values = 1e-4,
@@ -38,7 +38,7 @@ public class GoldenDesignTests
             actual = golden.Arranged();
         ContextLayout layout = golden.Layout();
         for (int k = 0; k < expected.Length; k++)
-            // In the file each class counts its own vectors from 0.
+            // In the file each class numbers its own vectors from 0.
             Assert.Equal(expected[k].Select(id => id < 0 && layout.ClassSpecific ? id - k * layout.Length : id), actual[k]);
     }
 
@@ -266,7 +266,7 @@ public class GoldenDesignTests
     public void KgCoOp_training(string name)
     {
         using var golden = new DesignCase("kgcoop", name);
-        // The file has totals, a step reports the cross-entropy.
+        // The file has the total losses, while a step reports only the cross-entropy.
         var recorded = new Recorded(new KgCoOpLoss(golden.Real("weight")));
         Run("kgcoop", name, new ObjectiveSettings { Regularizers = [recorded] }, "output.losses", "losses", recorded.Losses);
     }
@@ -280,7 +280,7 @@ public class GoldenDesignTests
         Run("prograd", name, new ObjectiveSettings { ProGrad = settings }, "output.cross_entropies", "cross-entropies");
     }
 
-    /// <summary>Remembers what another adds to each step.</summary>
+    /// <summary>Records the loss that another regularizer adds to each step.</summary>
     private sealed record Recorded(IRegularizer Regularizer) : IRegularizer
     {
         public List<float> Losses { get; } = [];

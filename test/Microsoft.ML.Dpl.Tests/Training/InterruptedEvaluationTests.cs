@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>A run may be cancelled between the batches of an epoch's evaluation, too.</summary>
+/// <summary>A run can also be cancelled between the batches of an epoch's evaluation.</summary>
 public sealed class InterruptedEvaluationTests
 {
     private const int Epochs = 3;
@@ -32,7 +32,7 @@ public sealed class InterruptedEvaluationTests
         {
             Run(trainable, uninterrupted, new TrainingState(), checkpoints: null);
 
-            // Looked at once before every step, and once before every batch of an evaluation.
+            // Called once before every step, and once before every batch of an evaluation.
             void Cancel()
             {
                 if (looks++ == end)

@@ -9,9 +9,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Tests.Training;
 
 /// <summary>
-/// On a GPU every look at a value makes the host wait for the device. libtorch's meta device has shapes and no values, and throws where one
-/// is looked at: what runs there looks at none. It lacks operations that the towers need; what those ask for is held by
-/// <see cref="HostWaitTests"/>.
+/// On a GPU every read of a value makes the host wait for the device. libtorch's meta device has shapes but no values, and throws where a
+/// value is read: what runs there reads none. It lacks operations that the towers need; <see cref="HostWaitTests"/> covers those.
 /// </summary>
 public class NoValueReadTests
 {
@@ -29,7 +28,7 @@ public class NoValueReadTests
         Tensor labels = zeros([3], ScalarType.Int64, META),
             weights = ones([3], device: META),
             teacher = zeros([3, 5], device: META);
-        // Twice: momentum begins with the second.
+        // Two steps, because momentum starts with the second.
         for (int i = 0; i < 2; i++)
         {
             optimizer.zero_grad();
@@ -41,7 +40,7 @@ public class NoValueReadTests
         Assert.Equal(DeviceType.META, parameter.grad!.device_type);
     }
 
-    /// <summary>Else the tests above would show nothing.</summary>
+    /// <summary>Otherwise the tests above would prove nothing.</summary>
     [Fact]
     public void The_meta_device_throws_where_a_value_is_looked_at()
     {

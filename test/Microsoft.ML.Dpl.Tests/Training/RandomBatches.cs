@@ -12,7 +12,7 @@ internal sealed class RandomBatches(Generator generator, bool weighted = false) 
 
     public int BatchesPerEpoch => 2;
 
-    /// <summary>Batches that were asked for.</summary>
+    /// <summary>The number of batches read so far.</summary>
     public int Reads { get; private set; }
 
     public ImageBatch Read(int epoch, int index)

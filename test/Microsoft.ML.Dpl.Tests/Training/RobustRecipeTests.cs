@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>The robust recipe's steps, rates and temperature against what is written down of them.</summary>
+/// <summary>Compares the robust recipe's steps, rates and temperature with their definitions, computed by hand.</summary>
 public sealed class RobustRecipeTests
 {
     private const double Rate = 0.01,

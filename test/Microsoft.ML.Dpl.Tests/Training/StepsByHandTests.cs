@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>What the optimizers of both stages make of the gradients, each step computed by hand from its own gradient.</summary>
+/// <summary>The updates of both stages' optimizers, compared with steps computed by hand from the same gradients.</summary>
 public sealed class StepsByHandTests
 {
     private const double Rate = 0.05,
@@ -32,7 +32,7 @@ public sealed class StepsByHandTests
                 Momentum = Momentum,
                 WeightDecay = Decay,
             };
-            // The first epoch is the warm-up; the second begins at the full rate.
+            // The first epoch is the warm-up; the second starts at the full rate.
             var steps = new StepRecorder { After = report => byHand.Follow(report.Epoch == 1 ? 1e-5 : Rate) };
             new PromptTraining(trainable.Clip, settings, steps).Run(prompts, trainable.Train, validation: null, new TrainingState());
             Assert.Equal(4, steps.Reports.Count);
@@ -137,14 +137,14 @@ public sealed class StepsByHandTests
 
     private static Tensor[] Zeros(IEnumerable<Parameter> parameters) => [.. parameters.Select(parameter => zeros_like(parameter))];
 
-    /// <summary>SGD as PyTorch writes it down: v ← momentum · v + gradient + decay · prompts; prompts ← prompts − rate · v.</summary>
+    /// <summary>SGD as documented by PyTorch: v ← momentum · v + gradient + decay · prompts; prompts ← prompts − rate · v.</summary>
     private sealed class Sgd(Parameter[] parameters)
     {
         private readonly Tensor[] _values = Copies(parameters),
             _velocities = Zeros(parameters);
         private int _taken;
 
-        /// <summary>Takes the step that the parameters took, and compares.</summary>
+        /// <summary>Computes the step that the parameters have just taken, and compares.</summary>
         public void Follow(double rate)
         {
             _taken++;

@@ -7,10 +7,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>
-/// A small random CLIP with five classes, batches for it, and prompts to be learnt.
-/// The images live in the dispose scope that it was made in.
-/// </summary>
+/// <summary>A small random CLIP with five classes, batches for it, and trainable prompts. The images belong to the dispose scope in which
+/// it was created.</summary>
 internal sealed class TrainableClip : IDisposable
 {
     private static readonly int[] Candidates = [0, 1, 2];

@@ -21,7 +21,7 @@ public sealed class TrainingStateTests
         Assert.Equal(accuracies.Max(), state.BestAccuracy());
     }
 
-    /// <summary>The loss of guessing among 8 classes is ln 8.</summary>
+    /// <summary>Guessing among 8 classes has a loss of ln 8.</summary>
     [Theory]
     [InlineData(null, nameof(LossTrouble.None), 2d, 1.5, 1.2)]
     [InlineData(null, nameof(LossTrouble.None), 2d, 9d, 2.4)]

@@ -10,7 +10,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Microsoft.ML.Dpl.Tests.Training;
 
-/// <summary>The whole second stage against the method as written down: the naive model, both losses, SGD and its schedule, each spelt
+/// <summary>Compares the whole second stage with the method as written down: the naive model, both losses, SGD and its schedule, all spelt
 /// out.</summary>
 public class WrittenDownTrainingTests
 {
@@ -63,7 +63,7 @@ public class WrittenDownTrainingTests
                 Close.Relative(expected.Parameters[i].detach(), actual.Parameters[i].detach(), 1e-4, $"{name} prompt {i}");
     }
 
-    /// <summary>The cross-entropy of every step; the branches are trained in place.</summary>
+    /// <summary>Trains the branches in place and returns the cross-entropy of every step.</summary>
     private static float[] Spelt(
         NaiveClip naive,
         TrainingSettings settings,

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary>What the command says is in its own words: options as they are typed, never what one would write in code.</summary>
+/// <summary>The command's messages are in its own terms: options as they are typed, never the names used in code.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class AdviceTests(DrawnData data)
 {
@@ -70,7 +70,7 @@ public sealed class AdviceTests(DrawnData data)
         string clip = Directory.CreateDirectory(folder.File("clip")).FullName;
         foreach (string path in Directory.GetFiles(ClipBackbone.TinyDrawn.Location!))
             File.Copy(path, Path.Combine(clip, Path.GetFileName(path)));
-        // Other weights than those of the CLIP that the command brings, which would be found by itself.
+        // Weights that differ from those of the embedded CLIP, which would otherwise be found automatically.
         string weights = Path.Combine(clip, "model.safetensors");
         byte[] bytes = File.ReadAllBytes(weights);
         bytes[^2] ^= 1;
@@ -87,7 +87,7 @@ public sealed class AdviceTests(DrawnData data)
         (await ToolProcess.Run([.. predict, "--clip", folder.File("moved")])).Expect(0);
     }
 
-    /// <summary>Defaults of several values are written as they are typed.</summary>
+    /// <summary>Defaults with several values are shown as they are typed.</summary>
     [Theory]
     [InlineData("fit")]
     [InlineData("search")]

@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tests.Hub;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary><c>dpl backbone</c> as a process, against a hub on the loopback interface that has the small CLIP.</summary>
+/// <summary><c>dpl backbone</c> as a process, with a hub on the loopback interface that serves the small CLIP.</summary>
 public sealed class BackboneCommandTests : IDisposable
 {
     private readonly TemporaryFolder _home = new();

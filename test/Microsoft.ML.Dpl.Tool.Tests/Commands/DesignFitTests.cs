@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary>Prompt designs from the command line to model, results, report and inspect.</summary>
+/// <summary>Prompt designs from the command line to the model, the results, the report and inspect.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class DesignFitTests(DrawnData data)
 {
@@ -60,10 +60,10 @@ public sealed class DesignFitTests(DrawnData data)
         Assert.StartsWith(summary, results.Design!.Summary);
         Assert.Equal(ClipTemplates.Named("promptsrc-60"), results.Design.TeacherTemplates);
         Assert.Equal((4, "end", false, "a photo of a", 4), Of(results.Design.Context!));
-        // The first epoch of the paper's recipe hardly moves anything, so that the vectors still are the words.
+        // The first epoch of the paper's recipe hardly changes anything, so the nearest words are still the initial ones.
         Assert.Equal(["a", "photo", "of", "a"], results.Design.Context!.Vectors.Select(vector => vector.Words[0].Text));
         Assert.Equal([1, 2, 3, 4], results.Design.Context.Vectors.Select(vector => vector.Number));
-        // Both towers have one length in each layer that both have.
+        // Coupled prompts have the same length in each layer that both towers have.
         Assert.Equal(results.Configuration!.Text, results.Configuration.Image.Take(results.Configuration.Text.Count));
         SearchEpochResults searched = Assert.Single(results.Search!.Epochs);
         Assert.Equal(searched.TextAlphas, searched.ImageAlphas.Take(searched.TextAlphas.Count));
@@ -72,7 +72,7 @@ public sealed class DesignFitTests(DrawnData data)
         Assert.Equal("20 5 1", options["Design.PromptSrc"]);
         Assert.Equal("60 templates (promptsrc-60)", options["Design.Templates"]);
         Assert.Equal("0.1", options["Training.DistillationWeight"]);
-        // What it is compared with is plain CLIP with the same texts.
+        // The baseline is plain CLIP with the same texts.
         Assert.Equal(await ZeroShotAccuracy("promptsrc-60"), Assert.Single(results.Comparison).Accuracy.Accuracy);
 
         string page = File.ReadAllText(Path.ChangeExtension(model, ".report.html"));
@@ -89,7 +89,7 @@ public sealed class DesignFitTests(DrawnData data)
         Assert.Equal("coupled", info.RootElement.GetProperty("design").GetProperty("prompts").GetString());
         Assert.Equal(60, info.RootElement.GetProperty("design").GetProperty("teacherTemplates").GetArrayLength());
 
-        // A process that has only the zip says the same of the images.
+        // A process that has only the zip gets the same results for the images.
         using JsonDocument again = JsonDocument.Parse(
             (await ToolProcess.Run("evaluate", model, data.Table("test"), "--format", "json")).Expect(0).Output
         );
@@ -132,7 +132,7 @@ public sealed class DesignFitTests(DrawnData data)
         );
     }
 
-    /// <summary>The word zero-shot means plain CLIP, lengths of 0 beside a context CoOp.</summary>
+    /// <summary>The word zero-shot means plain CLIP, while lengths of 0 with a context mean CoOp.</summary>
     [Fact]
     public async Task Compared_designs_leave_zero_shot_as_it_is()
     {
@@ -232,7 +232,7 @@ public sealed class DesignFitTests(DrawnData data)
         );
     }
 
-    /// <summary>Words and templates in a stranger's zip reach a terminal as text.</summary>
+    /// <summary>Words and templates from an untrusted zip reach a terminal as plain text.</summary>
     [Fact]
     public async Task Inspect_shows_hostile_words_and_templates_with_their_escapes()
     {

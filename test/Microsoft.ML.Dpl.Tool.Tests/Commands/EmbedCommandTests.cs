@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary><c>dpl embed</c> in processes of its own: every form holds the library's vectors, in the order of the input.</summary>
+/// <summary><c>dpl embed</c> in separate processes: every format holds the library's vectors, in the order of the input.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class EmbedCommandTests(DrawnData data) : IDisposable
 {
@@ -132,7 +132,7 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
         return [.. transformer.Transform(rows).GetColumn<float[]>("Vector")];
     }
 
-    /// <summary>As NumPy's documentation of the format says; nothing of it is taken from the library.</summary>
+    /// <summary>Reads an .npy file according to NumPy's documentation of the format, independently of the library.</summary>
     private static float[][] Read(string path)
     {
         byte[] bytes = File.ReadAllBytes(path);

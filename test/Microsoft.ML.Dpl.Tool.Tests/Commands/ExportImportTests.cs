@@ -88,7 +88,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         Run(ImportCommand.Create(), "--alphas", exported, "--clip", "tiny-drawn", "--output", json);
         Assert.Equal(_model.Configuration, PromptConfiguration.FromJson(File.ReadAllText(json)));
 
-        // The same as two files: under the authors' exchanged names the other branch comes first.
+        // The same alphas as two files: under the authors' exchanged names the other branch comes first.
         string text = Path.Combine(exported, "alphas.text.npy"),
             image = Path.Combine(exported, "alphas.image.npy");
         string said = Run(ImportCommand.Create(), "--alphas", text, image, "--lengths", "0", "1", "2", "--output", json);
@@ -192,7 +192,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         Assert.False(File.Exists(output));
     }
 
-    /// <summary>In processes of their own, where nothing has loaded libtorch before.</summary>
+    /// <summary>In separate processes, where nothing has loaded libtorch before.</summary>
     [Fact]
     public async Task The_command_does_it_from_scratch()
     {
@@ -225,7 +225,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         Assert.Contains(info.Entries, entry => entry.Name == "model.onnx" && entry.Bytes > 1_000_000);
         ToolProcess.Outcome inspected = (await ToolProcess.Run("inspect", zip)).Expect(0);
         Assert.Contains("a graph with which ONNX Runtime", inspected.Output);
-        // Where libtorch is, it predicts as ever.
+        // Where libtorch is available, the scores are unchanged.
         Assert.Equal(_model.Scores(_model.Zip), _model.Scores(zip));
     }
 
@@ -246,7 +246,7 @@ public sealed class ExportImportTests : IClassFixture<ExportImportTests.SavedMod
         return said.ToString();
     }
 
-    /// <summary>A searched model of three plain colours, saved.</summary>
+    /// <summary>A saved model that was searched and trained on three plain colours.</summary>
     public sealed class SavedModel : IDisposable
     {
         private static readonly (string Name, byte R, byte G, byte B)[] Colours =

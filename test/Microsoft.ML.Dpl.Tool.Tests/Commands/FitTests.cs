@@ -26,7 +26,7 @@ public sealed class FitTests(DrawnData data)
         );
         Assert.Single(results.Search!.Epochs);
         Assert.Single(results.Training!.Epochs);
-        // One epoch of each; the searched lengths may be those of another.
+        // Each finalist has one epoch; the finalist that is trained may be any of them.
         Assert.Equal(results.Finalists.Count, results.FinalistEpochs.Count);
         Assert.Single(results.Finalists, finalist => finalist.WasTrained);
         Assert.Equal(
@@ -47,7 +47,7 @@ public sealed class FitTests(DrawnData data)
         Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
     }
 
-    /// <summary>What a search alone finds is the first that fit compares; and training it alone gives the same configuration.</summary>
+    /// <summary>A search alone finds fit's first finalist, and training it alone gives a model of the same configuration.</summary>
     [Fact]
     public async Task Search_and_train_are_the_two_halves_of_fit()
     {
@@ -83,7 +83,7 @@ public sealed class FitTests(DrawnData data)
         foreach (string line in searched.ErrorLines)
         {
             using JsonDocument progress = JsonDocument.Parse(line);
-            // A search of one epoch is warned of.
+            // A search of one epoch causes a warning.
             if (progress.RootElement.TryGetProperty("level", out JsonElement level))
             {
                 Assert.Equal("warning", level.GetString());
@@ -160,7 +160,8 @@ public sealed class FitTests(DrawnData data)
         Assert.Contains("uniform:2", compared.Output);
     }
 
-    /// <summary>What a search sets aside, uniform prompts must not train on either; and the events of two fits are not to be one.</summary>
+    /// <summary>Uniform prompts must not train on images that the search sets aside either, and the events of two fits must not be
+    /// mixed.</summary>
     [Fact]
     public async Task Baselines_learn_from_the_same_images()
     {
@@ -213,7 +214,7 @@ public sealed class FitTests(DrawnData data)
         Assert.Single(Directory.EnumerateFiles(Path.Combine(runs, "uniform-1")));
     }
 
-    /// <summary>An interrupt in the middle of training leaves a whole model that says what it is.</summary>
+    /// <summary>An interrupt in the middle of training leaves a complete model that is marked as cancelled.</summary>
     [SkippableFact]
     public async Task An_interrupt_keeps_the_best()
     {

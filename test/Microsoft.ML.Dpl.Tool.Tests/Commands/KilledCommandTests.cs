@@ -5,8 +5,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary>A command with a workspace that is killed and given again: nothing is done twice, and nothing is missing in what it
-/// writes.</summary>
+/// <summary>A command with a workspace that is killed and run again: nothing is done twice, and its output is complete.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class KilledCommandTests(DrawnData data)
 {
@@ -25,7 +24,7 @@ public sealed class KilledCommandTests(DrawnData data)
         string workspace = data.File("workspace");
         string[] command = [.. Fit("killed.zip"), "--workspace", workspace, "--checkpoint-minutes", "0.00001"];
 
-        // An epoch's line comes before the checkpoint that follows it: what is said of the one before it is kept.
+        // An epoch's line is printed before its checkpoint is written, so only the previous epoch's checkpoint is certain to exist.
         Assert.Contains(SearchEnded, await KilledAt(TrainingUnderWay, command));
         Assert.False(File.Exists(data.File("killed.zip")));
         string second = await KilledAt(BaselineUnderWay, command);
@@ -45,18 +44,18 @@ public sealed class KilledCommandTests(DrawnData data)
         Assert.Equal(Json(expected.Training), Json(results.Training));
         Assert.Equal(Json(expected.Search), Json(results.Search));
         Assert.Equal(Json(expected.Test!.Predictions), Json(results.Test!.Predictions));
-        // All but the time that it took.
+        // Everything but the duration.
         Assert.Equal(
             Json(expected.Comparison.Select(row => row with { Seconds = null })),
             Json(results.Comparison.Select(row => row with { Seconds = null }))
         );
         Assert.Equal(["Search", "Training", "Test"], results.Stages.Select(stage => stage.Name));
         Assert.All(results.Stages, stage => Assert.True(stage.Seconds > 0, stage.Name));
-        // Done, and so the next one starts over.
+        // The command has finished, so the next one starts from scratch.
         Assert.Empty(Directory.GetFileSystemEntries(workspace));
     }
 
-    // Epochs enough that a kill at the second comes well before the end.
+    // Enough epochs for a kill at the second to come well before the end.
     private string[] Fit(string model) =>
         [
             "fit",
@@ -90,8 +89,8 @@ public sealed class KilledCommandTests(DrawnData data)
             "lines",
         ];
 
-    /// <summary>Runs the command and kills it without warning once a line has these words.</summary>
-    /// <returns>What it had written to the error stream.</returns>
+    /// <summary>Runs the command and kills it without warning once a line contains the given words.</summary>
+    /// <returns>The text it had written to the error stream.</returns>
     private static async Task<string> KilledAt(string words, string[] command)
     {
         using Process process = ToolProcess.Start(command);

@@ -3,7 +3,7 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary><c>dpl onnx</c> in processes of its own. What the model computes is tested with ONNX Runtime in the library's tests.</summary>
+/// <summary><c>dpl onnx</c> in separate processes. The model's results are tested with ONNX Runtime in the library's tests.</summary>
 public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClassFixture<ExportImportTests.SavedModel>, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("dpl-tool-").FullName;

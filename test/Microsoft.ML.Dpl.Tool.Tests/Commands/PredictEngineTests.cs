@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary>dpl predict by ONNX Runtime and by libtorch.</summary>
+/// <summary>Tests dpl predict with ONNX Runtime and with libtorch.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class PredictEngineTests(DrawnData data)
 {
-    // A name that is no folder, so that whoever loads libtorch fails.
+    // A folder that does not exist, so that loading libtorch fails.
     private static readonly (string, string)[] WithoutLibTorch = [("DPL_LIBTORCH", "/nowhere/at/all")];
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class PredictEngineTests(DrawnData data)
             Assert.Single((await ToolProcess.Run(Parts("--resume"))).Expect(2).ErrorLines)
         );
         (await ToolProcess.Run(Parts("--resume", "--engine", "libtorch"))).Expect(0);
-        // Versions that knew libtorch alone did not say so.
+        // Versions that supported only libtorch did not record the engine.
         string journal = Path.Combine(data.File("engines"), "shard-1-of-1.json");
         File.WriteAllText(journal, File.ReadAllText(journal).Replace("\"engine\": \"libTorch\",", "", StringComparison.Ordinal));
         Assert.DoesNotContain("engine", File.ReadAllText(journal));

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary>dpl predict over many images: parts, shards, and processes that are killed.</summary>
+/// <summary>Tests dpl predict over many images: parts, shards, and processes that are killed.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class PredictPartsTests(DrawnData data)
 {
@@ -18,14 +18,14 @@ public sealed class PredictPartsTests(DrawnData data)
         string broken = data.File("broken-part.png"),
             folder = $"shards-{format}";
         File.WriteAllText(broken, "no image");
-        // The broken one is in the middle, and neither parts nor shards come out even.
+        // The broken image is in the middle, and the images divide evenly into neither parts nor shards.
         string[] paths = [.. Paths.Take(9), broken, .. Paths.Skip(9).Take(8)];
         string list = string.Join('\n', paths) + "\n";
         ToolProcess.Outcome whole = (await ToolProcess.Run(list, Predict("--format", format))).Expect(3);
 
         string[] Shard(params string[] more) => Predict(["--format", format, "--output", data.File(folder), "--part-size", "4", .. more]);
         (await ToolProcess.Run(list, Shard("--shard", "3/3"))).Expect(0);
-        // The second stretch has the broken image, and the scheduler's variables say which it is.
+        // The second shard has the broken image, and is selected by the scheduler's variables.
         ToolProcess.Outcome second = await ToolProcess.Run(
             list,
             Shard("--resume"),
@@ -37,7 +37,7 @@ public sealed class PredictPartsTests(DrawnData data)
         Assert.Equal(["part-00000000", "part-00000001", "part-00000002", "part-00000003", "part-00000004"], Parts(folder).Select(Name));
         Assert.Equal(whole.Output, Together(folder));
 
-        // What was done is not done again, and is still told of.
+        // Finished parts are not written again, but their unreadable images are still reported.
         var written = Parts(folder).ToDictionary(file => file, File.GetLastWriteTimeUtc);
         Assert.Contains("1 of 8 images", (await ToolProcess.Run(list, Shard("--shard", "2/3", "--resume"))).Expect(3).Error);
         Assert.All(written, file => Assert.Equal(file.Value, File.GetLastWriteTimeUtc(file.Key)));
@@ -74,7 +74,7 @@ public sealed class PredictPartsTests(DrawnData data)
         Assert.InRange(there.Length, 2, paths.Length / 2 / 8 - 1);
         string lines = Path.Combine(data.File("killed-parts"), "shard-1-of-2.unfinished");
         Assert.InRange(File.ReadAllLines(lines).Length, there.Length - 1, there.Length);
-        // One of them is lost, and something unfinished stays behind.
+        // One of the parts is lost, and an unfinished file is left behind.
         File.Delete(there[0]);
         string unfinished = Path.Combine(data.File("killed-parts"), ".part-00000003.jsonl.0123.partial");
         File.WriteAllText(unfinished, "half");
@@ -97,7 +97,7 @@ public sealed class PredictPartsTests(DrawnData data)
                 (await ToolProcess.Run(list, Predict(["--format", "jsonl", "--output", data.File("kinds"), .. more]))).Expect(2).ErrorLines
             );
         string list = string.Join('\n', Paths.Take(6)) + "\n";
-        // One shard need not know how many images come, and takes them as they do.
+        // A single shard need not know the number of images, and processes them as they arrive.
         (await ToolProcess.Run(list, Predict("--format", "jsonl", "--output", data.File("kinds"), "--part-size", "4"))).Expect(0);
         Assert.Contains("holds parts of this shard: give --resume", await Refused(list, "--part-size", "4"));
         Assert.Contains("were made with another --part-size: 4.", await Refused(list, "--part-size", "2", "--resume"));

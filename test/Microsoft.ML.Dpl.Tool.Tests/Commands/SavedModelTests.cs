@@ -5,7 +5,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
 
-/// <summary>dpl evaluate, predict and inspect on a fitted model.</summary>
+/// <summary>Tests dpl evaluate, predict and inspect on a fitted model.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class SavedModelTests(DrawnData data)
 {
@@ -16,7 +16,7 @@ public sealed class SavedModelTests(DrawnData data)
         public string Label { get; set; } = "";
     }
 
-    /// <summary>ML.NET's own figures on the same images.</summary>
+    /// <summary>Compares with ML.NET's own metrics on the same images.</summary>
     [Fact]
     public async Task Evaluate_agrees_with_ML_NET()
     {
@@ -98,7 +98,7 @@ public sealed class SavedModelTests(DrawnData data)
                 .ErrorLines.Select(line => JsonSerializer.Deserialize<JsonElement>(line))
                 .Where(line => line.TryGetProperty("stage", out JsonElement stage) && stage.GetString() == "images"),
         ];
-        // The first is told at once, and the last as the last.
+        // The first image is reported at once, and the last report counts all images.
         Assert.Equal((1, 3), (counts[0].GetProperty("done").GetInt32(), counts[^1].GetProperty("done").GetInt32()));
         Assert.All(counts, count => Assert.Equal("predict", count.GetProperty("name").GetString()));
         Assert.All(counts, count => Assert.Equal(3, count.GetProperty("all").GetInt32()));
@@ -118,7 +118,7 @@ public sealed class SavedModelTests(DrawnData data)
         Assert.Contains("no zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
     }
 
-    /// <summary>The zip is only looked at, so it can be told what is wrong with it.</summary>
+    /// <summary>Inspect only looks at the zip, so it can say what is wrong with it.</summary>
     [Fact]
     public async Task Inspect_says_that_no_other_verb_would_open_a_zip()
     {

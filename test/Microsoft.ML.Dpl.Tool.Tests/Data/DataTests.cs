@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Data;
 
-/// <summary>The forms in which labelled images come.</summary>
+/// <summary>The formats of labelled images.</summary>
 public sealed class DataTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("dpl-tool-data-").FullName;
@@ -84,7 +84,8 @@ public sealed class DataTests : IDisposable
             Assert.Contains($"line 2: '{text}' is no weight", Assert.Throws<InvalidDataException>(Read).Message);
     }
 
-    /// <summary>Weights and splits are matters of the first table; one that is given beside it, for the test say, may lack them.</summary>
+    /// <summary>Weight and split columns are required of the first table only; an additional one, for instance for the test, may lack
+    /// them.</summary>
     [Fact]
     public void A_second_table_needs_no_column_but_paths_and_classes()
     {
@@ -182,7 +183,7 @@ public sealed class DataTests : IDisposable
         );
     }
 
-    /// <summary>Photographs in class folders, by the command itself.</summary>
+    /// <summary>Photographs in class folders, evaluated by the command itself.</summary>
     [Fact]
     public async Task Satellite_tiles_in_folders_are_evaluated_zero_shot()
     {

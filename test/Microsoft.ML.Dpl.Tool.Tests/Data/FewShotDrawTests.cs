@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl.Tool.Tests.Data;
 /// <summary>Draws of a split file are those that CoOp makes with the same seed.</summary>
 public sealed class FewShotDrawTests
 {
-    /// <summary>Images of each class of Caltech101 in the order of its split file, which has half of them for training and a fifth for
+    /// <summary>Images of each class of Caltech101, in the order of its split file, which uses half of them for training and a fifth for
     /// validation.</summary>
     private static readonly int[] Caltech101 =
     [
@@ -112,7 +112,7 @@ public sealed class FewShotDrawTests
         60,
     ];
 
-    /// <summary>CPython's <c>random.seed(seed); random.sample(range(count), taken)</c>.</summary>
+    /// <summary>The expected numbers come from CPython's <c>random.seed(seed); random.sample(range(count), taken)</c>.</summary>
     [Theory]
     [InlineData(0, 30, new[] { 27, 12, 24, 28 })]
     [InlineData(1, 217, new[] { 34, 145, 216, 205, 195, 16, 65, 30, 126, 194, 115, 120, 166, 97, 201, 53 })]
@@ -129,7 +129,7 @@ public sealed class FewShotDrawTests
     public void Samples_are_those_of_Python(int seed, int count, int[] expected) =>
         Assert.Equal(expected, new PythonRandom(seed).Sample(count, expected.Length));
 
-    /// <summary>The generator is made again after 624 words.</summary>
+    /// <summary>One generator draws for all classes in turn; the expected numbers are CPython's with seed 1.</summary>
     [Fact]
     public void One_generator_goes_on_from_class_to_class()
     {
@@ -140,10 +140,8 @@ public sealed class FewShotDrawTests
         Assert.Equal([85, 22, 46, 70, 47, 11, 56, 84, 65, 13, 20, 66, 50, 62, 3, 60], drawn[5]);
     }
 
-    /// <summary>
-    /// The split file is not at hand, but three draws from it are: what the seeds put on one place of the file must be one image, and no
-    /// image may have two places.
-    /// </summary>
+    /// <summary>The split file is not available, but three draws from it are: whatever different seeds draw from one position of the file
+    /// must be the same image, and no image may have two positions.</summary>
     [Fact]
     public void The_draws_of_Caltech101_fit_one_split_file()
     {
@@ -187,7 +185,7 @@ public sealed class FewShotDrawTests
             }
         }
         Assert.Equal(image.Count, image.Values.Distinct().Count());
-        // More than two thousand coincidences that another generator would not have.
+        // More than two thousand coincidences that another generator would not produce.
         Assert.InRange(shared, 2000, 3000);
     }
 

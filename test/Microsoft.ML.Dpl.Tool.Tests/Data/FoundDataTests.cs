@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Data;
 
-/// <summary>Images, tables and split files as they come from other systems and programs.</summary>
+/// <summary>Images, tables and split files written by other systems and programs.</summary>
 public sealed class FoundDataTests : IDisposable
 {
     private const string Decomposed = "Blu\u0308te",
@@ -99,7 +99,7 @@ public sealed class FoundDataTests : IDisposable
         Assert.Contains("'" + _folder.File("set/red") + "' is a link to a folder", Refusal(() => Folder("set")).Replace("green", "red"));
     }
 
-    /// <summary>Such names come from older systems' archives; .NET lists them with a replacement character and then finds nothing under
+    /// <summary>Such names come from archives of older systems; .NET lists them with a replacement character and then cannot open
     /// them.</summary>
     [SkippableTheory]
     [InlineData("gr\\374n/1.png", "red/2.png")]
@@ -123,7 +123,7 @@ public sealed class FoundDataTests : IDisposable
         }
         finally
         {
-            // .NET cannot remove what it cannot name.
+            // .NET cannot delete files whose names it cannot represent.
             (await ToolProcess.RunProgram("bash", ["-c", $"rm -rf '{_folder.FullPath}'/*"])).Expect(0);
         }
     }

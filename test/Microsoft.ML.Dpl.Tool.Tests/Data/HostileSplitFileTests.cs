@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Data;
 
-/// <summary>Damaged split files are read or refused with the documented exception.</summary>
+/// <summary>Damaged split files are either read or refused with the documented exception.</summary>
 public sealed class HostileSplitFileTests(ITestOutputHelper output)
 {
     private static readonly byte[] Whole =

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Display;
 
-/// <summary>The line that shows how far a fit is.</summary>
+/// <summary>The line that shows the progress of a fit.</summary>
 public sealed class FiguresTests
 {
     [Theory]

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tests.Hub;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Display;
 
-/// <summary>Ctrl-C ends every verb soon and leaves whole files; once more ends at once.</summary>
+/// <summary>Ctrl-C ends every verb soon and leaves complete files; a second one ends it at once.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class InterruptionTests(DrawnData data)
 {
@@ -76,7 +76,7 @@ public sealed class InterruptionTests(DrawnData data)
         Assert.Contains("\"zero-shot\"", File.ReadAllText(json));
     }
 
-    /// <summary>A read that nothing comes from does not hold up the end.</summary>
+    /// <summary>A read that is waiting for input does not delay the end.</summary>
     [SkippableFact]
     public async Task In_waiting_for_paths_the_table_so_far_is_shown()
     {
@@ -104,7 +104,7 @@ public sealed class InterruptionTests(DrawnData data)
         {
             foreach (string path in Directory.GetFiles(ClipBackbone.TinyDrawn.Location!))
                 hub.Files[Path.GetFileName(path)] = File.ReadAllBytes(path);
-            // The first answer breaks off, the second does not come.
+            // The first download is cut off, the second gets no response.
             int asked = 0;
             hub.Change = (request, answer) =>
             {
@@ -160,8 +160,8 @@ public sealed class InterruptionTests(DrawnData data)
         }
     }
 
-    /// <summary>These say nothing while they work: they are interrupted once libtorch is being loaded, which comes before all else that
-    /// takes long.</summary>
+    /// <summary>These verbs print nothing while they work, so they are interrupted once libtorch is being loaded, which precedes everything
+    /// else that takes long.</summary>
     [SkippableTheory]
     [InlineData("export", "prompts")]
     [InlineData("export", "prompts.safetensors")]
@@ -171,12 +171,12 @@ public sealed class InterruptionTests(DrawnData data)
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "what a process has loaded is read from /proc");
         (await data.Fit()).Expect(0);
-        // On a busy machine the command can be done before this test has seen what it loaded.
+        // On a busy machine the command may finish before this test sees that libtorch was loaded.
         for (int tries = 1; !await EndsInterrupted(command); tries++)
             Assert.True(tries < 20, "The command was never caught while it worked.");
     }
 
-    /// <returns>False where the command had ended before it could be interrupted.</returns>
+    /// <returns>False if the command ended before it could be interrupted.</returns>
     private async Task<bool> EndsInterrupted(string[] command)
     {
         using var folder = new TemporaryFolder();
@@ -217,7 +217,7 @@ public sealed class InterruptionTests(DrawnData data)
         }
         catch (IOException)
         {
-            // It has ended meanwhile.
+            // The process has ended meanwhile.
             return false;
         }
     }
@@ -227,7 +227,7 @@ public sealed class InterruptionTests(DrawnData data)
     {
         Skip.If(OperatingSystem.IsWindows(), "there are no signals");
         string model = data.File("twice.zip");
-        // Several times: an end that runs into what workers compute with does not always.
+        // Several times, because an exit that collides with running workers fails only sometimes.
         for (int i = 0; i < 4; i++)
         {
             ToolProcess.Outcome outcome = await Interrupted(
@@ -253,7 +253,7 @@ public sealed class InterruptionTests(DrawnData data)
         Assert.DoesNotContain(Directory.GetFiles(data.Folder), path => path.EndsWith(".partial", StringComparison.Ordinal));
     }
 
-    /// <summary>As timeout(1) sends it, to its child and then to the child's group.</summary>
+    /// <summary>timeout(1) sends the signal to its child and then to the child's process group.</summary>
     [SkippableFact]
     public async Task A_request_to_end_that_comes_twice_keeps_the_best_so_far()
     {
@@ -273,7 +273,7 @@ public sealed class InterruptionTests(DrawnData data)
         Assert.True(ModelInfo.Read(model).WasCancelled);
     }
 
-    /// <summary>Runs the command until a line on its error stream, and interrupts it there.</summary>
+    /// <summary>Runs the command until its error stream has a given line, and then interrupts it.</summary>
     private static async Task<ToolProcess.Outcome> Interrupted(
         Func<string, bool> isTime,
         string[] arguments,
@@ -287,7 +287,7 @@ public sealed class InterruptionTests(DrawnData data)
         {
             using var limit = new CancellationTokenSource(Limit);
             Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token);
-            // The input stays open.
+            // The input is not closed.
             if (input is not null)
             {
                 await process.StandardInput.WriteAsync(input);
@@ -300,7 +300,7 @@ public sealed class InterruptionTests(DrawnData data)
             while (!isTime(said[^1]));
             for (int i = 0; i < times; i++)
             {
-                // Two that are not far enough apart count as one.
+                // Two signals in quick succession would be delivered as one.
                 if (i > 0)
                     await Task.Delay(100, limit.Token);
                 if (!process.HasExited)

@@ -3,8 +3,8 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Display;
 
-/// <summary>Files are written whole or not at all, and messages name them as the user did.</summary>
-/// <remarks>Alone, because what ends the process removes the half-written files of every test that runs beside it.</remarks>
+/// <summary>Files are written completely or not at all, and messages use the paths that the user gave.</summary>
+/// <remarks>Runs alone, because the cleanup at the end of the process removes the half-written files of all tests in it.</remarks>
 [Collection(RunsAlone.Name)]
 public sealed class OutputFileTests : IDisposable
 {
@@ -42,7 +42,7 @@ public sealed class OutputFileTests : IDisposable
         Assert.DoesNotContain(".partial", Assert.Throws<IOException>(() => OutputFile.Check(path, "--output")).Message);
     }
 
-    /// <summary>A fit of hours is not lost because its folder has become unusable.</summary>
+    /// <summary>The result of hours of fitting is not lost because its folder has become unusable.</summary>
     [Fact]
     public void Work_is_kept_elsewhere_where_its_place_is_gone()
     {

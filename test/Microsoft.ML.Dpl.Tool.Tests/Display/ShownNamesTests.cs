@@ -5,12 +5,12 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Display;
 
-/// <summary>Names in a stranger's zip or folder reach a terminal and a spreadsheet as names.</summary>
+/// <summary>Names from an untrusted zip or folder are shown in terminals and spreadsheets as plain text.</summary>
 public class ShownNamesTests
 {
     private static readonly string[] IsPlain = ["Markup.Escape", "Console.Out.Write", "Console.Error.Write"];
 
-    // JSON escapes by itself; the last is the command's own way to bring the cursor back.
+    // JSON escapes by itself; the last entry is the command's own sequence that shows the cursor again.
     private static readonly string[] IsJson = ["JsonSerializer", "ResultsJson", "[?25h"];
 
     [Theory]
@@ -25,7 +25,7 @@ public class ShownNamesTests
     public void Lines_stay_lines_and_everything_in_them_is_shown() =>
         Assert.Equal("a\\u001b[1m\n b", ShownText.EscapeLines("a\u001b[1m\r\n b"));
 
-    /// <summary>One place makes text safe: whoever writes text to a terminal another way is found here.</summary>
+    /// <summary>Only one place makes text safe; any code that writes to a terminal in another way is found here.</summary>
     [Fact]
     public void No_other_file_writes_plain_text()
     {
@@ -40,7 +40,7 @@ public class ShownNamesTests
         Assert.True(sources.Length > 50);
         Assert.DoesNotContain(
             sources
-                // The samples share Interruption.cs and have no Terminal; it writes sentences of its own, in which there is no name.
+                // The samples share Interruption.cs and have no Terminal class; the file prints only fixed sentences without names.
                 .Where(path => Path.GetFileName(path) is not ("Terminal.cs" or "Interruption.cs"))
                 .SelectMany(path => File.ReadLines(path).Select(line => $"{Path.GetFileName(path)}: {line.Trim()}")),
             line => IsPlain.Any(words => line.Contains(words, StringComparison.Ordinal)) && !IsJson.Any(line.Contains)

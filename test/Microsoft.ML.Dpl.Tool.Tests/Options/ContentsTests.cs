@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Tests.Options;
 
-/// <summary>What the command puts into a zip, and a calibration by its option.</summary>
+/// <summary>What the command stores in a zip, and calibration by its option.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class ContentsTests(DrawnData data)
 {

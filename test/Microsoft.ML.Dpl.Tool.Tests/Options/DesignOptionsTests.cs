@@ -104,7 +104,7 @@ public sealed class DesignOptionsTests
         );
     }
 
-    /// <summary>Plain CLIP is the measure of what is learned, so nothing is learned in it.</summary>
+    /// <summary>Plain CLIP is the baseline for what is learned, so nothing is learned in it.</summary>
     [Fact]
     public void Of_a_design_zero_shot_has_the_templates_alone()
     {
@@ -196,12 +196,12 @@ public sealed class DesignOptionsTests
     [InlineData("Design.Teacher is set: set Training.DistillationWeight.", "--teacher is set: set --distillation-weight.")]
     public void The_librarys_messages_name_the_options(string said, string shown)
     {
-        // The names of training's options come with its group.
+        // Loading the training options registers their names.
         Assert.NotNull(Training);
         Assert.Equal(shown, TrainerOptionNames.InWords(said));
     }
 
-    /// <summary>Bad values end a process before it looks at data, of which there is none.</summary>
+    /// <summary>Bad values end the process before it looks at the data, which do not exist here.</summary>
     [Theory]
     [InlineData("--average 'mean' is unknown", "fit", "--average", "mean")]
     [InlineData("--design 'joint' is unknown: give one of independent, coupled.", "search", "--design", "joint")]

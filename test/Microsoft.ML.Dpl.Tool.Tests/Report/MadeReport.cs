@@ -3,13 +3,13 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 
-/// <summary>Reports of searches that never ran; the library has no public way to make one.</summary>
+/// <summary>Builds reports of searches that never ran, which the library has no public way to do.</summary>
 internal static class MadeReport
 {
     private static readonly JsonSerializerOptions WithNaN = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     /// <param name="candidates">Prompt lengths, increasing from 0.</param>
-    /// <param name="epochs">With the alphas of both branches, [layer][candidate].</param>
+    /// <param name="epochs">The epochs, with the alphas of both branches, [layer][candidate].</param>
     public static SearchReport Create(int[] candidates, params Epoch[] epochs) =>
         JsonSerializer.Deserialize<SearchReport>(
             JsonSerializer.Serialize(new { CandidateLengths = candidates, Epochs = epochs }, WithNaN),

@@ -19,7 +19,7 @@ public class PlotTests
         XElement svg = Drawn(new PlotImage("p", "A plot", Plain, Plain, [new PlotSeries("s", PlotMark.Line, [1, 2, 3], [1, 4, 9])]));
         Assert.Contains(svg.Descendants(), e => e.Name.LocalName == "path");
         using MLImage after = MLImage.CreateFromFile(file);
-        Assert.Equal(4 * 64 * 48, after.Pixels.Length); // by SKBitmap.GetPixelSpan, which SkiaSharp 3 no longer has
+        Assert.Equal(4 * 64 * 48, after.Pixels.Length); // calls SKBitmap.GetPixelSpan, which SkiaSharp 3 no longer has
         string[] loaded =
         [
             .. AppDomain

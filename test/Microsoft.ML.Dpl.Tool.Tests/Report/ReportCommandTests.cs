@@ -28,7 +28,8 @@ public sealed class ReportCommandTests(DrawnData data)
         Assert.DoesNotContain("what speaks for ", File.ReadAllText(plain), StringComparison.Ordinal);
     }
 
-    /// <summary>The results hold all that the page shows; the heat maps come from the saved model, to the bit.</summary>
+    /// <summary>The results contain everything that the page shows; the heat maps are recomputed from the saved model, bit for
+    /// bit.</summary>
     [Fact]
     public async Task The_page_drawn_again_is_the_fits_own()
     {
@@ -71,7 +72,7 @@ public sealed class ReportCommandTests(DrawnData data)
         );
         Assert.False(File.Exists(page));
 
-        // Where the model that the results name is gone, the one beside them is tried, and a page without heat maps is better than none.
+        // If the model named by the results is gone, the one beside them is tried; without either, the page has no heat maps.
         File.WriteAllText(moved, ResultsJson.Write(ResultsJson.ReadFile(results) with { ModelPath = data.File("gone.zip") }));
         ToolProcess.Outcome outcome = (await ToolProcess.Run("report", moved, "--output", page)).Expect(0);
         Assert.Contains("Warning: There will be no heat maps:", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);

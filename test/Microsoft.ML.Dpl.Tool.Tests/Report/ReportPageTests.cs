@@ -6,7 +6,7 @@ using PuppeteerSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 
-/// <summary>The page, also in headless Chromium. Screenshots are left in artifacts/report.</summary>
+/// <summary>The report page, also in headless Chromium. Screenshots are left in artifacts/report.</summary>
 public class ReportPageTests
 {
     private static readonly string[] Sections =
@@ -91,8 +91,8 @@ public class ReportPageTests
         Assert.All(requested, url => Assert.True(url.StartsWith("data:", StringComparison.Ordinal) || url == requested.Last(), url));
     }
 
-    /// <summary>What a glance would show on a page of many classes: no word cut off, darkness that means weight in light and dark, a cell
-    /// for each confusion.</summary>
+    /// <summary>What a reader would notice on a page with many classes: no word is cut off, darker means more weight in light and dark
+    /// mode, and every confusion has a cell.</summary>
     [SkippableFact]
     public async Task A_browser_shows_many_classes_and_dark_means_much_in_light_and_dark()
     {
@@ -156,7 +156,7 @@ public class ReportPageTests
         string page = ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.75) });
         Assert.Contains("Epochs 1 to 6 were run before an interruption", page, StringComparison.Ordinal);
         Assert.Contains("those after epoch 9: they classify 75.0 %", page, StringComparison.Ordinal);
-        // A better epoch before the interruption is not among these.
+        // The best epoch was before the interruption and is not among the recorded ones.
         Assert.Contains(
             "The prompts that were kept classify 80.0 %",
             ReportPage.Html(fit.Bare with { Training = new TrainingResults(epochs, 0.8) }),
@@ -186,7 +186,7 @@ public class ReportPageTests
         Assert.Contains("<td></td>", rows[1], StringComparison.Ordinal);
     }
 
-    /// <summary>Of four classes: ln 4 is 1.386.</summary>
+    /// <summary>The loss of guessing among four classes is ln 4 = 1.386.</summary>
     [Fact]
     public void Plots_of_losses_and_accuracies_show_what_guessing_comes_to()
     {
@@ -195,7 +195,7 @@ public class ReportPageTests
         Assert.Equal(2, page.Split(">guessing (ln 4)</text>").Length - 1);
         Assert.Equal(1, page.Split(">guessing (1 / 4)</text>").Length - 1);
         Assert.Equal(2, page.Split("; guessing comes to 1.386.").Length - 1);
-        // Where the classes are not known nothing is said of them.
+        // Where the classes are unknown, guessing is not mentioned.
         Assert.DoesNotContain("guessing", ReportPage.Html(fit.Full with { Test = null, Data = null }), StringComparison.Ordinal);
     }
 

@@ -3,7 +3,7 @@ using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 
-/// <summary>Results of a fit with every part, hostile names, and images on the disk.</summary>
+/// <summary>Results of a fit with every section, hostile names, and images on disk.</summary>
 internal sealed class ReportedFit : IDisposable
 {
     public const string Hostile = "</td><script>alert('class')</script>&amp;\"x";
@@ -89,9 +89,9 @@ internal sealed class ReportedFit : IDisposable
             TeacherTemplates: null
         );
 
-    /// <summary>The same with many classes: names in several scripts, from right to left, and long ones; two test images in five are taken
-    /// for a class nearby.</summary>
-    /// <param name="count">Classes.</param>
+    /// <summary>The full results with many classes: names in several scripts, right-to-left ones and long ones; two test images in five are
+    /// assigned to a nearby class.</summary>
+    /// <param name="count">The number of classes.</param>
     public FitResults Many(int count)
     {
         string[] patterns =
@@ -136,7 +136,7 @@ internal sealed class ReportedFit : IDisposable
         };
     }
 
-    /// <summary>What every fit has, and nothing else.</summary>
+    /// <summary>The results that every fit has, and nothing else.</summary>
     public FitResults Bare =>
         new(
             new AskedResults(
@@ -151,7 +151,7 @@ internal sealed class ReportedFit : IDisposable
             new BackboneResults("tiny-drawn", new string('a', 64), null, 48, 8, 128, new BranchShape(3, 128, 2), new BranchShape(6, 192, 3))
         );
 
-    /// <summary>104 predictions, every sixth or so wrong.</summary>
+    /// <summary>104 predictions, every sixth wrong.</summary>
     public static IReadOnlyList<TestPrediction> Predictions { get; } =
     [
         .. Enumerable

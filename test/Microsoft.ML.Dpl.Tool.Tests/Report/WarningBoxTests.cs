@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
 
-/// <summary>What the page says of a fit that went wrong.</summary>
+/// <summary>The page's warnings about a fit that went wrong.</summary>
 public sealed class WarningBoxTests : IDisposable
 {
     private readonly ReportedFit _fit = new();
@@ -28,7 +28,7 @@ public sealed class WarningBoxTests : IDisposable
         Assert.DoesNotContain("<script>", page, StringComparison.Ordinal);
     }
 
-    /// <summary>ln 4 is 1.386.</summary>
+    /// <summary>The loss of guessing among four classes is ln 4 = 1.386.</summary>
     [Theory]
     [InlineData(1.386, true)]
     [InlineData(1.9, true)]
@@ -52,7 +52,7 @@ public sealed class WarningBoxTests : IDisposable
     [Fact]
     public void Layers_without_a_choice_are_undecided_and_have_numbers()
     {
-        // Of 4 candidates a choice needs 37.5 % of the weight: e / (e + 3) is 47.5 %, an even share 25 %.
+        // With 4 candidates a choice needs 37.5 % of the weight: e / (e + 3) is 47.5 %, an even share is 25 %.
         float[] chosen = [0, 1, 0, 0],
             even = [0, 0, 0, 0],
             none = [0, float.NaN, 0, 0];
@@ -79,7 +79,7 @@ public sealed class WarningBoxTests : IDisposable
             "",
             Box(Decided with { Comparison = [new ComparisonRow("zero-shot", AccuracyInterval.Create(1, 104), Configuration: lengths)] })
         );
-        // Other baselines may well be better.
+        // Other baselines may be better without a warning.
         Assert.Equal("", Box(Decided with { Comparison = [new ComparisonRow("uniform:4", AccuracyInterval.Create(104, 104))] }));
     }
 
@@ -91,7 +91,7 @@ public sealed class WarningBoxTests : IDisposable
         Assert.Equal("", Box(zeroShot with { Training = null }));
     }
 
-    /// <summary>The full fit, with layers that are all decided.</summary>
+    /// <summary>The full fit, with all layers decided.</summary>
     private FitResults Decided =>
         _fit.Full with
         {

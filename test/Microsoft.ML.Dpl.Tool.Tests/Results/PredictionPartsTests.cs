@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Results;
 
-/// <summary>What parts keep of an earlier process, from every state in which that one can have left the folder.</summary>
+/// <summary>The parts kept from an earlier process, for every state in which it can have left the folder.</summary>
 public sealed class PredictionPartsTests : IDisposable
 {
     private const int Parts = 6,
@@ -27,7 +27,7 @@ public sealed class PredictionPartsTests : IDisposable
         var killed = new List<(string Folder, int Finished)>();
         Dictionary<string, string> whole = Write("whole", _ => killed.Add((Copy("whole"), killed.Count / PartSize)));
         Assert.Equal(Images.Length, killed.Count);
-        // As a shard was left before it had lines, and as it is left now.
+        // The final folder is the same as in versions without a file of lines.
         Assert.Equal([.. Enumerable.Range(0, Parts).Select(part => $"part-{part:d8}.csv"), "shard-1-of-1.json"], whole.Keys);
         Assert.Contains("\"isComplete\": true", whole["shard-1-of-1.json"]);
         foreach (var (folder, finished) in killed)
@@ -54,7 +54,7 @@ public sealed class PredictionPartsTests : IDisposable
             Assert.Equal(whole, Write(folder, _ => scored++));
             Assert.Equal(Images.Length - PartSize * lines[..length].Count(c => c == '\n'), scored);
         }
-        // The process ended before it had begun with lines.
+        // The process ended before it had created the file of lines.
         string without = Copy(killed);
         File.Delete(Lines(without));
         Assert.Equal(whole, Write(without, _ => { }));
@@ -95,7 +95,7 @@ public sealed class PredictionPartsTests : IDisposable
         Assert.Equal(PartSize, scored);
     }
 
-    /// <summary>A journal that was written whole for each part, which an earlier version left.</summary>
+    /// <summary>A journal that was rewritten completely for each part, as an earlier version did.</summary>
     [Fact]
     public void A_journal_without_lines_is_read()
     {
@@ -121,7 +121,7 @@ public sealed class PredictionPartsTests : IDisposable
         Assert.Contains($"Line 2 of '{log.LinesPath}' cannot be read", Assert.Single(warnings));
     }
 
-    /// <returns>What the folder holds at the end, by name.</returns>
+    /// <returns>The contents of the folder at the end, by file name.</returns>
     private Dictionary<string, string> Write(string folder, Action<ScoredImage> scored)
     {
         var parts = new PredictionParts(new PartsRequest(_folder.File(folder), Shard.Whole, PartSize, Resumes: true), Settings);
@@ -147,7 +147,7 @@ public sealed class PredictionPartsTests : IDisposable
                 : new ScoredImage(new ImageRow { ImagePath = name, Label = name }, [0.25f, 0.75f], null);
     }
 
-    /// <summary>The folder as a process that is killed now would leave it.</summary>
+    /// <summary>Copies the folder as a process that is killed now would leave it.</summary>
     private string Copy(string folder)
     {
         string copy = $"copy-{_copies++}";

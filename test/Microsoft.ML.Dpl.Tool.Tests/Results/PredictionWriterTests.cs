@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Results;
 
-/// <summary>Predictions as text, whatever characters paths and classes have.</summary>
+/// <summary>Predictions as text, whatever characters paths and class names contain.</summary>
 public sealed class PredictionWriterTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -21,7 +21,8 @@ public sealed class PredictionWriterTests : IDisposable
         Assert.Equal($"{Header}\nx.png,x,0.625,b,0.125,c,0.125,a,0.125\n", output.ToString());
     }
 
-    /// <summary>As RFC 4180 has it; a lone carriage return ends a line for many a reader, too.</summary>
+    /// <summary>Quoting according to RFC 4180; a lone carriage return is quoted as well, because many readers take it as the end of a
+    /// line.</summary>
     [Theory]
     [InlineData("plain name", "plain name")]
     [InlineData("a,b", "\"a,b\"")]

@@ -53,7 +53,7 @@ public class ResultsTests
             [P("a", "a", 0.9, 0.9), P("a", "b", 0.6, 0.3), P("b", "b", 0.7, 0.7), P("b", "b", 1, 1)]
         );
         Assert.Equal(0.75, test.Accuracy.Accuracy);
-        Assert.Equal(0.75, test.MacroAccuracy); // c has no image
+        Assert.Equal(0.75, test.MacroAccuracy); // class c has no images
         Assert.Equal(
             [
                 [1, 1, 0],
@@ -76,7 +76,7 @@ public class ResultsTests
             new("p.png", truth, predicted, probability, trueProbability);
     }
 
-    /// <summary>Bins of a fifteenth, open below and closed above; only 0 itself has none below it.</summary>
+    /// <summary>Bins of width 1/15, each including its upper edge but not its lower one, except that the first includes 0.</summary>
     [Theory]
     [InlineData(0.2, 2, 3)]
     [InlineData(0.4, 5, 6)]
@@ -107,7 +107,7 @@ public class ResultsTests
         Assert.Equal(upper, interval.Upper, 5);
     }
 
-    /// <summary>By hand: 10 and 4 of 100 become 10.5 and 4.5 of 102, so 6/102 ± 1.96 √(15 − 36/102) / 102.</summary>
+    /// <summary>By hand: 10 and 4 of 100 become 10.5 and 4.5 of 102, so the interval is 6/102 ± 1.96 √(15 − 36/102) / 102.</summary>
     [Fact]
     public void Leads_are_of_matched_pairs()
     {

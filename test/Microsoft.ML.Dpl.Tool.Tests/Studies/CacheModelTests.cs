@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>The arithmetic of the methods on image vectors, against numbers computed by hand.</summary>
+/// <summary>The arithmetic of the methods on image features, compared with numbers computed by hand.</summary>
 public sealed class CacheModelTests
 {
     // Two cached images of the first class and one of the second, on the unit circle.
@@ -33,7 +33,7 @@ public sealed class CacheModelTests
                 new CacheWeights(1.5, 3)
             )
         );
-        // Affinities 0.6, 0.96 and 0.8; cosines to the texts 1 and 0.8.
+        // The affinities are 0.6, 0.96 and 0.8, the cosines to the texts 1 and 0.8.
         double first = 1.5 * (Math.Exp(-3 * 0.4) + Math.Exp(-3 * 0.04)) + 2,
             second = 1.5 * Math.Exp(-3 * 0.2) + 1.6;
         Assert.Equal(1 / (1 + Math.Exp(second - first)), found[0], 1e-6);
@@ -43,7 +43,7 @@ public sealed class CacheModelTests
     [Fact]
     public void The_grids_are_those_of_the_authors()
     {
-        // Four of 20 alphas, all of which begin with 0.1.
+        // Four grids of 20 alphas, all starting at 0.1, so 77 alphas are distinct.
         Assert.Equal((77, 200), (CacheSearch.Alphas.Count, CacheSearch.Betas.Count));
         Assert.Equal(0.1, CacheSearch.Alphas[0]);
         Assert.Equal(28.505, CacheSearch.Alphas[^1], 1e-12);
@@ -66,7 +66,7 @@ public sealed class CacheModelTests
         ];
         int[] places = [0, 1, 0, 1, 0];
         (CacheWeights weights, LabelScore score) = CacheSearch.Best(model, images, places, CancellationToken.None);
-        // One setting after another, by the formula.
+        // Every setting in turn, by the formula.
         LabelScore highest = new(-1, 0);
         foreach (double beta in CacheSearch.Betas)
         foreach (double alpha in CacheSearch.Alphas)
@@ -106,8 +106,8 @@ public sealed class CacheModelTests
         );
         CacheTraining.Train(model, epochs: 1, seed: 1, CancellationToken.None);
         float[][] keys = FeatureTensors.Rows(model.Keys);
-        // The first step of Adam is rate · g / (|g| + epsilon), behind the weight decay of rate · 0.01. The gradient of a key is
-        // β · exp(−β (1 − affinity)) times the difference of probability and label, times the image, over two images.
+        // The first step of Adam is rate · g / (|g| + epsilon), after a weight decay of rate · 0.01. The gradient of a key is β · exp(−β (1
+        // − affinity)) times the difference of probability and label, times the image, averaged over two images.
         double wrong = Math.Exp(Math.Exp(-5.5)) / (Math.Exp(Math.Exp(-5.5)) + Math.Exp(2));
         double own = -5.5 * wrong / 2,
             other = 5.5 * Math.Exp(-5.5) * wrong / 2;
@@ -139,7 +139,7 @@ public sealed class CacheModelTests
     public void The_nearest_mean_has_the_largest_cosine()
     {
         float[][] means = NearestMean.Means(Keys, Places, classes: 2);
-        // (1.8, 0.6) has the direction (3, 1).
+        // The mean (1.8, 0.6) has the direction (3, 1).
         Assert.Equal(3 / Math.Sqrt(10), means[0][0], 1e-6);
         Assert.Equal(1 / Math.Sqrt(10), means[0][1], 1e-6);
         Assert.Equal([0f, 1f], means[1]);
@@ -168,7 +168,7 @@ public sealed class CacheModelTests
             ],
             [0, 1, 1]
         );
-        // The first of equals is predicted.
+        // With equal scores the first class is predicted.
         Assert.Equal(1, score.Right);
         Assert.Equal(-Math.Log(0.75) - Math.Log(0.5) - Math.Log(1e-15), score.Loss, 1e-9);
         Assert.True(new LabelScore(2, 9).IsBetterThan(score));

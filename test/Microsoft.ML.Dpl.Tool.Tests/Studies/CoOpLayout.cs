@@ -2,11 +2,11 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Small data sets in the folder layout of CoOp's DATASETS.md, with files in place of images.</summary>
+/// <summary>Small data sets in the folder layout of CoOp's DATASETS.md, with dummy files in place of images.</summary>
 internal static class CoOpLayout
 {
-    /// <summary>Folder, folder of images and split file of those that have one, with two classes each in the split's own order, which is
-    /// not that of their names.</summary>
+    /// <summary>Folder, image folder and split file of the data sets with a split, with two classes each in the split's own order, which is
+    /// not alphabetical.</summary>
     public static readonly (string Name, string Folder, string Images, string Split, string First, string Second)[] Splits =
     [
         ("caltech101", "caltech-101", "101_ObjectCategories", "Caltech101", "face", "airplane"),
@@ -20,7 +20,7 @@ internal static class CoOpLayout
         ("ucf101", "ucf101", "UCF-101-midframes", "UCF101", "Yo_Yo", "Apply_Eye_Makeup"),
     ];
 
-    /// <summary>Writes all eleven and the four variants of ImageNet.</summary>
+    /// <summary>Writes all eleven data sets and the four variants of ImageNet.</summary>
     public static void Write(string root)
     {
         foreach (var (_, folder, images, split, first, second) in Splits)
@@ -58,7 +58,7 @@ internal static class CoOpLayout
         }
     }
 
-    /// <summary>Three classes, of which two have one name, as some of OpenAI's have.</summary>
+    /// <summary>Three classes, two of which share a name, as some of OpenAI's class names do.</summary>
     private static void ImageNets(string root)
     {
         const string names = "n01 tench\nn02 missile\nn03 missile\n";

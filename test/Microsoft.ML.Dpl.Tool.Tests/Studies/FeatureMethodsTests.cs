@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Methods on CLIP's image vectors, which leave its towers as they are.</summary>
+/// <summary>Methods on CLIP's image features, which leave its towers unchanged.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class FeatureMethodsTests(DrawnData data)
 {
@@ -116,7 +116,7 @@ public sealed class FeatureMethodsTests(DrawnData data)
         using IStudyClassifier zeroShot = StudyMethods.Parse(text).Fit(task);
         IReadOnlyList<float[]> expected = zeroShot.Probabilities(Rows("test"), CancellationToken.None);
         float[][] texts = features.Classes(templates is null ? [task.Template] : ClipTemplates.Named(templates));
-        // A cosine to each text, times CLIP's factor, through a softmax.
+        // A softmax of the cosines to the texts, times CLIP's logit scale.
         float[][] found = NearestMean.Probabilities(
             features.Images(Rows("test"), CancellationToken.None),
             [.. zeroShot.Classes.Select(name => texts[task.Classes.ToList().IndexOf(name)])],

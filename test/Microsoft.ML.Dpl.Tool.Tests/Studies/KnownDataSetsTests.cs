@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tool.Studies.DataSets;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>The data sets of the literature, small ones in their layout.</summary>
+/// <summary>The data sets of the literature, as small ones in the same layout.</summary>
 public sealed class KnownDataSetsTests : IDisposable
 {
     private readonly TemporaryFolder _root = new();
@@ -23,7 +23,7 @@ public sealed class KnownDataSetsTests : IDisposable
             Assert.Equal((6, 4, 2), (sets.Train.Count, sets.Validation.Count, sets.Test.Count));
             Assert.All(sets.All, row => Assert.True(File.Exists(row.ImagePath), row.ImagePath));
             Assert.StartsWith(Path.Combine(_root.FullPath, folder, images), sets.Train[0].ImagePath, StringComparison.Ordinal);
-            // The split's numbers, not the alphabet.
+            // Ordered by the split's label numbers, not alphabetically.
             Assert.Equal([first, second], sets.ClassesInOrder);
             Assert.True(sets.IsCoOpSplit);
         }

@@ -7,7 +7,7 @@ using TorchSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>ML.NET's ResNet-18 as a method of studies, without ML.NET's own ONNX transformer. Alone, since it counts tensors.</summary>
+/// <summary>ML.NET's ResNet-18 as a study method, without ML.NET's own ONNX transformer. Runs alone, since it counts tensors.</summary>
 [Collection(RunsAlone.Name)]
 public sealed class ResNet18Tests : IDisposable
 {
@@ -15,8 +15,10 @@ public sealed class ResNet18Tests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>What mlContext.Transforms.DnnFeaturizeImage of Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1 gave on ONNX Runtime 1.31.1
-    /// behind LoadImages, ResizeImages(224, 224) and ExtractPixels: the first eight features, and the sum of all.</summary>
+    /// <summary>
+    /// The expected values are from mlContext.Transforms.DnnFeaturizeImage of Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1 on ONNX
+    /// Runtime 1.31.1, after LoadImages, ResizeImages(224, 224) and ExtractPixels: the first eight features, and the sum of all.
+    /// </summary>
     [SkippableTheory]
     [InlineData(
         "samples/data/eurosat/industrial_buildings/Industrial_1161.jpg",
@@ -93,7 +95,7 @@ public sealed class ResNet18Tests : IDisposable
         );
     }
 
-    /// <summary>The plain pipeline with the real featurizer had 81.4 % here, and 84.5 % without L1 regularisation.</summary>
+    /// <summary>The plain pipeline with the original featurizer reaches 81.4 % here, and 84.5 % without L1 regularisation.</summary>
     [SkippableFact]
     [Trait("Category", "Slow")]
     public async Task Of_EuroSAT_it_knows_as_much_as_ML_NETs_own_pipeline()

@@ -56,7 +56,7 @@ public sealed class SamplePlanTests
         Assert.Equal((100, 2465), (Of("caltech101").Classes, Of("caltech101").Images));
         Assert.Equal((10, 1000), (Of("eurosat").Classes, Of("eurosat").Images));
         Assert.Equal((102, 1020), (Of("flowers102").Classes, Of("flowers102").Images));
-        // As dpl zeroshot measured it, see docs/EVIDENCE.md; another processor may round an image to another class.
+        // As measured by dpl zeroshot, see docs/EVIDENCE.md; another processor may round an image to another class.
         Assert.Equal("0.09", Of("eurosat").Accuracy.ToString("f2", CultureInfo.InvariantCulture));
     }
 }

@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>samples/studies/small.json with fewer images and steps, so that its table is made every night.</summary>
+/// <summary>Runs samples/studies/small.json with fewer images and steps, so that its table is made every night.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed partial class SmallStudyTests : IDisposable
 {
@@ -56,14 +56,14 @@ public sealed partial class SmallStudyTests : IDisposable
             foreach (string method in expected)
             {
                 string row = section.Split('\n').First(line => line.StartsWith($"| {method} |", StringComparison.Ordinal));
-                // Every cell of it has a figure: nothing that was planned is missing.
+                // Every cell has a figure, so no planned run is missing.
                 Assert.All(row.Split('|')[2..^1], cell => Assert.Matches(Figure(), cell));
             }
             Assert.All(Named(section, "cross-data-set") ? ["sketches", "views"] : Kept, data =>
                 Assert.Contains(data, section.Split('\n').First(line => line.StartsWith('|')))
             );
         }
-        // Each method but zero-shot, at each number of shots; the halves and their mean; the other data sets.
+        // One line for each method but zero-shot at each number of shots, for the halves and their mean, and for the other data sets.
         Assert.Equal(2 * 7 + 3 * 3 + 3, sections[^2].Split('\n').Count(line => line.Contains(" / ") && !line.Contains("won")));
         Assert.All(methods, method => Assert.Contains($"| {method} |", sections[^1]));
         Assert.DoesNotContain("planned runs are there", table);

@@ -5,7 +5,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>What each protocol trains and tests, on small data sets in CoOp's layout.</summary>
+/// <summary>What each protocol trains on and tests, with small data sets in CoOp's layout.</summary>
 public sealed class StudyDataTests : IDisposable
 {
     private readonly TemporaryFolder _root = new();
@@ -19,7 +19,7 @@ public sealed class StudyDataTests : IDisposable
     {
         ProtocolSets sets = Sets("""{ "protocol": "few-shot", "shots": [2], "dataSets": ["eurosat"] }""");
         Assert.Equal(["Sea or Lake", "Annual Crop Land"], sets.Classes);
-        // Two of three for training, and as many for validation.
+        // Two of three images per class for training, and as many for validation.
         Assert.Equal((4, 4), (sets.Train.Count, sets.Validation.Count));
         ProtocolTest test = Assert.Single(sets.Tests);
         Assert.Equal(sets.Classes, test.Classes);
@@ -31,7 +31,7 @@ public sealed class StudyDataTests : IDisposable
     public void The_first_half_of_the_classes_in_the_splits_order_is_the_base()
     {
         ProtocolSets sets = Sets("""{ "protocol": "base-to-new", "dataSets": ["food101"] }""");
-        // By name it would be apple_pie.
+        // In alphabetical order it would be apple_pie.
         Assert.Equal(["waffles"], sets.Classes);
         Assert.All(sets.Train.Concat(sets.Validation), row => Assert.Equal("waffles", row.Label));
         Assert.Equal([("base", "waffles"), ("new", "apple_pie")], sets.Tests.Select(test => (test.Name, Assert.Single(test.Classes))));
@@ -55,7 +55,7 @@ public sealed class StudyDataTests : IDisposable
         Assert.Equal(["imagenet", "imagenet-v2", "imagenet-r", "dtd"], sets.Tests.Select(test => test.Name));
         Assert.Equal([3, 3, 2, 2], sets.Tests.Select(test => test.Classes.Count));
         Assert.Equal("{} texture.", sets.Tests[3].Template);
-        // Of a split only the test images.
+        // Of a data set with a split, only the test images.
         Assert.Equal(2, sets.Tests[3].Rows.Count);
     }
 

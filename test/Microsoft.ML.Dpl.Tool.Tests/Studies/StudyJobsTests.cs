@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Processes that end in the middle of a run.</summary>
+/// <summary>Worker processes that die in the middle of a run.</summary>
 public sealed class StudyJobsTests : IDisposable
 {
     private const int Runs = 6;
@@ -42,12 +42,12 @@ public sealed class StudyJobsTests : IDisposable
         var progress = new StudyProgress(ProgressMode.None, bar: null, jobs: 2, done: [], _plan.Runs);
         new StudyJobs(_plan, _results, progress, CancellationToken.None).SideBySide([0, 1, 2, 3, 4, 5], jobs: 2, () => Dying(deaths));
         Assert.Equal(failed, progress.Failed);
-        // The third run was given as often as its processes died, and once more where it ended.
+        // The third run is attempted twice in either case; it fails if its process dies both times.
         Assert.Equal(2, Asked("2"));
         Assert.All(["0", "1", "3", "4", "5"], place => Assert.Equal(1, Asked(place)));
     }
 
-    /// <summary>Does every run but the third, at which its process is killed the first times.</summary>
+    /// <summary>A worker that does every run, but is killed at the third run for the first <paramref name="deaths"/> attempts.</summary>
     private ProcessStartInfo Dying(int deaths)
     {
         foreach (StudyRun run in _plan.Runs)

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Methods as text, and what they make.</summary>
+/// <summary>Parsing of methods, and what they train.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class StudyMethodsTests(DrawnData data)
 {
@@ -84,11 +84,11 @@ public sealed class StudyMethodsTests(DrawnData data)
         (int text, int image) = (ClipBackbone.TinyDrawn.Config.Text.Width, ClipBackbone.TinyDrawn.Config.Image.Width);
         Assert.Equal(0, Trained("zero-shot"));
         long residual = Classes.Length * ClipBackbone.TinyDrawn.Config.EmbeddingWidth;
-        // Three text layers, five image layers, the classes' residual, and the factor on the similarities.
+        // Three text layers, five image layers, the classes' residual, and the logit scale.
         Assert.Equal(2 * (3 * text + 5 * image) + residual + 1, Trained("uniform:2 refit steps=2"));
         Assert.Equal(2 * (3 * text + 5 * image) + 1, Trained("uniform:2 refit steps=2 residual=0"));
         Assert.Equal(residual + 1, Trained("zero-shot refit steps=2 residual=1"));
-        // Of coupled prompts the maps of the three layers that both towers have; deeper image prompts are their own.
+        // Coupled prompts have maps for the three layers that both towers have; the deeper image layers have prompts of their own.
         Assert.Equal(2 * 3 * text + 3 * image * (text + 1) + 2 * 2 * image + 1, Trained("uniform:2 coupled refit steps=2 residual=0"));
     }
 

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Studies that are described by options instead of a plan.</summary>
+/// <summary>Studies described by options instead of a plan.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class StudyOptionsTests(DrawnData data)
 {
@@ -32,14 +32,14 @@ public sealed class StudyOptionsTests(DrawnData data)
             ["seeds"] = new JsonArray(4, 5),
         };
         Assert.True(JsonNode.DeepEquals(expected, written), written.ToJsonString());
-        // Four runs of the mean, and one of what learns nothing.
+        // Four runs of nearest-mean, and one of zero-shot, which learns nothing.
         Assert.Equal(
             5,
             Directory.GetFiles(data.File("by-options.results"), "*.seed-*.json", SearchOption.AllDirectories).Length
                 + Directory.GetFiles(data.File("by-options.results"), "zero-shot*.json", SearchOption.AllDirectories).Length
         );
 
-        // The same options, and the plan by itself, go on with it; other options are another study.
+        // The same options, and the plan by itself, continue the study; other options are another study.
         foreach (string[] again in new[] { study, ["study", plan, "--jobs", "1"] })
             Assert.Contains("5 of 5 runs were done before.", (await ToolProcess.Run(again)).Expect(0).Error);
         string[] other = Study(plan, "--methods", "zero-shot");

@@ -4,7 +4,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Plan;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Plans are read whole before the first run, and what is wrong is told by file and property.</summary>
+/// <summary>Plans are read completely before the first run, and errors are reported by file and property.</summary>
 public sealed class StudyPlanTests : IDisposable
 {
     private const string Own = """{ "name": "own", "train": "t.tsv", "test": "t.tsv" }""";
@@ -57,7 +57,7 @@ public sealed class StudyPlanTests : IDisposable
                   "source": { "name": "third", "train": "t.tsv", "test": "t.tsv" } }] }
             """
         );
-        // Without a number of shots, though the plan has one for all.
+        // The second part has no number of shots, although the plan sets one for all parts.
         Assert.Equal(
             ["few-shot/first/1-shot.seed-7.default.json", $"domain-shift/third/{plan.Runs[1].FileName.Split('/')[2]}"],
             plan.Runs.Select(run => run.FileName)

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>What is handed to a scheduler; build/check-slurm.sh runs it with a real Slurm.</summary>
+/// <summary>What is submitted to a scheduler; build/check-slurm.sh runs it with a real Slurm.</summary>
 public sealed class StudySubmitTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -59,14 +59,14 @@ public sealed class StudySubmitTests : IDisposable
     [Fact]
     public async Task Slurm_gets_an_array_and_a_table_job_behind_it()
     {
-        // A scheduler that writes down what it is given.
+        // A fake sbatch that records its arguments.
         string sbatch = _folder.File("sbatch"),
             calls = _folder.File("calls"),
             results = _folder.File("results of 100%");
         File.WriteAllText(sbatch, $"#!/bin/sh\necho \"$@\" >> '{calls}'\necho '7;cluster'\n");
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(sbatch, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        // No more tasks than runs.
+        // There are no more array tasks than runs.
         ToolProcess.Outcome outcome = await ToolProcess.Run(
             null,
             ["study", "submit", _plan, "--output", results, "--slurm", "--tasks", "40", "--sbatch=--partition=gpu"],
@@ -82,7 +82,7 @@ public sealed class StudySubmitTests : IDisposable
         Assert.StartsWith("#!/bin/bash\n#SBATCH", array, StringComparison.Ordinal);
         Assert.Contains("#SBATCH --array=0-1\n#SBATCH --cpus-per-task=3\n", array);
         Assert.Contains("#SBATCH --partition=gpu\n", array);
-        // sbatch takes an option up to a space that is not quoted, and a percent sign for one of its own.
+        // sbatch ends an option at an unquoted space, and reads a percent sign as a placeholder.
         Assert.Contains($"#SBATCH --output=\"{_folder.File("results of 100%%")}/slurm-%A_%a.log\"\n", array);
         Assert.Contains($"'study' '{_plan}' '--output' '{results}' '--jobs' '1'", array);
         Assert.Contains("\"${SLURM_RESTART_COUNT:-0}\" -lt 3", array);

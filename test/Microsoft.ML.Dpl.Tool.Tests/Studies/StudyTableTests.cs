@@ -7,7 +7,7 @@ using Microsoft.ML.Dpl.Tool.Studies.Table;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Means, intervals and differences against numbers computed by hand.</summary>
+/// <summary>Means, intervals and differences compared with numbers computed by hand.</summary>
 public sealed partial class StudyTableTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -26,11 +26,11 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal("few-shot, 4 shots", section.Title);
         StudyCell cell = section.Cell("m", section.Columns[0])!;
         Assert.Equal(65, cell.Mean, 9);
-        // 12.7062 · 7.0711 / √2
+        // Student's t · standard deviation / √n: 12.7062 · 7.0711 / √2
         Assert.Equal(63.531, cell.HalfWidth!.Value, 3);
         StudyCell average = section.Average("m")!;
         Assert.Equal(75, average.Mean, 9);
-        // Of the averages of the seeds, 70 and 80.
+        // The interval of the seeds' averages, 70 and 80.
         Assert.Equal(63.531, average.HalfWidth!.Value, 3);
         Assert.Equal(["m", "65.0 ± 63.5", "85.0 ± 63.5", "75.0 ± 63.5"], Table().Sheets[0].Rows[0]);
     }
@@ -63,7 +63,7 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal(["base classes", "new classes", "harmonic mean of base and new classes"], table.Sections.Select(s => s.Measure));
         StudySection harmonic = table.Sections[2];
         Assert.Equal(2 * 80 * 60 / 140.0, harmonic.Cell("m", harmonic.Columns[0])!.Mean, 9);
-        // Of 70 and 40, not the mean of the two harmonic means.
+        // The harmonic mean of the averages 70 and 40, not the mean of the two harmonic means.
         Assert.Equal(2 * 70 * 40 / 110.0, harmonic.Average("m")!.Mean, 9);
     }
 
@@ -106,7 +106,7 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal(3, Table().Sections.Count);
         foreach (int method in Enumerable.Range(1, 8))
             Few("a", null, $"a method with a rather long name {method}", 40);
-        // Every name of the legend begins within the plot, one below the other.
+        // Every name of the legend starts within the plot, each below the previous one.
         double[] places =
         [
             .. XDocument
@@ -149,7 +149,7 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Null(Table().Results.MixedVersions);
         Assert.DoesNotContain("version", SheetText.Markdown(Table().Sheets));
         Few("a", 1, "n", 80, library: "0.3.0");
-        // As results were before they named a version.
+        // Older results did not record a version.
         Few("a", 2, "n", 80, library: null);
         string old = Directory.GetFiles(_folder.FullPath).Order(StringComparer.Ordinal).Last(),
             text = File.ReadAllText(old);
@@ -191,7 +191,7 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Null(SeedInterval.HalfWidth([1]));
         double[] forty = [.. Enumerable.Range(0, 41).Select(i => i % 2 == 0 ? 1.0 : -1.0)];
         double deviation = Math.Sqrt(forty.Sum(v => Math.Pow(v - forty.Average(), 2)) / 40);
-        // 2.0211 with 40 degrees of freedom.
+        // Student's t for 40 degrees of freedom is 2.0211.
         Assert.Equal(2.0211 * deviation / Math.Sqrt(41), SeedInterval.HalfWidth(forty)!.Value, 4);
     }
 

@@ -6,7 +6,7 @@ using Microsoft.ML.Dpl.Tests;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
-/// <summary>Whole studies, as a person runs them.</summary>
+/// <summary>Whole studies, as a user runs them.</summary>
 [Collection(DrawnDataCollection.Name)]
 public sealed class StudyTests(DrawnData data)
 {
@@ -28,7 +28,7 @@ public sealed class StudyTests(DrawnData data)
         string[] there = Results("killed");
         Assert.InRange(there.Length, 3, Runs - 2);
         Assert.DoesNotContain(there, file => file.EndsWith(".partial", StringComparison.Ordinal));
-        // One of them was damaged meanwhile.
+        // One of the results is damaged.
         File.WriteAllText(there[0], "{\"form\": 1");
         var written = there.Skip(1).ToDictionary(file => file, File.GetLastWriteTimeUtc);
         ToolProcess.Outcome resumed = (await ToolProcess.Run(killed)).Expect(0);
@@ -36,7 +36,7 @@ public sealed class StudyTests(DrawnData data)
         Assert.All(written, file => Assert.Equal(file.Value, File.GetLastWriteTimeUtc(file.Key)));
         Assert.Equal(expected, await Table("killed"));
 
-        // The scheduler's variables and the option say the same.
+        // The scheduler's variables and the option are equivalent.
         (await ToolProcess.Run(Study("shards", "--shard", "2/2", "--jobs", "1"))).Expect(0);
         Assert.Equal(Runs / 2, Results("shards").Length);
         await RunAndKillAWorker(
@@ -162,7 +162,7 @@ public sealed class StudyTests(DrawnData data)
         string good = Assert.Single(Results("partly"));
         Assert.Contains("1 of 2 planned runs are there", await Table("partly"));
 
-        // What it was made with is in its file, and one of another version is kept, with a word of it before others are added.
+        // A result records what it was made with; one of another version is kept, with a warning before others are added.
         JsonNode result = JsonNode.Parse(File.ReadAllText(good))!;
         Assert.Matches("^[0-9]+\\.[0-9]+\\.[0-9]+", (string)result["library"]!);
         Assert.Matches("^[0-9a-f]{64}$", (string)result["settings"]!["clipSha256"]!);
@@ -208,7 +208,7 @@ public sealed class StudyTests(DrawnData data)
         return file;
     }
 
-    /// <summary>Runs a study with processes side by side, one of which is killed, and expects that nothing is missing.</summary>
+    /// <summary>Runs a study with parallel processes, kills one of them, and requires that nothing is missing.</summary>
     private static async Task RunAndKillAWorker(string[] command, params (string Name, string Value)[] environment)
     {
         using Process process = ToolProcess.Start(command, environment);
@@ -219,7 +219,7 @@ public sealed class StudyTests(DrawnData data)
             lines.Add(line);
             if (OperatingSystem.IsLinux() && lines.Count == 1)
             {
-                // Whichever of its threads started it.
+                // Any of the process's threads may have started it.
                 string children = string.Concat(
                     Directory.GetDirectories($"/proc/{process.Id}/task").Select(task => File.ReadAllText(Path.Combine(task, "children")))
                 );
@@ -252,7 +252,7 @@ public sealed class StudyTests(DrawnData data)
         {
             process.Kill();
             await process.WaitForExitAsync(CancellationToken.None);
-            // The processes that it had started end with their run, and may still write it.
+            // The worker processes end after their current run, and may still write its result.
             await Task.Delay(TimeSpan.FromSeconds(3), CancellationToken.None);
         }
         throw new InvalidOperationException($"The command ended before '{words}'.");
