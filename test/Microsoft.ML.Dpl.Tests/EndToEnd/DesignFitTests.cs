@@ -239,8 +239,9 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
     public void Another_CLIP_teaches()
     {
         using var folder = new TemporaryFolder();
-        // The teacher has another image size than the student, 32 instead of 24, and other weights.
-        SmallBackbone.Write(folder.FullPath, seed: 9, RandomClip.Shape(imageSize: 32, patch: 8));
+        // Only the embedding is as wide as the student's.
+        ClipConfig shape = RandomClip.Shape(32, patch: 8, imageLayers: 4, imageWidth: 48, imageHeads: 4, textLayers: 3, textWidth: 48);
+        SmallBackbone.Write(folder.FullPath, seed: 9, shape);
         HuggingFaceFolder.WritePreprocessor(folder.FullPath, 32);
         ClipBackbone teacher = ClipBackbone.FromFolder(folder.FullPath);
         using DplTransformer own = Fit(o => o.Training.DistillationWeight = 1),
