@@ -67,7 +67,7 @@ catch (FileNotFoundException e)
     Console.WriteLine($"{PromptConfiguration.Parse("text 2 4 | image 0 6")}; {e.Message}");
 }
 Console.WriteLine($"{PromptConfiguration.Uniform(ClipBackbone.Tiny, 1)}; {LibTorchRuntime.Load()}");
-var prompts = new ExportedPrompts(new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], new float[,]?[ClipBackbone.Tiny.Config.Image.Layers]) { ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
+var prompts = new ExportedPrompts { Text = new float[,]?[ClipBackbone.Tiny.Config.Text.Layers], Image = new float[,]?[ClipBackbone.Tiny.Config.Image.Layers], ClassNames = ["red", "green"], Template = "a photo of a {} thing." };
 using DplTransformer transformer = mlContext.DifferentiablePromptModel(prompts, ClipBackbone.Tiny);
 transformer.SaveAsOnnx(args[1], OnnxInput.Image);
 transformer.Contents = ModelContents.WithOnnx;
