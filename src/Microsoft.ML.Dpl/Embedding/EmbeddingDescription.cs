@@ -79,7 +79,7 @@ internal sealed record EmbeddingDescription(
     }
 }
 
-/// <summary>What CLIP embeds.</summary>
+/// <summary>The kind of input that CLIP embeds.</summary>
 internal enum EmbeddedInput
 {
     /// <summary>Images, by the image tower.</summary>

@@ -68,13 +68,13 @@ internal static class EmbeddingZip
     }
 }
 
-/// <summary>An <see cref="IScoringBackend"/>'s way with embeddings.</summary>
+/// <summary>The part of an <see cref="IScoringBackend"/> that loads embeddings.</summary>
 internal interface IEmbeddingBackend
 {
-    /// <param name="environment">The caller's.</param>
-    /// <param name="reader">Our folder of the zip.</param>
-    /// <param name="columns">What its main stream says.</param>
-    /// <param name="description">It carries CLIP.</param>
+    /// <param name="environment">The environment of the caller.</param>
+    /// <param name="reader">Reads the component's folder of the zip.</param>
+    /// <param name="columns">The columns given in the main stream.</param>
+    /// <param name="description">The description of an embedding whose zip contains CLIP.</param>
     /// <exception cref="InvalidDataException">An entry is missing or damaged; the message names it.</exception>
     ITransformer Load(IHostEnvironment environment, ModelReader reader, EmbeddingColumns columns, EmbeddingDescription description);
 }

@@ -123,8 +123,7 @@ internal sealed class FitFingerprint
         : value;
 }
 
-/// <summary>What a fingerprint's settings are called among the trainer's options: fingerprints in checkpoints keep the engine's
-/// names.</summary>
+/// <summary>Maps the settings of a fingerprint to the trainer's options, since fingerprints in checkpoints use the engine's names.</summary>
 internal static class FingerprintNames
 {
     private static readonly Dictionary<string, string> Options = new(StringComparer.Ordinal)
@@ -151,6 +150,6 @@ internal static class FingerprintNames
         ["PredictionBatchSize"] = "Compute.PredictionBatchSize",
     };
 
-    /// <summary>The option's name, or the setting's own where it is not an option as it stands.</summary>
+    /// <summary>The name of the option, or of the setting itself if no option corresponds to it.</summary>
     public static string Shown(string setting) => Options.GetValueOrDefault(setting, setting);
 }

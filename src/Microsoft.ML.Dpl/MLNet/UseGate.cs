@@ -48,14 +48,14 @@ internal sealed class UseGate(string model)
     }
 }
 
-/// <summary>Who still uses a model: whoever made it has one share, and each prediction engine another, which disposes the model with itself
-/// and does not say that it is an engine. Thread-safe.</summary>
+/// <summary>Reference count of a model: its creator holds one share, and each prediction engine another. An engine disposes its model with
+/// itself, and the model cannot tell an engine from its creator. Thread-safe.</summary>
 internal sealed class ModelShares
 {
     private readonly object _sharing = new();
     private int _shares = 1; // 0: disposed
 
-    /// <summary>For one more engine; without effect on a model that was disposed.</summary>
+    /// <summary>Adds a share for another engine; has no effect once the model is disposed.</summary>
     public void Take()
     {
         lock (_sharing)
@@ -65,8 +65,8 @@ internal sealed class ModelShares
         }
     }
 
-    /// <summary>Gives one share back.</summary>
-    /// <returns>Whether it was the last, once: the model is to be freed.</returns>
+    /// <summary>Releases one share.</summary>
+    /// <returns>Whether it was the last one, so that the model must be freed; true only once.</returns>
     public bool GiveBack()
     {
         lock (_sharing)

@@ -183,9 +183,9 @@ internal sealed class FoldedImageTower : IDisposable
         rows.view(batch, n, parts, _weights.Config.Image.Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 }
 
-/// <summary>All that scores are computed with once an image is prepared. Owns nothing.</summary>
-/// <param name="Tower">Images to features.</param>
-/// <param name="ClassFeatures">[classes, embedding], unit rows</param>
+/// <summary>Everything needed to compute scores of prepared images. Owns none of its members.</summary>
+/// <param name="Tower">Maps images to features.</param>
+/// <param name="ClassFeatures">[classes, embedding] unit rows</param>
 /// <param name="LogitScale">The factor on cosine similarities.</param>
 internal sealed record FoldedClassifier(FoldedImageTower Tower, Tensor ClassFeatures, double LogitScale)
 {

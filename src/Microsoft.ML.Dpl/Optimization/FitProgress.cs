@@ -82,7 +82,7 @@ public sealed class FitProgress
     /// <summary>Validation accuracy, 0 to 1, after the last step of a training epoch with validation rows; otherwise null.</summary>
     public double? ValidationAccuracy { get; init; }
 
-    /// <summary>Time since the stage began.</summary>
+    /// <summary>Time since the first step of the stage.</summary>
     public TimeSpan Elapsed { get; init; }
 
     /// <summary>Expected time until the stage ends if it runs all its epochs; null until the duration of a step is known.</summary>

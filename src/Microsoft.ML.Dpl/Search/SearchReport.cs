@@ -92,35 +92,35 @@ public sealed record SearchOutcome
     public bool HasDiverged { get; }
 }
 
-/// <summary>How one configuration did in the short training by which it was compared to others.</summary>
+/// <summary>The result of one configuration in the short training that compared it to others.</summary>
 public sealed record Finalist
 {
-    /// <summary>The prompt lengths; of a mixture the candidate of the largest weight in each layer.</summary>
+    /// <summary>The prompt lengths; for a mixture, the candidate with the largest weight in each layer.</summary>
     public required PromptConfiguration Configuration { get; init; }
 
-    /// <summary>Whether it is the searched mixture of all candidates, see <see cref="SearchResult.Mixture"/>.</summary>
+    /// <summary>Whether this is the searched mixture of all candidates, see <see cref="SearchResult.Mixture"/>.</summary>
     public bool IsMixture { get; init; }
 
-    /// <summary>Mean cross-entropy of the validation rows, in nats: the finalist with the lowest one was trained.</summary>
+    /// <summary>Mean cross-entropy of the validation rows in nats; the finalist with the lowest value was trained.</summary>
     public required double ValidationLoss { get; init; }
 
-    /// <summary>Share of the validation rows classified rightly, 0 to 1.</summary>
+    /// <summary>Fraction of the validation rows that are classified correctly, 0 to 1.</summary>
     public required double ValidationAccuracy { get; init; }
 
-    /// <summary>Mean loss of the last epoch's training batches, in nats.</summary>
+    /// <summary>Mean loss of the training batches of the last epoch, in nats.</summary>
     public required double TrainLoss { get; init; }
 
-    /// <summary>What was compared, as a log names it.</summary>
+    /// <summary>The compared configuration as shown in a log.</summary>
     public override string ToString() => IsMixture ? "the searched mixture" : Configuration.ToString();
 }
 
-/// <summary>What a fit makes of its search.</summary>
+/// <summary>Which result of the search a fit trains.</summary>
 public enum SearchResult
 {
-    /// <summary>The candidate of the largest alpha in each layer, trained afresh.</summary>
+    /// <summary>In each layer the candidate with the largest alpha, trained from newly initialised prompts.</summary>
     Lengths,
 
-    /// <summary>The searched mixture itself: every layer keeps all candidates with the weights that their alphas came to, and their prompts
-    /// are trained on. It costs a prediction no more than its rows; see <see cref="TrainedMixture"/>.</summary>
+    /// <summary>The searched mixture itself: every layer keeps all candidates with the weights that their alphas ended with, and the training
+    /// of their prompts continues. A prediction costs as much as with fixed prompts of as many rows; see <see cref="TrainedMixture"/>.</summary>
     Mixture,
 }
