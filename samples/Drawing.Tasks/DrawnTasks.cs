@@ -2,7 +2,7 @@ using Drawing.Tasks.Generators;
 
 namespace Drawing.Tasks;
 
-/// <summary>The eleven drawn tasks, one for each kind of data set that prompt learning is usually compared on.</summary>
+/// <summary>The eleven drawn tasks, one for each kind of data set that prompt learning is usually evaluated on.</summary>
 public static class DrawnTasks
 {
     /// <summary>All tasks.</summary>
@@ -21,8 +21,8 @@ public static class DrawnTasks
         new NoisyTask(),
     ];
 
-    /// <summary>The task of a name.</summary>
-    /// <exception cref="ArgumentException">There is no such task; the message lists those there are.</exception>
+    /// <summary>Finds a task by its name.</summary>
+    /// <exception cref="ArgumentException">There is no such task; the message lists the existing ones.</exception>
     public static DrawnTask Named(string name) =>
         All.FirstOrDefault(task => task.Name == name)
         ?? throw new ArgumentException($"There is no task '{name}'. Choose one of {string.Join(", ", All.Select(task => task.Name))}.");

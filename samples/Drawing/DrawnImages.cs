@@ -1,14 +1,15 @@
 namespace Drawing;
 
-/// <summary>An endless series of scenes and captions; equal seed and index give the equal scene and caption. Thread-safe.</summary>
-/// <param name="seed">Of the whole series.</param>
+/// <summary>An endless series of scenes and captions; equal seeds and indices give equal scenes and captions. Thread-safe.</summary>
+/// <param name="seed">The seed of the whole series.</param>
 /// <param name="easyBefore">
-/// Index before which scenes are made easier, altogether at 0 and ever less towards it (curriculum learning: Bengio et al. 2009). Without
-/// that a shape says nothing about any one pixel, since every colour may be figure or ground, and training stays long where it begins.
+/// The index before which scenes are simplified: fully at index 0 and less and less towards this one (curriculum learning: Bengio et al.
+/// 2009). Otherwise a shape says nothing about any single pixel, since every colour may be figure or background, and training makes no
+/// progress for a long time.
 /// </param>
 public sealed class DrawnImages(int seed, long easyBefore = 0)
 {
-    /// <summary>The scene and the caption at an index.</summary>
+    /// <summary>Returns the scene and the caption at an index.</summary>
     /// <param name="index">Any number.</param>
     public (Scene Scene, Caption Caption) this[long index]
     {

@@ -1,6 +1,6 @@
 namespace Drawing;
 
-/// <summary>A stream of random numbers of its own for every image: SplitMix64 (Steele, Lea, Flood 2014) started from seed and
+/// <summary>A separate stream of random numbers for each image: SplitMix64 (Steele, Lea, Flood 2014), seeded with the seed and the
 /// index.</summary>
 internal struct SceneRandom
 {
@@ -13,13 +13,13 @@ internal struct SceneRandom
     /// <summary>64 random bits.</summary>
     public ulong NextBits() => Mix(_state += Golden);
 
-    /// <summary>An integer from 0 to <paramref name="count"/> − 1.</summary>
+    /// <summary>A uniformly distributed integer from 0 to <paramref name="count"/> − 1.</summary>
     public int Next(int count) => (int)((NextBits() >> 32) * (ulong)count >> 32);
 
-    /// <summary>A number from <paramref name="low"/> to <paramref name="high"/>.</summary>
+    /// <summary>A uniformly distributed number from <paramref name="low"/> to <paramref name="high"/>.</summary>
     public float Next(float low, float high) => low + (high - low) * (NextBits() >> 40) / (1 << 24);
 
-    /// <summary>True in <paramref name="share"/> of all calls.</summary>
+    /// <summary>Returns true with the probability <paramref name="share"/>.</summary>
     public bool Chance(float share) => Next(0f, 1f) < share;
 
     private static ulong Mix(ulong z)

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl;
 
 namespace ModelBuilder;
 
-/// <summary>One line for every tenth of a stage.</summary>
+/// <summary>Prints one line for each tenth of a stage, at the end of an epoch.</summary>
 internal sealed class EpochLines : IProgress<FitProgress>
 {
     private (FitStage Stage, int Tenth)? _last;

@@ -1,4 +1,4 @@
-// Uses a model of samples/ModelBuilder through the class that Model Builder generates, in an application without libtorch:
+// Uses a model from samples/ModelBuilder through the class that Model Builder generates, in an application without libtorch:
 //   dotnet run -c Release --project samples/ModelBuilderConsumer -- FlowerClassifier.zip image.jpg ...
 using ModelBuilder;
 
@@ -21,7 +21,7 @@ try
 }
 catch (Exception e)
 {
-    // ML.NET wraps what a loader throws.
+    // ML.NET wraps exceptions thrown by a model loader.
     while (e is System.Reflection.TargetInvocationException { InnerException: { } cause })
         e = cause;
     Console.Error.WriteLine(e.Message);

@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace PretrainTinyClip;
 
-/// <summary>Evaluates a saved folder the way anyone would read it.</summary>
+/// <summary>Evaluates a saved CLIP after loading it from its folder, as an application would.</summary>
 internal static class SavedClip
 {
-    /// <exception cref="InvalidDataException">The folder holds no CLIP.</exception>
+    /// <exception cref="InvalidDataException">The folder does not contain a CLIP.</exception>
     public static IReadOnlyList<ZeroShotResult> Evaluate(string folder, int seed, int images, Device device)
     {
         ClipBackbone backbone = ClipBackbone.FromFolder(folder);

@@ -2,7 +2,7 @@ using Microsoft.ML.Dpl.Attention;
 
 namespace PretrainTinyClip;
 
-/// <summary>What a forward pass makes and its backward pass still reads; disposed when the step ends.</summary>
+/// <summary>Resources that a forward pass creates and the backward pass still needs; disposed at the end of the step.</summary>
 internal sealed class StepResources : IDisposable
 {
     private readonly List<IDisposable> _kept = [];

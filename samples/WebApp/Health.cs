@@ -2,15 +2,15 @@ using Microsoft.Extensions.Options;
 
 namespace WebApp;
 
-/// <summary>How the server is.</summary>
+/// <summary>The state of the server.</summary>
 /// <param name="Status">ready or starting.</param>
 /// <param name="Model">The model's name; null while starting.</param>
 /// <param name="Classes">The number of classes; null while starting.</param>
-/// <param name="Progress">How much of the small model's training is done, 0 to 1; null where none is trained.</param>
-/// <param name="Waiting">Images in the queue.</param>
-/// <param name="Images">Images classified since the start.</param>
-/// <param name="Batches">Forward passes since the start.</param>
-/// <param name="MaxUploadBytes">The largest image file.</param>
+/// <param name="Progress">Completed fraction of the demo model's training, 0 to 1; null if none is trained or the model is ready.</param>
+/// <param name="Waiting">Number of images in the queue.</param>
+/// <param name="Images">Number of images classified since the start.</param>
+/// <param name="Batches">Number of forward passes since the start.</param>
+/// <param name="MaxUploadBytes">The largest accepted image file, in bytes.</param>
 internal sealed record Health(
     string Status,
     string? Model,
@@ -22,7 +22,7 @@ internal sealed record Health(
     int MaxUploadBytes
 )
 {
-    /// <summary>Status 200 when images can be classified, 503 while the model is being loaded or made.</summary>
+    /// <summary>Responds with status 200 when images can be classified and 503 while the model is being loaded or trained.</summary>
     public static IResult Report(ModelHost host, PredictionQueue queue, IOptions<ClassifierOptions> options)
     {
         ServedModel? model = host.Model;

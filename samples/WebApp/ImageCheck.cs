@@ -2,14 +2,14 @@ using SkiaSharp;
 
 namespace WebApp;
 
-/// <summary>What is known of a file without decoding a pixel.</summary>
+/// <summary>Checks of an uploaded file that need no decoding of pixels.</summary>
 internal static class ImageCheck
 {
     private static readonly byte[] Png = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A],
         Jpeg = [0xFF, 0xD8, 0xFF];
 
-    /// <summary>Whether the first bytes are those of a format that the model reads; the name and the type that a client gives prove
-    /// nothing.</summary>
+    /// <summary>Whether the first bytes are those of a format that the model reads; the file name and content type that a client sends
+    /// cannot be trusted.</summary>
     public static bool HasImageSignature(ReadOnlySpan<byte> file) =>
         file.StartsWith(Png)
         || file.StartsWith(Jpeg)
@@ -18,7 +18,7 @@ internal static class ImageCheck
         || file.StartsWith("BM"u8)
         || (file.Length >= 12 && file.StartsWith("RIFF"u8) && file[8..].StartsWith("WEBP"u8));
 
-    /// <summary>Width and height as the header gives them; null where there is no readable header.</summary>
+    /// <summary>Width and height in pixels according to the header; null if there is no readable header.</summary>
     public static (int Width, int Height)? Size(byte[] file)
     {
         using SKData data = SKData.CreateCopy(file);

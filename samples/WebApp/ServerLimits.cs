@@ -3,10 +3,10 @@ using Microsoft.Extensions.Options;
 
 namespace WebApp;
 
-/// <summary>What Kestrel itself bounds.</summary>
+/// <summary>The limits that Kestrel itself enforces.</summary>
 internal sealed class ServerLimits(IOptions<ClassifierOptions> options) : IConfigureOptions<KestrelServerOptions>
 {
-    // Of each connection, before the sample reads and counts it.
+    // Per connection: data that Kestrel buffers before the sample reads it and counts it towards its own limits.
     private const int RequestBufferBytes = 64 << 10;
 
     public void Configure(KestrelServerOptions server)

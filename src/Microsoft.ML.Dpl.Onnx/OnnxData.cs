@@ -3,19 +3,19 @@ using Onnx;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>A file beside the model that holds its large constants, which no protobuf message of more than 2 GB could: ONNX calls it
-/// external data.</summary>
-/// <param name="stream">Written from its position on, which is the file's beginning; need not seek.</param>
-/// <param name="name">The file's name, without a folder: readers look for it beside the model.</param>
+/// <summary>A file next to the model with its large constants, called external data in ONNX: the model itself is a protobuf message, which
+/// cannot exceed 2 GB.</summary>
+/// <param name="stream">The stream of the file, positioned at its beginning; need not support seeking.</param>
+/// <param name="name">The file's name without a folder: ONNX readers look for it next to the model.</param>
 internal sealed class OnnxData(Stream stream, string name)
 {
-    /// <summary>Constants begin at multiples of it, so that every system can map them into memory: Windows asks for 64 KiB. Smaller ones
-    /// stay in the model.</summary>
+    /// <summary>Each constant's offset is a multiple of this many bytes, so that every operating system can memory-map it: Windows requires
+    /// 64 KiB. Smaller constants stay in the model.</summary>
     public const int Alignment = 1 << 16;
 
     private long _written;
 
-    /// <summary>Writes a constant's bytes and notes in the constant where they are.</summary>
+    /// <summary>Writes a constant's bytes and records their location in the constant.</summary>
     public void Append(TensorProto constant, ReadOnlySpan<byte> bytes)
     {
         int padding = (int)(-_written & (Alignment - 1));

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Network;
 
 namespace Microsoft.ML.Dpl.Onnx;
 
-/// <summary>Writes the graph that a model zip holds. The library finds it by its name.</summary>
+/// <summary>Writes the ONNX graph of a model zip. The library finds this type by its name.</summary>
 internal sealed class OnnxEntryWriter : IOnnxWriter
 {
     public void Write(DplTransformer transformer, FoldedClassifier classifier, Stream stream)

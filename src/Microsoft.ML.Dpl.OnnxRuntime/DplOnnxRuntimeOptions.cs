@@ -2,18 +2,18 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>How ONNX Runtime is to score.</summary>
+/// <summary>Options for scoring with ONNX Runtime.</summary>
 public sealed class DplOnnxRuntimeOptions
 {
-    /// <summary>Threads that share one forward pass, at least 1; null: one for each core.</summary>
+    /// <summary>Number of threads for one forward pass, at least 1; null: one per core.</summary>
     public int? Threads { get; init; }
 
-    /// <summary>How weights are kept and multiplied, with a graph that is made of CLIP's tower in the zip; null:
-    /// <see cref="OnnxPrecision.Float32"/>, or what a graph in the zip has. <see cref="OnnxPrecision.Int8"/> is two to three times as
-    /// fast on processors with VNNI, with scores that differ a little.</summary>
+    /// <summary>The precision in which weights are stored and multiplied, where the graph is created from the CLIP tower in the zip; null:
+    /// <see cref="OnnxPrecision.Float32"/>, or the precision of the graph saved in the zip. <see cref="OnnxPrecision.Int8"/> is two to
+    /// three times as fast on processors with VNNI, with slightly different scores.</summary>
     public OnnxPrecision? Precision { get; init; }
 
-    /// <summary>Sets what else ONNX Runtime offers, such as an execution provider; called once for each model, after
-    /// <see cref="Threads"/>.</summary>
+    /// <summary>Sets other options of ONNX Runtime, such as an execution provider; called once for each model, after
+    /// <see cref="Threads"/> has been applied.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 }

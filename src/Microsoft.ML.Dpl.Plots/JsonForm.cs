@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl.Plots;
 
-/// <summary>How a plot crosses the load context's border.</summary>
+/// <summary>The JSON options with which plots are passed across the load context's boundary.</summary>
 internal static class JsonForm
 {
     public static readonly JsonSerializerOptions Options = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };

@@ -2,30 +2,30 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool;
 
-/// <summary>What a run of the command ends with.</summary>
+/// <summary>The exit codes of the command.</summary>
 internal enum ExitCode
 {
-    /// <summary>All was done.</summary>
+    /// <summary>Everything was done.</summary>
     Success = 0,
 
-    /// <summary>A fault of the program, or of the machine.</summary>
+    /// <summary>An error in the program or the machine.</summary>
     Unexpected = 1,
 
-    /// <summary>The command line or what it names cannot be used; the message says what to do.</summary>
+    /// <summary>The command line, or a file that it names, cannot be used; the message says what to do.</summary>
     BadInput = 2,
 
-    /// <summary>Some images could not be read, or runs of a study failed; the others were done.</summary>
+    /// <summary>Some images could not be read, or some runs of a study failed; the others were completed.</summary>
     PartlyFailed = 3,
 
-    /// <summary>The GPU that was asked for is not there, or not usable.</summary>
+    /// <summary>The requested GPU is missing or cannot be used.</summary>
     NoDevice = 4,
 
-    /// <summary>A loss or a gradient ceased to be a number; what was best until then is written where there was something.</summary>
+    /// <summary>A loss or a gradient became NaN or infinite; the best result until then, if any, is written.</summary>
     Diverged = 5,
 
-    /// <summary>Ended by Ctrl-C or a signal; what was best until then is written where there was something.</summary>
+    /// <summary>Cancelled by Ctrl-C or a signal; the best result until then, if any, is written.</summary>
     Cancelled = Interruption.ExitCode,
 
-    /// <summary>Whoever read the output stopped reading: 128 and the number of SIGPIPE, as of commands that this signal ends.</summary>
+    /// <summary>The reader of the output closed the pipe: 128 plus the number of SIGPIPE, as for commands ended by this signal.</summary>
     OutputClosed = 141,
 }

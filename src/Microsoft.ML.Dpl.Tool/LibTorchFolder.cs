@@ -3,8 +3,8 @@ using System.Reflection;
 namespace Microsoft.ML.Dpl.Tool;
 
 /// <summary>
-/// Names the library a libtorch on Linux: the one that the tool's package carries in a folder of its own, or in a build from source that of
-/// NuGet's package folder. The environment variable <c>DPL_LIBTORCH</c>, where the user has set it, comes before both.
+/// Tells the library which libtorch to load on Linux: the one in a folder of the tool's package or, in a build from source, the one in
+/// NuGet's package folder. The environment variable <c>DPL_LIBTORCH</c> takes precedence over both if the user has set it.
 /// </summary>
 internal static class LibTorchFolder
 {
@@ -21,7 +21,7 @@ internal static class LibTorchFolder
             .Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
             .FirstOrDefault(attribute => attribute.Key == Package)
             ?.Value;
-        // Built with a libtorch in the usual place, or with none at all.
+        // Built with libtorch in the default location, or without libtorch.
         if (package is null)
             return;
         string packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } chosen

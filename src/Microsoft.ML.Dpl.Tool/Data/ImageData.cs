@@ -1,17 +1,17 @@
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Reads labelled images in any of the forms that the command knows: a folder of class folders, a table, a split file of
-/// CoOp.</summary>
+/// <summary>Reads labelled images in any format that the command supports: a folder of class folders, a table, or a CoOp split
+/// file.</summary>
 internal static class ImageData
 {
     /// <param name="path">The folder or file.</param>
-    /// <param name="columns">Of a table.</param>
-    /// <param name="imageRoot">Where relative paths of a table or split file start; null: the file's folder.</param>
-    /// <param name="warn">Is told of images of kinds that cannot be read.</param>
-    /// <param name="cancellationToken">Ends the search for images in folders.</param>
-    /// <exception cref="FileNotFoundException">There is nothing at the path.</exception>
-    /// <exception cref="InvalidDataException">It is in none of the forms; the message names the place.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <param name="columns">The columns to read from a table.</param>
+    /// <param name="imageRoot">The folder that relative paths in a table or split file are relative to; null: the file's folder.</param>
+    /// <param name="warn">Called with a message if images were left out because their format cannot be read.</param>
+    /// <param name="cancellationToken">Cancels the search for images in folders.</param>
+    /// <exception cref="FileNotFoundException">There is no file or folder at the path.</exception>
+    /// <exception cref="InvalidDataException">The data is in none of these formats; the message names the place.</exception>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public static ImageSets Read(
         string path,
         TableColumns columns,

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>What the end of a file's name says of its kind.</summary>
+/// <summary>Recognises image files by their file extension.</summary>
 internal static class ImageKinds
 {
     private static readonly HashSet<string> Decoded = new(
@@ -17,12 +17,12 @@ internal static class ImageKinds
         StringComparer.OrdinalIgnoreCase
     );
 
-    /// <summary>For messages.</summary>
+    /// <summary>The common readable file extensions, for messages.</summary>
     public const string Readable = ".jpg .jpeg .jfif .png .bmp .gif .webp";
 
-    /// <summary>Whether the library decodes files of this name.</summary>
+    /// <summary>Whether the library decodes files with this extension.</summary>
     public static bool IsReadable(string path) => Decoded.Contains(Path.GetExtension(path));
 
-    /// <summary>Whether it is an image of a kind that the library does not decode.</summary>
+    /// <summary>Whether the extension is that of an image format that the library does not decode.</summary>
     public static bool IsOther(string path) => Others.Contains(Path.GetExtension(path));
 }

@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Paths of images as tables and split files write them.</summary>
+/// <summary>Resolves image paths from tables and split files.</summary>
 internal static class ImagePaths
 {
-    /// <summary>The full path. Backslashes separate folders on Windows only: elsewhere, where no file has such a name, slashes are taken
-    /// for them.</summary>
-    /// <param name="path">Perhaps relative.</param>
-    /// <param name="root">Where a relative one starts.</param>
+    /// <summary>Returns the full path. Backslashes separate folders on Windows only: on other systems, if no file has that name, they are
+    /// replaced by slashes if that gives an existing file.</summary>
+    /// <param name="path">An absolute or relative path.</param>
+    /// <param name="root">The folder that relative paths are relative to.</param>
     public static string Full(string path, string root)
     {
         string full = Path.GetFullPath(path, Path.GetFullPath(root));
@@ -16,7 +16,7 @@ internal static class ImagePaths
         return File.Exists(slashed) ? slashed : full;
     }
 
-    /// <summary>What may be wrong with the spelling of a path that names no file; empty where nothing is seen.</summary>
+    /// <summary>A hint about the spelling of a path to a file that does not exist; empty if nothing looks wrong.</summary>
     public static string Hint(string path) =>
         Path.DirectorySeparatorChar != '\\' && Path.GetFileName(path).Contains('\\')
             ? " The path has backslashes, which separate folders on Windows only: write slashes."

@@ -2,11 +2,11 @@ using Microsoft.ML.Dpl.Tool.Display;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Images as a command line names them.</summary>
+/// <summary>Images named on the command line.</summary>
 internal static class NamedImages
 {
-    /// <summary>A file as it is; a folder's images, those in sub-folders too, ordered by code point.</summary>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <summary>Returns a file's path unchanged, or the images in a folder and its subfolders in ordinal order.</summary>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public static IEnumerable<string> Expand(string path, CancellationToken cancellationToken)
     {
         if (!Directory.Exists(path))
@@ -18,9 +18,10 @@ internal static class NamedImages
         return found;
     }
 
-    /// <summary>The user's own spelling for a label, with the full path: a model may have a folder of its own for relative ones.</summary>
+    /// <summary>Creates a row with the full path, since a model may resolve relative paths from a folder of its own; the label is the path
+    /// as the user typed it.</summary>
     public static ImageRow RowOf(string path) => new() { ImagePath = FullPath(path), Label = path };
 
-    // What can be no path is left to be told with the image.
+    // An invalid path is passed on unchanged, so that the error is reported with the image.
     private static string FullPath(string path) => path.Contains('\0') ? path : Path.GetFullPath(path);
 }

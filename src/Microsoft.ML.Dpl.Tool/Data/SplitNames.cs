@@ -2,16 +2,16 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>The words by which folders and tables name splits.</summary>
+/// <summary>The words that folders and tables use for splits.</summary>
 internal static partial class SplitNames
 {
-    /// <summary>What a message lists.</summary>
+    /// <summary>The common words for splits, for messages.</summary>
     public const string Known = "train, training; val, valid, validation, dev; test, testing";
 
-    // What is written beside the word itself, as in training_set, test-images or seg_train.
+    // Additional words to ignore, as in training_set, test-images or seg_train.
     private static readonly HashSet<string> Beside = ["set", "sets", "split", "data", "dataset", "image", "images", "img", "imgs", "seg"];
 
-    /// <returns>Null where the word names no split.</returns>
+    /// <returns>Null if the word does not name a split.</returns>
     public static ImageSplit? Parse(string word)
     {
         string[] said = [.. Parts().Matches(word).Select(part => part.Value.ToLowerInvariant()).Where(part => !Beside.Contains(part))];
@@ -27,7 +27,7 @@ internal static partial class SplitNames
             _ => null,
         };
 
-    // A number, as in train2017, stands apart.
+    // Digits are not part of a word, so train2017 is read as train.
     [GeneratedRegex(@"\p{Lu}?\p{Ll}+|\p{Lu}+(?!\p{Ll})")]
     private static partial Regex Parts();
 }

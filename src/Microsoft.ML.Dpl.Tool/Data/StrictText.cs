@@ -2,11 +2,11 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tool.Data;
 
-/// <summary>Reads text files whose letters must survive: class names go into the model.</summary>
+/// <summary>Reads text files, rejecting invalid bytes instead of replacing them: class names become part of the model.</summary>
 internal static class StrictText
 {
-    /// <summary>The whole text of a file in UTF-8, or in UTF-16 with a byte order mark.</summary>
-    /// <exception cref="InvalidDataException">It is in another encoding; the message names the line.</exception>
+    /// <summary>Reads a whole file in UTF-8, or in UTF-16 with a byte order mark.</summary>
+    /// <exception cref="InvalidDataException">The file is in another encoding; the message names the line, except for UTF-16.</exception>
     public static string Read(string file)
     {
         byte[] bytes = File.ReadAllBytes(file);

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Numbers of bytes as a person reads them.</summary>
+/// <summary>Formats numbers of bytes for display.</summary>
 internal static class ByteSize
 {
     public static string Text(long bytes) =>

@@ -1,13 +1,13 @@
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Training images a second within a stage.</summary>
-/// <param name="batchSize">Images a step; an epoch's last step may have fewer.</param>
+/// <summary>Computes the training images per second within a stage.</summary>
+/// <param name="batchSize">Number of images per step; the last step of an epoch may have fewer.</param>
 internal sealed class ImageRate(int batchSize)
 {
     private FitStage? _stage;
     private long _before;
 
-    /// <returns>Null at the first step seen of a stage, whose time is not known.</returns>
+    /// <returns>Null at the first reported step of a stage, whose duration is unknown.</returns>
     public double? Update(FitProgress now)
     {
         long done = (now.Epoch - 1L) * now.Steps + now.Step;

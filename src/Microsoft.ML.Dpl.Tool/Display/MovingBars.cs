@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Display;
 
-/// <summary>Bars that move on the error stream, as wide as the terminal allows.</summary>
+/// <summary>Live progress bars on the error stream, wider on wide terminals.</summary>
 internal static class MovingBars
 {
     private const int WideTerminal = 100,
@@ -11,12 +11,12 @@ internal static class MovingBars
         Percentage = 4,
         Gaps = 3;
 
-    /// <summary>Characters that are left for what stands before a bar.</summary>
+    /// <summary>Number of characters left for the text before a bar.</summary>
     public static int TextWidth => Terminal.Error.Profile.Width - BarWidth - Percentage - Gaps;
 
     private static int BarWidth => Terminal.Error.Profile.Width >= WideTerminal ? WideBar : NarrowBar;
 
-    /// <param name="run">Given where to add bars.</param>
+    /// <param name="run">The work; called with the context to add bars to.</param>
     public static T Show<T>(Func<ProgressContext, T> run) =>
         Terminal
             .Error.Progress()

@@ -3,14 +3,14 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Dpl.Tool.Display;
 
 /// <summary>
-/// Ends the process as it stands. <see cref="Environment.Exit"/> runs what libraries have left to be done at the end, and libtorch's tears
-/// down what other threads still compute with: more often than not the process then ended by SIGSEGV.
+/// Ends the process immediately. <see cref="Environment.Exit"/> would run the libraries' exit handlers, and those of libtorch destroy
+/// objects that other threads still compute with: more often than not the process then ended with SIGSEGV.
 /// </summary>
 internal static class ProcessEnd
 {
     private const nint ThisProcess = -1; // GetCurrentProcess
 
-    /// <summary>Does not return.</summary>
+    /// <summary>Flushes the error stream and ends the process with an exit code; does not return.</summary>
     public static void At(int code)
     {
         Console.Error.Flush();
