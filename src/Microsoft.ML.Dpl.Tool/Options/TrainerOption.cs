@@ -13,7 +13,7 @@ internal sealed class TrainerOption
     /// <summary>The name as in the library's messages; in a group it is prefixed with the group's name and a dot.</summary>
     public string Name => string.Join('.', _path.Select(property => property.Name));
 
-    /// <param name="property">A lambda that reads the property from the options, such as <c>options =&gt; options.Training.Epochs</c>.</param>
+    /// <param name="property">A lambda that reads the property, such as <c>options =&gt; options.Training.Epochs</c>.</param>
     public static TrainerOption From(LambdaExpression property)
     {
         var path = new Stack<PropertyInfo>();

@@ -40,10 +40,10 @@ public enum InterruptionBehavior
 
     /// <summary>
     /// The fit returns its best model so far. In training: the prompts of the best validation epoch or, without validation rows, the
-    /// current ones; after a divergence, those of the latest epoch for which a finite loss was computed. In the search, and before the first epoch
-    /// of training has ended: the choice after the last complete epoch of the search (after a divergence, the last good one), with the
-    /// prompts of the search for that choice; these were learnt in the mixture and not trained alone, and their validation accuracy is not
-    /// measured. If there is nothing to return, the fit throws. A divergence is also logged as a warning.
+    /// current ones; after a divergence, those of the latest epoch for which a finite loss was computed. In the search, and before the
+    /// first epoch of training has ended: the choice after the last complete epoch of the search (after a divergence, the last good
+    /// one), with the prompts of the search for that choice; these were learnt in the mixture and not trained alone, and their
+    /// validation accuracy is not measured. If there is nothing to return, the fit throws. A divergence is also logged as a warning.
     /// </summary>
     ReturnBest,
 }
