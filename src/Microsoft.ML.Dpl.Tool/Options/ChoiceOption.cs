@@ -2,16 +2,16 @@ using System.CommandLine;
 
 namespace Microsoft.ML.Dpl.Tool.Options;
 
-/// <summary>An option whose values are the members of an enumeration, in lower case; case does not matter.</summary>
-/// <typeparam name="T">Its members are single words.</typeparam>
+/// <summary>An option whose values are the members of an enumeration in lower case; parsing ignores case.</summary>
+/// <typeparam name="T">The enumeration; its members are single words.</typeparam>
 internal sealed class ChoiceOption<T> : Option<string?>
     where T : struct, Enum
 {
     private readonly T? _standard;
 
-    /// <param name="name">With its hyphens.</param>
-    /// <param name="description">For the help.</param>
-    /// <param name="standard">What is taken where the option is not given; null: there is no such value.</param>
+    /// <param name="name">The option's name, with its hyphens.</param>
+    /// <param name="description">The description in the help.</param>
+    /// <param name="standard">The value if the option is not given; null if there is no default.</param>
     public ChoiceOption(string name, string description, T? standard)
         : base(name)
     {
@@ -31,9 +31,9 @@ internal sealed class ChoiceOption<T> : Option<string?>
             DefaultValueFactory = _ => value.ToString().ToLowerInvariant();
     }
 
-    /// <returns>Null where it was not given and there is no standard.</returns>
+    /// <returns>The value, or the default if the option was not given; null if there is no default either.</returns>
     public T? Find(ParseResult arguments) => arguments.GetValue(this) is { } word ? Enum.Parse<T>(word, ignoreCase: true) : _standard;
 
-    /// <summary>The same where there is a standard.</summary>
+    /// <summary>Returns the value, or the default if the option was not given. Only for options that have a default.</summary>
     public T Read(ParseResult arguments) => Find(arguments)!.Value;
 }

@@ -10,14 +10,14 @@ internal sealed class TrainerOption
 
     private TrainerOption(PropertyInfo[] path) => _path = path;
 
-    /// <summary>As the library's messages have it: with the group's name and a dot before its own where it is in a group.</summary>
+    /// <summary>The name as in the library's messages; in a group it is prefixed with the group's name and a dot.</summary>
     public string Name => string.Join('.', _path.Select(property => property.Name));
 
-    /// <param name="property">Takes the options and reads the property, as in <c>options =&gt; options.Training.Epochs</c>.</param>
+    /// <param name="property">A lambda that reads the property, such as <c>options =&gt; options.Training.Epochs</c>.</param>
     public static TrainerOption From(LambdaExpression property)
     {
         var path = new Stack<PropertyInfo>();
-        // A value type read as an object is converted first.
+        // A lambda that returns object boxes a value type, which wraps the member access in a conversion.
         Expression? body = property.Body is UnaryExpression { NodeType: ExpressionType.Convert } convert ? convert.Operand : property.Body;
         for (Expression? at = body; at is MemberExpression { Member: PropertyInfo member } access; at = access.Expression)
             path.Push(member);

@@ -5,20 +5,21 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
 
-/// <summary>HTML that is safe to put into a page: whatever is set into it is escaped, unless it is such markup itself.</summary>
-/// <param name="Html">As it goes into the page.</param>
+/// <summary>HTML that is safe to insert into a page: interpolated values are escaped unless they are <see cref="Markup"/>
+/// themselves.</summary>
+/// <param name="Html">The HTML, already escaped.</param>
 internal readonly record struct Markup(string Html)
 {
     public static Markup Empty { get; } = new("");
 
-    /// <summary>Takes an interpolated string: its own text is markup, what is set in is escaped.</summary>
+    /// <summary>Creates markup from an interpolated string: its literal text is kept as HTML, interpolated values are escaped.</summary>
     public static Markup Format(MarkupHandler handler) => new(handler.Html);
 
-    /// <summary>One after the other.</summary>
+    /// <summary>Concatenates the parts.</summary>
     public static Markup Join(IEnumerable<Markup> parts) => new(string.Concat(parts.Select(part => part.Html)));
 }
 
-/// <summary>Escapes what is set into an interpolated string.</summary>
+/// <summary>Escapes the interpolated values of a string, except <see cref="Markup"/>.</summary>
 [InterpolatedStringHandler]
 internal sealed class MarkupHandler(int literalLength, int formattedCount)
 {

@@ -1,16 +1,16 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How far the predicted class's probability can be taken at its word, in bins of equal width (Guo et al., ICML 2017, arXiv
+/// <summary>How well the predicted class's probability matches the accuracy, in bins of equal width (Guo et al., ICML 2017, arXiv
 /// 1706.04599).</summary>
-/// <param name="ExpectedError">Expected calibration error: the mean distance of accuracy and probability over bins, weighted by images; 0
-/// to 1.</param>
-/// <param name="Bins">From probability 0 to 1; empty ones have no images.</param>
+/// <param name="ExpectedError">Expected calibration error: the mean absolute difference between accuracy and probability over the bins,
+/// weighted by their number of images; 0 to 1.</param>
+/// <param name="Bins">The bins in order of probability, from 0 to 1, including empty ones.</param>
 internal sealed record CalibrationResults(double ExpectedError, IReadOnlyList<CalibrationBin> Bins)
 {
-    /// <summary>Bins, as in the paper.</summary>
+    /// <summary>Number of bins, as in the paper.</summary>
     public const int BinCount = 15;
 
-    /// <param name="predictions">At least one.</param>
+    /// <param name="predictions">The predictions, at least one.</param>
     public static CalibrationResults From(IReadOnlyList<TestPrediction> predictions)
     {
         ArgumentNullException.ThrowIfNull(predictions);
@@ -27,13 +27,13 @@ internal sealed record CalibrationResults(double ExpectedError, IReadOnlyList<Ca
         return new CalibrationResults(error, bins);
     }
 
-    // Bins are open below and closed above, as in the paper.
+    // A bin excludes its lower bound and includes its upper one, as in the paper.
     private static int BinOf(TestPrediction prediction) =>
         Math.Clamp((int)Math.Ceiling(prediction.Probability * BinCount) - 1, 0, BinCount - 1);
 }
 
-/// <summary>The images whose predicted class has a probability within one bin.</summary>
-/// <param name="Images">How many.</param>
-/// <param name="Probability">Their mean probability, 0 to 1; null without images.</param>
-/// <param name="Accuracy">Share of them classified rightly, 0 to 1; null without images.</param>
+/// <summary>The images whose predicted class has a probability in this bin.</summary>
+/// <param name="Images">Number of images.</param>
+/// <param name="Probability">Mean probability of the predicted class, 0 to 1; null if there are no images.</param>
+/// <param name="Accuracy">Share of the images classified correctly, 0 to 1; null if there are no images.</param>
 internal sealed record CalibrationBin(int Images, double? Probability, double? Accuracy);

@@ -4,12 +4,12 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Shows prompt lengths layer by layer, and how sure a search was of them.</summary>
+/// <summary>Shows the prompt length of every layer and, after a search, the confidence of each choice.</summary>
 internal static class ConfigurationTable
 {
     public static void Write(PromptConfiguration configuration, SearchReport? search)
     {
-        // A row for each layer: as columns, those of a large CLIP would not fit a terminal.
+        // One row per layer: with one column per layer, a large CLIP would not fit a terminal.
         var table = new Table().Border(TableBorder.Simple);
         foreach (
             string column in search is null

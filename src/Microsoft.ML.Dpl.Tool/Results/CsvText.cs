@@ -2,17 +2,17 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Fields of CSV.</summary>
+/// <summary>Escapes and quotes fields of a CSV file.</summary>
 internal static class CsvText
 {
-    /// <param name="text">What the field says.</param>
-    /// <param name="isShown">Whether a terminal shows it, which would obey escapes in it.</param>
-    /// <param name="keepFormulas">Whether it may begin as a formula of a spreadsheet does.</param>
+    /// <param name="text">The value of the field.</param>
+    /// <param name="isShown">Whether the field is shown on a terminal, so that control sequences in it must be escaped.</param>
+    /// <param name="keepFormulas">Whether the field may start like a spreadsheet formula.</param>
     public static string Field(string text, bool isShown = false, bool keepFormulas = false)
     {
         if (isShown)
             text = ShownText.Escape(text, int.MaxValue);
-        // As OWASP says of CSV injection: a spreadsheet takes such a field for a formula, unless an apostrophe comes first.
+        // CSV injection (OWASP): a spreadsheet treats such a field as a formula unless it starts with an apostrophe.
         bool isFormula = !keepFormulas && text is ['=' or '+' or '-' or '@' or '\t' or '\r', ..];
         if (isFormula)
             text = "'" + text;

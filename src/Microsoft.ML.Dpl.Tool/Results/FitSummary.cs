@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>Shows what a fit came to, in short.</summary>
+/// <summary>Shows a short summary of a fit's results.</summary>
 internal static class FitSummary
 {
     public static void Write(FitResults results, DplTransformer transformer, OutputFiles files)

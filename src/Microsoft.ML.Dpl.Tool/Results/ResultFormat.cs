@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How a command shows what it found.</summary>
+/// <summary>The format in which a command writes its results.</summary>
 internal enum ResultFormat
 {
-    /// <summary>For people.</summary>
+    /// <summary>A table to read on the terminal.</summary>
     Table,
 
-    /// <summary>For programs.</summary>
+    /// <summary>JSON, for use by other programs.</summary>
     Json,
 }

@@ -4,25 +4,25 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Dpl.Tool.Results;
 
-/// <summary>How the command writes JSON.</summary>
+/// <summary>The JSON settings of the command line tool.</summary>
 internal static class ToolJson
 {
-    /// <summary>For files and for people.</summary>
+    /// <summary>Indented JSON, for files and readable output.</summary>
     public static JsonSerializerOptions Indented { get; } =
         new(JsonSerializerDefaults.Web)
         {
             WriteIndented = true,
-            // Class names stay legible; nothing of this goes into a page unescaped.
+            // Keeps class names readable; safe because none of this JSON is inserted into a page unescaped.
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            // A log-loss can be infinite.
+            // The log loss can be infinite.
             NumberHandling = JsonNumberHandling.AllowReadingFromString | JsonNumberHandling.AllowNamedFloatingPointLiterals,
             Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
         };
 
-    /// <summary>One object a line, whose members are always all there.</summary>
+    /// <summary>One object per line, including members that are null.</summary>
     public static JsonSerializerOptions Progress { get; } = new(Indented) { WriteIndented = false };
 
-    /// <summary>One object a line, without what there is not.</summary>
+    /// <summary>One object per line, without members that are null.</summary>
     public static JsonSerializerOptions Line { get; } =
         new(Indented) { WriteIndented = false, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 }

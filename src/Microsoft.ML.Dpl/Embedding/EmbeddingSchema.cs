@@ -3,12 +3,12 @@ using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl.Embedding;
 
-/// <summary>The one column that an embedding adds, as promised and as delivered.</summary>
-/// <param name="columnName">Its name.</param>
-/// <param name="width">Numbers in a vector.</param>
+/// <summary>The column that an embedding adds: the estimator's promised schema and the transformer's actual one.</summary>
+/// <param name="columnName">Name of the column.</param>
+/// <param name="width">Length of a vector.</param>
 internal sealed class EmbeddingSchema(string columnName, int width) : IAddedColumns
 {
-    /// <summary><paramref name="input"/> with the vector, replacing a column of the same name.</summary>
+    /// <summary>Returns <paramref name="input"/> with the vector column, which replaces any column of the same name.</summary>
     public static SchemaShape Promise(SchemaShape input, string columnName) =>
         new([
             .. input.Where(c => c.Name != columnName),

@@ -3,7 +3,7 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl;
 
-/// <summary>A fit ended because its loss or a gradient became infinite or not a number. The message names the rows of the batch, the likely
+/// <summary>A fit ended because its loss or a gradient became infinite or NaN. The message names the rows of the batch, the likely
 /// cause and what to do.</summary>
 public sealed class DivergedException : InvalidOperationException
 {
@@ -14,36 +14,36 @@ public sealed class DivergedException : InvalidOperationException
         Rows = [.. divergence.Batch.Select(image => image.Row)];
     }
 
-    /// <summary>Search or training.</summary>
+    /// <summary>The stage that diverged: search or training.</summary>
     public FitStage Stage { get; }
 
-    /// <summary>From 1.</summary>
+    /// <summary>The epoch, from 1.</summary>
     public int Epoch { get; }
 
-    /// <summary>Within the epoch, from 1.</summary>
+    /// <summary>The step within the epoch, from 1.</summary>
     public int Step { get; }
 
-    /// <summary>The rows of the batch, counted from 0; empty where it is no matter of one batch.</summary>
+    /// <summary>The rows of the step's batch, counted from 0; empty if no single batch is involved.</summary>
     public IReadOnlyList<long> Rows { get; }
 
-    /// <summary>Whether <see cref="Rows"/> are counted in <see cref="DplTrainer.ValidationOptions.Set"/> instead of the training
+    /// <summary>Whether <see cref="Rows"/> refer to <see cref="DplTrainer.ValidationOptions.Set"/> instead of the training
     /// data.</summary>
     public bool IsInValidationSet { get; }
 }
 
-/// <summary>What a fit does that does not come to its end: one that is cancelled, see <see cref="DplTrainer.Options.OnCancel"/>, or whose
-/// loss or gradients become infinite or not a number, see <see cref="DplTrainer.Options.OnDivergence"/>.</summary>
+/// <summary>What an interrupted fit does: one that is cancelled (<see cref="DplTrainer.Options.OnCancel"/>), or whose loss or gradients
+/// become infinite or NaN (<see cref="DplTrainer.Options.OnDivergence"/>).</summary>
 public enum InterruptionBehavior
 {
-    /// <summary>It throws <see cref="OperationCanceledException"/> or <see cref="DivergedException"/>.</summary>
+    /// <summary>The fit throws <see cref="OperationCanceledException"/> or <see cref="DivergedException"/>.</summary>
     Throw,
 
     /// <summary>
-    /// It returns the best so far. In training: the prompts of the best validation epoch, or without validation rows the present ones,
-    /// after a divergence those of the latest epoch that a finite loss was computed with. In the search, and until an epoch of training has
-    /// ended: the choice of the last such epoch of the search, with the prompts that the search itself has for it; these were learnt in the
-    /// mixture and not trained alone, and their validation accuracy is not measured. Where there is nothing to return, it throws.
-    /// A divergence is also warned of in the log.
+    /// The fit returns its best model so far. In training: the prompts of the best validation epoch or, without validation rows, the
+    /// current ones; after a divergence, those of the latest epoch for which a finite loss was computed. In the search, and before the
+    /// first epoch of training has ended: the choice after the last complete epoch of the search (after a divergence, the last good
+    /// one), with the prompts of the search for that choice; these were learnt in the mixture and not trained alone, and their
+    /// validation accuracy is not measured. If there is nothing to return, the fit throws. A divergence is also logged as a warning.
     /// </summary>
     ReturnBest,
 }

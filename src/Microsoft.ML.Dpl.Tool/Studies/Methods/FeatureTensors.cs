@@ -3,14 +3,14 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>CLIP's vectors as tensors on the CPU, where products of them cost little beside the towers and have the same bits every
-/// time.</summary>
+/// <summary>CLIP's embeddings as tensors on the CPU, where their products cost little compared with the towers and are bitwise
+/// reproducible.</summary>
 internal static class FeatureTensors
 {
-    /// <summary>A copy in memory that libtorch allocates: on an array of .NET products would depend in their last bits on where it
-    /// lies.</summary>
-    /// <param name="rows">At least one, all of one width.</param>
-    /// <returns>[rows, width], owned by the caller or the present dispose scope.</returns>
+    /// <summary>Copies the rows to memory allocated by libtorch: in a .NET array the last bits of products would depend on the array's
+    /// address.</summary>
+    /// <param name="rows">The rows, at least one, all of the same width.</param>
+    /// <returns>[rows, width], owned by the caller or the current dispose scope.</returns>
     public static Tensor Create(IReadOnlyList<float[]> rows)
     {
         int width = rows[0].Length;

@@ -1,16 +1,16 @@
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>How well probabilities fit the labels of images. Settings are compared by how many are right and, of equals, by the lower loss,
-/// since few images often leave several alike.</summary>
-/// <param name="Right">Images whose most probable class is theirs.</param>
-/// <param name="Loss">Sum over the images of the negative logarithm of their class's probability; those below 1e-15 count as
-/// that.</param>
+/// <summary>How well probabilities fit the labels of images. Settings are compared by the number of correct images and, if that is equal,
+/// by the lower loss, since ties are frequent with few images.</summary>
+/// <param name="Right">Number of images whose most probable class is the true one.</param>
+/// <param name="Loss">Sum over the images of the negative natural logarithm of the true class's probability, which is raised to at least
+/// 1e-15.</param>
 internal readonly record struct LabelScore(long Right, double Loss)
 {
     private const double LeastProbability = 1e-15;
 
     /// <param name="probabilities">[image][class].</param>
-    /// <param name="labels">The place of each image's class.</param>
+    /// <param name="labels">The index of each image's true class.</param>
     public static LabelScore Compute(IReadOnlyList<float[]> probabilities, IReadOnlyList<int> labels)
     {
         long right = 0;
@@ -24,6 +24,6 @@ internal readonly record struct LabelScore(long Right, double Loss)
         return new LabelScore(right, loss);
     }
 
-    /// <summary>Of equals neither is better.</summary>
+    /// <summary>Whether this score is strictly better than the other.</summary>
     public bool IsBetterThan(LabelScore other) => Right > other.Right || (Right == other.Right && Loss < other.Loss);
 }

@@ -3,11 +3,12 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
-/// <summary>Generators of methods, one for each purpose, so that one more of them shifts no other.</summary>
+/// <summary>Random number generators of the methods, one per purpose, so that adding another one does not change the existing
+/// sequences.</summary>
 internal static class StudySeeds
 {
-    /// <param name="purpose">What is drawn.</param>
-    /// <param name="seed">The run's.</param>
+    /// <param name="purpose">What is drawn, as part of the seed.</param>
+    /// <param name="seed">The seed of the run.</param>
     public static Random Random(string purpose, int seed) =>
         new(BitConverter.ToInt32(SHA256.HashData(Encoding.UTF8.GetBytes($"{purpose}/{seed}"))));
 }
