@@ -4,7 +4,8 @@ using Microsoft.ML.Dpl.Optimization;
 
 namespace Microsoft.ML.Dpl.Fit;
 
-/// <summary>Adds times to the engine's progress, hands it to the caller, logs the epochs, and watches both ways of cancelling.</summary>
+/// <summary>Adds times to the progress of the training loop and reports it to the caller, logs each epoch, and checks both the cancellation
+/// token and the cancellation of the ML.NET host.</summary>
 internal sealed class FitMonitor(HostLog log, IProgress<FitProgress>? progress, CancellationToken cancellationToken) : IRunObserver
 {
     private FitStage? _stage;
@@ -23,9 +24,9 @@ internal sealed class FitMonitor(HostLog log, IProgress<FitProgress>? progress, 
             all = (long)now.Epochs * now.Steps;
         if (_stage != now.Stage)
         {
-            // A stage that continues from a checkpoint does not begin with its first step.
+            // A stage resumed from a checkpoint does not start at its first step.
             (_stage, _before) = (now.Stage, done);
-            // The first step's own time is not seen, so it counts neither as time nor as a step.
+            // The clock starts when the first step is reported, so that step is left out of both the time and the count.
             _began = Stopwatch.GetTimestamp();
         }
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);

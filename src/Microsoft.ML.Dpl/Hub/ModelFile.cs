@@ -2,12 +2,12 @@ using Microsoft.ML.Dpl.Runtime;
 
 namespace Microsoft.ML.Dpl.Hub;
 
-/// <summary>Small files of a CLIP, read with what holds for all of them: a pointer of Git LFS is none, and one of the hub's cache must be
-/// what its name there says.</summary>
+/// <summary>Reads small files of a CLIP model. Rejects Git LFS pointers, and files in the hub's cache whose content does not match the hash
+/// under which the cache stores them.</summary>
 internal static class ModelFile
 {
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is a pointer of Git LFS, or was damaged in the hub's cache.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is a Git LFS pointer, or was damaged in the hub's cache.</exception>
     public static byte[] ReadAll(string path)
     {
         Require(path);
@@ -28,9 +28,9 @@ internal static class ModelFile
             throw Damaged(path, blob);
     }
 
-    /// <summary>The refusal of a file in the hub's cache.</summary>
-    /// <param name="path">The file's name in a snapshot.</param>
-    /// <param name="blob">The hash by which the cache keeps it.</param>
+    /// <summary>The exception for a damaged file in the hub's cache.</summary>
+    /// <param name="path">The file's path in a snapshot.</param>
+    /// <param name="blob">The hash under which the cache stores it.</param>
     public static InvalidDataException Damaged(string path, string blob) =>
         new(
             $"{path}: the content is not what the hub's cache keeps it as ({blob}), so it was damaged on the disk. Delete "

@@ -2,7 +2,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>Messages that reach <c>MLContext.Log</c>, under the name of one component and its present task.</summary>
+/// <summary>Writes messages to <c>MLContext.Log</c>, under the names of a component and its current task.</summary>
 internal sealed class HostLog : IDisposable
 {
     private readonly IChannel _channel;

@@ -2,10 +2,10 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.MLNet;
 
-/// <summary>The column that texts are read from, found and checked.</summary>
+/// <summary>Finds and checks the column that texts are read from.</summary>
 internal static class TextColumn
 {
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or no text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or is not a scalar text column.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, string name)
     {
         if (schema.GetColumnOrNull(name) is not { } column)
@@ -13,8 +13,8 @@ internal static class TextColumn
         return column.Type is TextDataViewType ? column : throw Unsuitable(nameof(schema), name, $"{column.Type}");
     }
 
-    /// <summary>The same check on what an estimator knows.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or no text.</exception>
+    /// <summary>The check of <see cref="Find"/>, for the schema shape that an estimator is given before it sees data.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or is not a scalar text column.</exception>
     public static void Check(SchemaShape schema, string name)
     {
         if (!schema.Any(c => c.Name == name))

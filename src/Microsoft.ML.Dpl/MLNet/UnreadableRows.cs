@@ -15,22 +15,22 @@ public sealed class UnreadableImageException : InvalidOperationException
     private UnreadableImageException(UnreadableImageException told, string advice)
         : base($"{told.Message.TrimEnd('.')}. {advice}", told.InnerException) => (Row, Path) = (told.Row, told.Path);
 
-    /// <summary>The same with a sentence on what to do, where there is more to say than that the image is unreadable.</summary>
+    /// <summary>The same exception with a sentence of advice appended to its message.</summary>
     internal UnreadableImageException Advising(string advice) => new(this, advice);
 
-    /// <summary>Position of the row in its data, from 0.</summary>
+    /// <summary>Index of the row in its data, from 0.</summary>
     public long Row { get; }
 
-    /// <summary>The file; null where the image came as bytes or as an image without a tag.</summary>
+    /// <summary>Path of the image file; null if the image was given as bytes or as an image without a tag.</summary>
     public string? Path { get; }
 }
 
-/// <summary>A row's text is longer than CLIP reads, and such texts are to be refused; the message names row and column.</summary>
+/// <summary>A row's text is longer than CLIP can read, and such texts are to be rejected; the message names row and column.</summary>
 public sealed class TextTooLongException : InvalidOperationException
 {
     internal TextTooLongException(string message, long row)
         : base(message) => Row = row;
 
-    /// <summary>Position of the row in its data, from 0.</summary>
+    /// <summary>Index of the row in its data, from 0.</summary>
     public long Row { get; }
 }

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Dpl;
 
-/// <summary>What nearness of a prompt row to a word means.</summary>
+/// <summary>How the distance between a prompt row and a word is measured.</summary>
 public enum WordDistance
 {
     /// <summary>The length of the difference between the row and the word's embedding, at least 0; CoOp's choice.</summary>
@@ -10,16 +10,16 @@ public enum WordDistance
     Cosine,
 }
 
-/// <summary>A word or a piece of one near a prompt row.</summary>
+/// <summary>A word, or a piece of one, near a prompt row.</summary>
 public sealed record NearWord
 {
     internal NearWord(string word, float distance) => (Word, Distance) = (word, distance);
 
-    /// <summary>As text. A piece that other pieces follow ends with <c>…</c>; CLIP's marks of a text's beginning and end are
+    /// <summary>The word as text. A piece that other pieces follow ends with <c>…</c>; CLIP's start and end tokens are
     /// <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.</summary>
     public string Word { get; }
 
-    /// <summary>As the chosen <see cref="WordDistance"/> measures it.</summary>
+    /// <summary>Distance from the prompt row, by the chosen <see cref="WordDistance"/>.</summary>
     public float Distance { get; }
 }
 
@@ -28,9 +28,9 @@ public sealed record PromptRowWords
 {
     internal PromptRowWords(int row, IReadOnlyList<NearWord> words) => (Row, Words) = (row, words);
 
-    /// <summary>From 0.</summary>
+    /// <summary>Index of the row, from 0.</summary>
     public int Row { get; }
 
-    /// <summary>The nearest first.</summary>
+    /// <summary>The nearest words, the nearest first.</summary>
     public IReadOnlyList<NearWord> Words { get; }
 }

@@ -3,18 +3,18 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
 
-/// <summary>A <see cref="UseGate"/> in front of tensors.</summary>
+/// <summary>A <see cref="UseGate"/> for work on tensors.</summary>
 /// <param name="model">The transformer's full name, for the exception.</param>
 internal sealed class TensorGate(string model)
 {
     private readonly UseGate _gate = new(model);
 
-    /// <summary>Does something with the transformer's tensors, which a dispose waits for; in a dispose scope of its own.</summary>
+    /// <summary>Runs work on the transformer's tensors in a dispose scope of its own; disposal waits for it.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public T Use<T>(Func<T> work) =>
         _gate.Use(() =>
         {
-            // A caller in inference mode would get tensors that no gradient passes.
+            // Otherwise a caller in inference mode would get tensors that autograd cannot use.
             using var ordinary = inference_mode(false);
             using var scope = NewDisposeScope();
             return work();

@@ -8,10 +8,10 @@ internal readonly record struct BranchPair<T>(T Text, T Image)
     /// <summary>The image branch's value, then the text branch's.</summary>
     /// <remarks>
     /// Optimizers, checkpoints and custom gradients list the parameters in this order: the tensors of a checkpoint are named by their
-    /// position, and a sum over all gradients has other last bits in another order.
+    /// position, and a sum over all gradients rounds differently in another order.
     /// </remarks>
     public IReadOnlyList<T> ImageFirst => [Image, Text];
 
-    /// <summary>What a function makes of each value, the text branch's first.</summary>
+    /// <summary>Applies a function to each value, the text branch's first.</summary>
     public BranchPair<TResult> Select<TResult>(Func<T, TResult> selector) => new(selector(Text), selector(Image));
 }

@@ -2,14 +2,15 @@ using Microsoft.ML.Dpl.Clip;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>What the text tower reads of a text's tokens: up to the end-of-text token, whose row is the text's feature.</summary>
+/// <summary>The tokens of a text that the text tower reads: up to the end-of-text token, whose output is the text's feature.</summary>
 internal static class LiveTokens
 {
-    /// <param name="ids">Token ids; what lies behind the end-of-text id is ignored. Negative ones stand for context vectors.</param>
-    /// <param name="index">The text's number, for messages.</param>
-    /// <param name="config">The model's shape.</param>
-    /// <returns>The ids up to the end, which is the last.</returns>
-    /// <exception cref="ArgumentException">The text is longer than the context length, has no end, or holds an unknown id.</exception>
+    /// <param name="ids">Token ids; those after the end-of-text id are ignored. Negative ids stand for context vectors.</param>
+    /// <param name="index">The text's index, for messages.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <returns>The ids up to and including the end-of-text id.</returns>
+    /// <exception cref="ArgumentException">The text is empty or longer than the context length, has no end-of-text id, or contains an
+    /// unknown id.</exception>
     public static int[] Read(int[] ids, int index, ClipConfig config)
     {
         if (ids.Length == 0)

@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Network;
 
-/// <summary>One layer's matrices in the order of oneDNN's kernels; the biases are the layer's own.</summary>
+/// <summary>One layer's matrices in the memory layout of oneDNN's kernels; the biases are used as they are.</summary>
 /// <param name="Qkv">[3 · width, width]; in the last layer the keys and values alone, [2 · width, width].</param>
-/// <param name="Rest">The matrices behind the attention; null in the last layer, where only the class tokens are left.</param>
+/// <param name="Rest">The matrices after the attention; null in the last layer, where only the class tokens are left.</param>
 internal sealed record PackedBlock(Tensor Qkv, PackedBlock.Finish? Rest)
 {
-    /// <summary>The matrices behind the attention.</summary>
+    /// <summary>The matrices after the attention.</summary>
     /// <param name="Out">[width, width]</param>
     /// <param name="Up">[mlp, width]</param>
     /// <param name="Down">[width, mlp]</param>

@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Dpl.Optimization;
 
-/// <summary>Receives every step, and may end the run before the next one.</summary>
+/// <summary>Is notified of every step of a run, and can cancel the run before the next one.</summary>
 internal interface IRunObserver
 {
-    /// <exception cref="OperationCanceledException">The run is to end now.</exception>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     void ThrowIfCancelled();
 
-    /// <param name="now">Where the run stands; without times, which only the fit's own observer adds.</param>
+    /// <param name="now">The progress of the run, without times, which the fit's own observer adds.</param>
     void Report(FitProgress now);
 }

@@ -2,14 +2,14 @@ using System.Reflection;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>What another package of this library adds where the application references it. This assembly cannot reference those: they
-/// reference it.</summary>
+/// <summary>Finds types of the library's other packages by name, if the application references them. This assembly cannot reference those
+/// packages, since they reference it.</summary>
 internal static class Companion
 {
-    /// <summary>Makes an object of a type in another assembly.</summary>
-    /// <param name="assembly">Its simple name.</param>
-    /// <param name="type">Its full name; it has a constructor without parameters.</param>
-    /// <returns>Null where the application has no such assembly.</returns>
+    /// <summary>Creates an instance of a type in another assembly.</summary>
+    /// <param name="assembly">The assembly's simple name.</param>
+    /// <param name="type">The type's full name; it must have a parameterless constructor.</param>
+    /// <returns>The instance; null if the application has no such assembly.</returns>
     public static T? Find<T>(string assembly, string type)
         where T : class
     {

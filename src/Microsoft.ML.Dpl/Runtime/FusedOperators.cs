@@ -7,12 +7,12 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Dpl.Runtime;
 
 /// <summary>
-/// Operators of libtorch for prediction that TorchSharp has no methods for. The linear layers are oneDNN's, with weights in the order in
-/// which its kernels read them: they use AVX-512 on every processor that has it, MKL's only where the vendor is Intel, and they apply an
+/// Operators of libtorch for prediction that TorchSharp has no methods for. The linear layers are oneDNN's, with weights in the memory
+/// layout of its kernels: they use AVX-512 on every processor that has it, while MKL's do so only on Intel's, and they apply an
 /// activation or add a residual without another pass over memory.
 /// </summary>
 /// <remarks>The operators are called through a TorchScript module, which is written here in the format in which PyTorch saves
-/// modules. None of them computes gradients.</remarks>
+/// modules. None of the operators computes gradients.</remarks>
 internal static class FusedOperators
 {
     private const string Code = """
@@ -36,14 +36,14 @@ internal static class FusedOperators
 
     private static readonly Lazy<jit.ScriptModule> Module = new(Load);
 
-    /// <summary>Whether this libtorch has the operators and the processor has vector instructions for them. A missing operator would end
-    /// the process, so this is true only for builds in which they were seen.</summary>
+    /// <summary>Whether this libtorch has the operators and the processor has vector instructions for them. Calling a
+    /// missing operator would crash the process, so this is true only on platforms whose libtorch is known to have them.</summary>
     public static bool IsAvailable { get; } =
         OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64 && Avx2.IsSupported;
 
     /// <summary>Reorders a weight for oneDNN's kernels.</summary>
     /// <param name="weight">[outputs, inputs] float32 on the CPU</param>
-    /// <param name="rows">The typical number of rows of an input, for which the order is chosen; any number is valid.</param>
+    /// <param name="rows">The typical number of rows of an input, for which the layout is chosen; inputs may have any number.</param>
     /// <returns>A tensor that only the linear layers below can read, in the caller's dispose scope.</returns>
     public static Tensor Pack(Tensor weight, long rows) => Invoke("pack", weight, rows);
 
@@ -63,7 +63,7 @@ internal static class FusedOperators
     /// <summary>The sum of a linear layer and <paramref name="other"/>, [rows, outputs]; see <see cref="Linear"/>.</summary>
     public static Tensor Add(Tensor input, Tensor packed, Tensor bias, Tensor other) => Invoke("add", input, packed, bias, other);
 
-    /// <summary>Softmax attention without a scale, in blocks that stay in the cache: softmax(queries · keysᵀ) · values.</summary>
+    /// <summary>Softmax attention without a scale, in blocks that fit in the CPU cache: softmax(queries · keysᵀ) · values.</summary>
     /// <param name="queries">[batch, heads, queries, headWidth]</param>
     /// <param name="keys">[batch, heads, keys, headWidth]</param>
     /// <param name="values">[batch, heads, keys, headWidth]</param>
@@ -79,7 +79,7 @@ internal static class FusedOperators
         using (var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
         {
             Add(archive, "version", "3\n"u8);
-            // A pickled object of the class without members, and an empty tuple of constants.
+            // Pickles of an instance of the class, without attributes, and of an empty tuple of constants.
             Add(archive, "data.pkl", [0x80, 2, .. "c__torch__\nOperators\n)"u8, 0x81, .. "}b."u8]);
             Add(archive, "constants.pkl", [0x80, 2, .. ")."u8]);
             Add(archive, "code/__torch__.py", Encoding.ASCII.GetBytes(Code));

@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>Recognises the text file of a few lines that Git leaves in the place of a large file where Git LFS did not fetch it.</summary>
+/// <summary>Recognises the text file of a few lines that Git leaves in place of a large file if Git LFS did not fetch it.</summary>
 internal static class GitLfsPointer
 {
-    // The specification's bound.
+    // The specification's limit, in bytes.
     private const int Longest = 1024;
 
-    /// <summary>What such a file is and what to do, for the end of a sentence.</summary>
+    /// <summary>Describes such a file and says what to do; completes the sentence of a message.</summary>
     public const string Advice =
         "a Git LFS pointer instead of the file itself. Run git lfs install and git lfs pull in its repository, or download the file from "
         + "its page";
@@ -15,7 +15,7 @@ internal static class GitLfsPointer
     public static bool IsBeginning(ReadOnlySpan<byte> bytes) => bytes.StartsWith("version https://git-lfs.github.com/spec/"u8);
 
     /// <param name="path">An existing file.</param>
-    /// <exception cref="InvalidDataException">It is such a pointer.</exception>
+    /// <exception cref="InvalidDataException">The file is such a pointer.</exception>
     public static void Refuse(string path)
     {
         using FileStream file = File.OpenRead(path);

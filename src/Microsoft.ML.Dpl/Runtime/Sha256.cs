@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 
 namespace Microsoft.ML.Dpl.Runtime;
 
-/// <summary>SHA-256 in the form that files, messages and metadata show: 64 lower-case hexadecimal digits.</summary>
+/// <summary>SHA-256 digests as files, messages and metadata show them: 64 lower-case hexadecimal digits.</summary>
 internal sealed class Sha256 : IDisposable
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -16,11 +16,11 @@ internal sealed class Sha256 : IDisposable
     /// <summary>Adds bytes to those that <see cref="Finish"/> digests.</summary>
     public void Append(ReadOnlySpan<byte> bytes) => _hash.AppendData(bytes);
 
-    /// <summary>The digest of everything that was appended; the next digest begins empty.</summary>
+    /// <summary>Returns the digest of everything appended since the previous call, and starts an empty one.</summary>
     public string Finish() => Shown(_hash.GetHashAndReset());
 
     public void Dispose() => _hash.Dispose();
 
-    /// <summary>A digest as it is shown.</summary>
+    /// <summary>A digest as lower-case hexadecimal digits.</summary>
     public static string Shown(byte[] digest) => Convert.ToHexString(digest).ToLowerInvariant();
 }

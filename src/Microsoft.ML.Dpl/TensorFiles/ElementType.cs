@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>The type of a stored tensor's numbers. A type of this library's own, so that files are read where TorchSharp is another version
-/// or missing; names and values are those of <see cref="ScalarType"/>.</summary>
+/// <summary>The element type of a stored tensor. Declared by this library, so that files can be read with another version of TorchSharp or
+/// without it; names and values are those of <see cref="ScalarType"/>.</summary>
 internal enum ElementType
 {
     Byte = 0,
@@ -18,14 +18,14 @@ internal enum ElementType
     BFloat16 = 15,
 }
 
-/// <summary>Between the types of files and those of tensors.</summary>
+/// <summary>Converts between the element types of files and of tensors.</summary>
 internal static class ElementTypes
 {
-    /// <summary>The type of tensors that such numbers are read into.</summary>
+    /// <summary>The type of the tensors that elements of this type are read into.</summary>
     public static ScalarType ToScalarType(this ElementType type) => (ScalarType)type;
 
-    /// <summary>The type of a tensor's numbers in a file.</summary>
-    /// <exception cref="ArgumentException">This library keeps no such tensors in files.</exception>
+    /// <summary>The element type of such a tensor in a file.</summary>
+    /// <exception cref="ArgumentException">The library does not store tensors of this type.</exception>
     public static ElementType InFile(this ScalarType type) =>
         Enum.IsDefined((ElementType)type)
             ? (ElementType)type

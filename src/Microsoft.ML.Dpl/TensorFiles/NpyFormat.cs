@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Microsoft.ML.Dpl.TensorFiles;
 
-/// <summary>How a .npy file begins, NumPy's format 1.0. The command writes such files too, row by row, and compiles this file.</summary>
+/// <summary>The header of .npy files, in NumPy's format 1.0. The command-line tool, which writes such files row by row, compiles
+/// this file too.</summary>
 internal static class NpyFormat
 {
     public const int MagicLength = 6,
@@ -15,8 +16,8 @@ internal static class NpyFormat
     public static ReadOnlySpan<byte> Magic => [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y'];
 
     /// <summary>The header of an array in C order, padded so that the data begins at a multiple of 64 bytes.</summary>
-    /// <param name="type">As NumPy names it, such as <c>&lt;f4</c>.</param>
-    /// <param name="shape">The sizes.</param>
+    /// <param name="type">The element type as NumPy names it, such as <c>&lt;f4</c>.</param>
+    /// <param name="shape">The sizes of the dimensions.</param>
     public static byte[] Header(string type, IReadOnlyList<long> shape)
     {
         string sizes = shape.Count == 1 ? $"{shape[0]}," : string.Join(", ", shape);
