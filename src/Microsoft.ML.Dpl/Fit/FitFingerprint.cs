@@ -123,7 +123,8 @@ internal sealed class FitFingerprint
         : value;
 }
 
-/// <summary>Maps the settings of a fingerprint to the trainer's options, since fingerprints in checkpoints use the engine's names.</summary>
+/// <summary>Maps the settings of a fingerprint to the trainer's options, since fingerprints in checkpoints use the engine's
+/// names.</summary>
 internal static class FingerprintNames
 {
     private static readonly Dictionary<string, string> Options = new(StringComparer.Ordinal)

@@ -120,7 +120,8 @@ public enum SearchResult
     /// <summary>In each layer the candidate with the largest alpha, trained from newly initialised prompts.</summary>
     Lengths,
 
-    /// <summary>The searched mixture itself: every layer keeps all candidates with the weights that their alphas ended with, and the training
-    /// of their prompts continues. A prediction costs as much as with fixed prompts of as many rows; see <see cref="TrainedMixture"/>.</summary>
+    /// <summary>The searched mixture itself: every layer keeps all candidates with the weights that their alphas ended with, and the
+    /// training of their prompts continues. A prediction costs as much as with fixed prompts of as many rows; see
+    /// <see cref="TrainedMixture"/>.</summary>
     Mixture,
 }
