@@ -132,11 +132,12 @@ internal sealed class FoldedImageTower : IDisposable
         if (isLast)
         {
             // Only the class token is used after the last block.
-            Tensor bias = block.QkvBias.narrow(0, width, 2 * width);
-            Tensor keysValues = packed is null
-                ? F.linear(normed, block.QkvWeight.narrow(0, width, 2 * width), bias)
-                : FusedOperators.Linear(normed, packed.Qkv, bias);
-            Tensor[] parts = Heads(keysValues, batch, tokens, 2);
+            Tensor[] parts = Heads(
+                Linear(normed, packed, block.QkvWeight.narrow(0, width, 2 * width), block.QkvBias.narrow(0, width, 2 * width)),
+                batch,
+                tokens,
+                2
+            );
             Tensor classRows = normed.view(batch, tokens, width).select(1, 0);
             q = Heads(F.linear(classRows, block.QkvWeight.narrow(0, 0, width), block.QkvBias.narrow(0, 0, width)), batch, 1, 1)[0];
             (k, v) = (parts[0], parts[1]);
@@ -144,10 +145,7 @@ internal sealed class FoldedImageTower : IDisposable
         }
         else
         {
-            Tensor projected = packed is null
-                ? F.linear(normed, block.QkvWeight, block.QkvBias)
-                : FusedOperators.Linear(normed, packed.Qkv, block.QkvBias);
-            Tensor[] parts = Heads(projected, batch, tokens, 3);
+            Tensor[] parts = Heads(Linear(normed, packed, block.QkvWeight, block.QkvBias), batch, tokens, 3);
             (q, k, v) = (parts[0], parts[1], parts[2]);
         }
         if (_folded[layer] is var (foldedK, foldedV))
@@ -177,6 +175,10 @@ internal sealed class FoldedImageTower : IDisposable
             return finished.MoveToOuterDisposeScope();
         }
     }
+
+    /// <summary>The projection to queries, keys and values, by the packed copy of the weight if there is one.</summary>
+    private static Tensor Linear(Tensor rows, PackedBlock? packed, Tensor weight, Tensor bias) =>
+        packed is null ? F.linear(rows, weight, bias) : FusedOperators.Linear(rows, packed.Qkv, bias);
 
     /// <summary>[batch · n, parts · width] to parts of [batch, heads, n, headWidth], views.</summary>
     private Tensor[] Heads(Tensor rows, long batch, long n, int parts) =>

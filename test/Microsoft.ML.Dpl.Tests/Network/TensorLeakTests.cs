@@ -31,13 +31,7 @@ public class TensorLeakTests
             supernet.RequireGradients(ofAlphas: true, ofPrompts: true);
             model.Logits(images, supernet.Branches, backward).sum().backward();
         }
-        Step();
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        long before = Tensor.TotalCount;
-        for (int i = 0; i < 5; i++)
-            Step();
-        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
+        LeavesNothing(Step);
     }
 
     [SkippableFact]
@@ -57,13 +51,7 @@ public class TensorLeakTests
             for (int i = 0; i < 3; i++)
                 tower.Forward(images);
         }
-        Predict();
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        long before = Tensor.TotalCount;
-        for (int i = 0; i < 5; i++)
-            Predict();
-        Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
+        LeavesNothing(Predict);
     }
 
     [Fact]
@@ -77,12 +65,18 @@ public class TensorLeakTests
         Tensor image = randn([1, 3, 20, 20], generator: generator),
             classes = PromptedClip.UnitRows(randn([4, clip.Config.EmbeddingWidth], generator: generator));
         void Explain() => Assert.Equal(16, PatchRelevance.Compute(tower, image, classes, 10, chosen: null).Patches.Length);
-        Explain();
+        LeavesNothing(Explain);
+    }
+
+    /// <summary>Repeats some work, and requires that as many tensors are alive afterwards as before.</summary>
+    private static void LeavesNothing(Action work)
+    {
+        work();
         GC.Collect();
         GC.WaitForPendingFinalizers();
         long before = Tensor.TotalCount;
         for (int i = 0; i < 5; i++)
-            Explain();
+            work();
         Assert.InRange(Tensor.TotalCount - before, long.MinValue, 0);
     }
 }
