@@ -16,7 +16,11 @@ internal sealed record CaptionedBatch(
     float[] Truth,
     IReadOnlyList<ImageQuestion> Questions,
     int Count
-);
+)
+{
+    /// <summary>The captions, then the answers of every question.</summary>
+    public IReadOnlyList<int[]> AllTexts => [.. Texts, .. Questions.SelectMany(q => q.Texts)];
+}
 
 /// <summary>A multiple-choice question: exactly one of the texts is true of each image.</summary>
 /// <param name="Texts">Token ids of every answer.</param>

@@ -22,11 +22,10 @@ internal sealed class ContrastiveModel(LearnedClip clip)
     /// </summary>
     /// <param name="images">Features of the batch's images, [images, embedding], of unit length.</param>
     /// <param name="batch">The captions and questions of the batch.</param>
-    /// <param name="resources">Keeps objects alive until the step ends.</param>
+    /// <param name="texts">Features of <see cref="CaptionedBatch.AllTexts"/>, [texts, embedding], of unit length.</param>
     /// <returns>The loss and its smallest possible value, both scalars, in the caller's dispose scope.</returns>
-    public (Tensor Loss, Tensor Floor) Loss(Tensor images, CaptionedBatch batch, StepResources resources)
+    public (Tensor Loss, Tensor Floor) Loss(Tensor images, CaptionedBatch batch, Tensor texts)
     {
-        Tensor texts = UnitTexts([.. batch.Texts, .. batch.Questions.SelectMany(q => q.Texts)], resources);
         Tensor similarities = images.matmul(texts.t()) * clip.LogitScale.exp(); // [images, captions and answers]
         Tensor logits = similarities.narrow(1, 0, batch.Texts.Count);
         Tensor truth = tensor(batch.Truth, [batch.Count, batch.Texts.Count], device: clip.LogitScale.device);

@@ -25,6 +25,13 @@ internal sealed class LearnedClip : IDisposable
         }
     }
 
+    private LearnedClip(LearnedClip other)
+    {
+        Config = other.Config;
+        foreach (var (name, value) in other._values)
+            _values.Add(name, Replica(value));
+    }
+
     public ClipConfig Config { get; }
 
     /// <summary>Every parameter under OpenAI's name; owned by this object.</summary>
@@ -63,6 +70,17 @@ internal sealed class LearnedClip : IDisposable
             _values["text_projection"],
             LogitScale: 1
         );
+
+    /// <summary>The same values with gradients of their own.</summary>
+    public LearnedClip Replica() => new(this);
+
+    /// <summary>A parameter that shares its values with another one, but not its gradient.</summary>
+    public static Parameter Replica(Parameter value)
+    {
+        var replica = new Parameter(value.detach(), requires_grad: true);
+        replica.DetachFromDisposeScope();
+        return replica;
+    }
 
     public void Dispose()
     {

@@ -151,7 +151,11 @@ internal sealed class Pretraining : IDisposable
         using var resources = new StepResources();
         foreach (var group in _optimizer.ParamGroups)
             group.LearningRate = learningRate;
-        var (loss, floor) = Model.Loss(Model.UnitImages(batch.Planes, batch.Count, resources), batch, resources);
+        var (loss, floor) = Model.Loss(
+            Model.UnitImages(batch.Planes, batch.Count, resources),
+            batch,
+            Model.UnitTexts(batch.AllTexts, resources)
+        );
         double number = loss.item<float>();
         if (!double.IsFinite(number))
             throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");

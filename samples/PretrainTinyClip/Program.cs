@@ -84,6 +84,15 @@ var products = new Option<ComputePrecision>("--precision")
     DefaultValueFactory = _ => ComputePrecision.Float32,
 };
 products.AcceptOnlyFromAmong(nameof(ComputePrecision.Float32), nameof(ComputePrecision.BFloat16));
+var workers = new Option<int>("--workers")
+{
+    Description = "Threads that divide a step among themselves.",
+    DefaultValueFactory = _ => new PhotographSettings().Workers,
+};
+var initial = new Option<DirectoryInfo?>("--initial")
+{
+    Description = "Folder that this program saved from the same photographs; a new run begins with its weights.",
+};
 var prepareOnly = new Option<bool>("--prepare-only") { Description = "Ends when the cache is complete." };
 
 var root = new RootCommand(
@@ -115,6 +124,8 @@ var root = new RootCommand(
     heldOut,
     wordNet,
     products,
+    initial,
+    workers,
     prepareOnly,
 };
 root.SetAction(
@@ -142,7 +153,7 @@ root.SetAction(
                     arguments.GetValue(images)
                 );
                 Option[] ofDrawings = [minutes, device, batch, imageSize, patchSize, width, layers, textWidth, textLayers, easy],
-                    ofPhotographs = [cache, teacher, heldOut, wordNet, products, prepareOnly];
+                    ofPhotographs = [cache, teacher, heldOut, wordNet, products, initial, workers, prepareOnly];
                 bool onPhotographs = arguments.GetValue(photographs) is not null;
                 foreach (Option option in onPhotographs ? ofDrawings : ofPhotographs)
                     if (arguments.GetResult(option) is { Implicit: false })
@@ -156,13 +167,15 @@ root.SetAction(
                         arguments.GetRequiredValue(cache).FullName,
                         arguments.GetValue(teacher)?.FullName,
                         arguments.GetValue(heldOut)?.FullName,
-                        arguments.GetRequiredValue(wordNet).FullName
+                        arguments.GetRequiredValue(wordNet).FullName,
+                        arguments.GetValue(initial)?.FullName
                     );
                     var usual = new PhotographSettings();
                     var photographed = new PhotographSettings(
                         arguments.GetValue(steps) ?? usual.Steps,
                         arguments.GetValue(seed),
-                        LearningRate: arguments.GetValue(learningRate) ?? usual.LearningRate
+                        LearningRate: arguments.GetValue(learningRate) ?? usual.LearningRate,
+                        Workers: Math.Clamp(arguments.GetValue(workers), 1, usual.Drawings)
                     );
                     torch.ScalarType rounded =
                         arguments.GetValue(products) == ComputePrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;

@@ -11,13 +11,7 @@ internal static class SavedClip
     public static IReadOnlyList<ZeroShotResult> Evaluate(string folder, int seed, int images, Device device)
     {
         ClipBackbone backbone = ClipBackbone.FromFolder(folder);
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
-        var checkpoint = new ClipCheckpoint(
-            file,
-            ClipNaming.HuggingFace,
-            ClipLayout.Image(backbone.Config).Concat(ClipLayout.Text(backbone.Config))
-        );
-        using var clip = new LearnedClip(backbone.Config, expected => checkpoint.Read(expected.Name), device);
+        using LearnedClip clip = Read(backbone, folder, device);
         return ZeroShotEvaluation.Run(
             new ContrastiveModel(clip),
             backbone.Config,
@@ -25,5 +19,17 @@ internal static class SavedClip
             ZeroShotEvaluation.HeldOut(seed),
             images
         );
+    }
+
+    /// <summary>Reads the weights of a saved folder.</summary>
+    public static LearnedClip Read(ClipBackbone backbone, string folder, Device device)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
+        var checkpoint = new ClipCheckpoint(
+            file,
+            ClipNaming.HuggingFace,
+            ClipLayout.Image(backbone.Config).Concat(ClipLayout.Text(backbone.Config))
+        );
+        return new LearnedClip(backbone.Config, expected => checkpoint.Read(expected.Name), device);
     }
 }

@@ -13,7 +13,8 @@ namespace PretrainTinyClip.Photographs;
 internal sealed class Distillation : IDisposable
 {
     private const int ScaleRows = 2048;
-    private const double LeastDeviation = 1e-3;
+    private const double LeastDeviation = 1e-3,
+        RidgeShare = 1e-3; // of the mean square
 
     private readonly Parameter _ofPooled,
         _ofCells;
@@ -46,6 +47,38 @@ internal sealed class Distillation : IDisposable
         _cellScale = cells.std(0).AtLeast(LeastDeviation).rsqrt().DetachFromDisposeScope();
     }
 
+    private Distillation(Distillation other)
+    {
+        (_ofPooled, _ofCells) = (LearnedClip.Replica(other._ofPooled), LearnedClip.Replica(other._ofCells));
+        Tensor Shared(Tensor value) => value.alias().DetachFromDisposeScope();
+        (_mean, _deviation, _cellScale) = (Shared(other._mean), Shared(other._deviation), Shared(other._cellScale));
+    }
+
+    /// <summary>The same maps with gradients of their own.</summary>
+    public Distillation Replica() => new(this);
+
+    /// <summary>Fits the maps to a student by least squares, so that a trained student is not disturbed by random maps.</summary>
+    /// <param name="embedding">Embeddings of the student, [images, embedding].</param>
+    /// <param name="patches">Patch states of the student, [images, kept, width], in the batch's order of patches.</param>
+    /// <param name="batch">The batch with the teacher's features.</param>
+    public void Fit(Tensor embedding, Tensor patches, PhotographBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        void Fit(Parameter map, Tensor inputs, Tensor targets)
+        {
+            (inputs, targets) = (inputs.reshape(-1, map.shape[1]), targets.reshape(-1, map.shape[0]));
+            Tensor square = inputs.t().matmul(inputs);
+            Tensor ridge = square.diagonal().mean().Times(RidgeShare) * eye(square.shape[0]);
+            Tensor fitted = linalg.solve(square + ridge, inputs.t().matmul(targets)).t();
+            // Cosines do not depend on the scale, but the size of the optimizer's first steps relative to the values does.
+            map.copy_(fitted * (map.norm() / fitted.norm()));
+        }
+        var (pooled, cells) = Targets(batch, patches.shape[1]);
+        Fit(_ofPooled, embedding, pooled);
+        Fit(_ofCells, patches, cells);
+    }
+
     /// <summary>The linear maps by name.</summary>
     public IEnumerable<KeyValuePair<string, Parameter>> Maps => [new("map.pooled", _ofPooled), new("map.cells", _ofCells)];
 
@@ -55,8 +88,7 @@ internal sealed class Distillation : IDisposable
     /// <returns>Two scalars, each from 0 to 2, in the caller's dispose scope.</returns>
     public (Tensor Pooled, Tensor Cells) Distances(Tensor embedding, Tensor patches, PhotographBatch batch)
     {
-        Tensor pooled = (tensor(batch.Pooled, [embedding.shape[0], ITeacher.Width]) - _mean) / _deviation,
-            cells = tensor(batch.Cells, [patches.shape[0], patches.shape[1], PhotographCache.Components]) * _cellScale;
+        var (pooled, cells) = Targets(batch, patches.shape[1]);
         return (Distance(F.linear(embedding, _ofPooled), pooled), Distance(F.linear(patches, _ofCells), cells));
     }
 
@@ -68,6 +100,12 @@ internal sealed class Distillation : IDisposable
         _deviation.Dispose();
         _cellScale.Dispose();
     }
+
+    private (Tensor Pooled, Tensor Cells) Targets(PhotographBatch batch, long kept) =>
+        (
+            (tensor(batch.Pooled, [batch.Classes.Length, ITeacher.Width]) - _mean) / _deviation,
+            tensor(batch.Cells, [batch.Classes.Length, kept, PhotographCache.Components]) * _cellScale
+        );
 
     private static Tensor Distance(Tensor guess, Tensor target) => F.cosine_similarity(guess, target, dim: -1).mean().OneMinus();
 

@@ -34,11 +34,22 @@ internal sealed class Muon : IDisposable
     /// <summary>The momentum of each matrix, in order; owned by this object.</summary>
     public IReadOnlyList<Tensor> State => [.. _matrices.Select(m => m.Momentum)];
 
-    public void Step(double learningRate)
+    /// <param name="learningRate">The learning rate.</param>
+    /// <param name="team">Divides the matrices among themselves; null: all on the calling thread, with the same result.</param>
+    public void Step(double learningRate, WorkerTeam? team = null)
+    {
+        if (team is null)
+            Step(learningRate, 0, 1);
+        else
+            team.Run(part => Step(learningRate, part, team.Count));
+    }
+
+    private void Step(double learningRate, int first, int stride)
     {
         using var noGrad = no_grad();
-        foreach (var (value, momentum, parts) in _matrices)
+        for (int i = first; i < _matrices.Length; i += stride)
         {
+            var (value, momentum, parts) = _matrices[i];
             using var scope = NewDisposeScope();
             if (value.grad is not { } gradient)
                 continue;

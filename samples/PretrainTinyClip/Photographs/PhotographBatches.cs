@@ -10,7 +10,16 @@ namespace PretrainTinyClip.Photographs;
 /// <param name="Kept">Indices of the patches to process, [images, kept].</param>
 /// <param name="Cells">The teacher's feature map at these patches, [images, kept, components].</param>
 /// <param name="Pooled">The teacher's pooled features of the whole photographs, [images, 512].</param>
-internal sealed record PhotographBatch(byte[] Pixels, long[] Classes, long[] Kept, float[] Cells, float[] Pooled);
+internal sealed record PhotographBatch(byte[] Pixels, long[] Classes, long[] Kept, float[] Cells, float[] Pooled)
+{
+    /// <summary>A contiguous part of the batch.</summary>
+    public PhotographBatch Part(Range images)
+    {
+        int count = Classes.Length;
+        T[] Of<T>(T[] all) => all[(images.Start.Value * (all.Length / count))..(images.End.Value * (all.Length / count))];
+        return new PhotographBatch(Of(Pixels), Of(Classes), Of(Kept), Of(Cells), Of(Pooled));
+    }
+}
 
 /// <summary>Prepares batches in advance on a background thread that never uses libtorch. A batch depends only on the seed and its number,
 /// and on how many photographs have the teacher's features.</summary>

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace PretrainTinyClip.Photographs;
 
@@ -17,6 +17,7 @@ internal sealed class PhotographCache
     public const int Components = 128;
 
     private const int Chunk = 512,
+        Batch = 64,
         BasisImages = 2048;
     private const int Cells = ITeacher.Grid * ITeacher.Grid;
 
@@ -47,7 +48,7 @@ internal sealed class PhotographCache
     private string BasisFile => Path.Combine(_folder, "basis.bin");
 
     /// <summary>Decodes the photographs and computes the teacher's features as far as that has not been done yet.</summary>
-    /// <param name="teacher">Creates a teacher; called once per thread.</param>
+    /// <param name="teacher">Creates the teacher.</param>
     /// <param name="say">Receives lines of progress.</param>
     /// <param name="cancellationToken">Ends the preparation after the current chunk.</param>
     public void Prepare(Func<ITeacher> teacher, Action<string> say, CancellationToken cancellationToken)
@@ -56,18 +57,11 @@ internal sealed class PhotographCache
         if (cancellationToken.IsCancellationRequested)
             return;
         PixelStore pixels = OpenPixels();
-        using var networks = new ThreadLocal<ITeacher>(teacher, trackAllValues: true);
-        try
-        {
-            if (!File.Exists(BasisFile))
-                LearnBasis(networks, pixels, say);
-            Teach(networks, pixels, say, cancellationToken);
-        }
-        finally
-        {
-            foreach (ITeacher network in networks.Values)
-                network.Dispose();
-        }
+        using ITeacher network = teacher();
+        using var noGrad = no_grad();
+        if (!File.Exists(BasisFile))
+            LearnBasis(network, pixels, say);
+        Teach(network, pixels, say, cancellationToken);
     }
 
     /// <summary>Whether there is enough to start training: all photographs are decoded and the teacher's features exist for some.</summary>
@@ -103,18 +97,23 @@ internal sealed class PhotographCache
         }
     }
 
-    private void LearnBasis(ThreadLocal<ITeacher> networks, PixelStore pixels, Action<string> say)
+    private void LearnBasis(ITeacher network, PixelStore pixels, Action<string> say)
     {
         int images = Math.Min(BasisImages, _photographs.Count);
         say("learning the principal components of the teacher's features");
-        var maps = new float[images][];
-        Parallel.For(0, images, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
-        {
-            int image = (int)((long)i * _photographs.Count / images);
-            maps[i] = networks.Value!.Features(pixels.Read(image), _photographs[image].Side);
-        });
         using var scope = NewDisposeScope();
-        Tensor rows = tensor(maps.SelectMany(m => m).ToArray()).view(-1, ITeacher.Width).to(ScalarType.Float64);
+        Tensor rows = cat(
+                [
+                    .. Enumerable
+                        .Range(0, images)
+                        .Select(i => (int)((long)i * _photographs.Count / images))
+                        .Chunk(Batch)
+                        .Select(some => network.Features([.. some.Select(image => Image(pixels, image))])),
+                ],
+                0
+            )
+            .view(-1, ITeacher.Width)
+            .to(ScalarType.Float64);
         Tensor mean = rows.mean([0]);
         Tensor centred = rows - mean;
         var (values, vectors) = linalg.eigh(centred.t().matmul(centred).Over(rows.shape[0]));
@@ -125,10 +124,13 @@ internal sealed class PhotographCache
         WholeFile.Write(BasisFile, stream => stream.Write(MemoryMarshal.AsBytes(numbers.AsSpan())));
     }
 
-    private void Teach(ThreadLocal<ITeacher> networks, PixelStore pixels, Action<string> say, CancellationToken cancellationToken)
+    private void Teach(ITeacher network, PixelStore pixels, Action<string> say, CancellationToken cancellationToken)
     {
         float[] numbers = new float[ITeacher.Width * (1 + Components)];
         File.ReadAllBytes(BasisFile).CopyTo(MemoryMarshal.AsBytes(numbers.AsSpan()));
+        using Tensor all = tensor(numbers);
+        using Tensor mean = all.narrow(0, 0, ITeacher.Width),
+            basis = all.narrow(0, ITeacher.Width, ITeacher.Width * Components).view(ITeacher.Width, Components);
         using FileStream pooled = new(PooledFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read),
             mapped = new(MapFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         int pooledBytes = ITeacher.Width * 2,
@@ -138,25 +140,25 @@ internal sealed class PhotographCache
         mapped.SetLength(mapped.Position = (long)first * mapBytes);
         int[] order = Order(_photographs.Count);
         var clock = Stopwatch.StartNew();
-        for (int start = first; start < _photographs.Count && !cancellationToken.IsCancellationRequested; start += Chunk)
+        for (int start = first; start < _photographs.Count && !cancellationToken.IsCancellationRequested; start += Batch)
         {
-            int count = Math.Min(Chunk, _photographs.Count - start);
-            var rows = new (byte[] Pooled, byte[] Map)[count];
-            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
-            {
-                int image = order[start + i];
-                rows[i] = Reduce(networks.Value!.Features(pixels.Read(image), _photographs[image].Side), numbers);
-            });
-            foreach (var (pool, map) in rows)
-            {
-                pooled.Write(pool);
-                mapped.Write(map);
-            }
-            pooled.Flush();
-            mapped.Flush();
-            if (start / Chunk % 4 == 0)
+            int count = Math.Min(Batch, _photographs.Count - start);
+            using var scope = NewDisposeScope();
+            Tensor maps = network.Features([.. order.AsSpan(start, count).ToArray().Select(image => Image(pixels, image))]);
+            Append(pooled, maps.mean([1]));
+            Append(mapped, (maps - mean).matmul(basis));
+            if (start / Batch % 32 == 0)
                 say(Line("taught", start + count, start + count - first, clock.Elapsed));
         }
+    }
+
+    private RgbImage Image(PixelStore pixels, int image) => new(_photographs[image].Side, _photographs[image].Side, pixels.Read(image));
+
+    private static void Append(FileStream file, Tensor rows)
+    {
+        using Tensor halves = rows.to(ScalarType.Float16).contiguous();
+        file.Write(halves.bytes);
+        file.Flush();
     }
 
     /// <summary>The order in which the teacher's features are computed: shuffled, so that a partial cache has all classes.</summary>
@@ -165,32 +167,6 @@ internal sealed class PhotographCache
         int[] order = [.. Enumerable.Range(0, count)];
         new Random(1).Shuffle(order);
         return order;
-    }
-
-    private static (byte[] Pooled, byte[] Map) Reduce(float[] map, float[] numbers)
-    {
-        const int width = ITeacher.Width;
-        var pooled = new Half[width];
-        var reduced = new Half[Cells * Components];
-        var sums = new float[Components];
-        var mean = new float[width];
-        for (int cell = 0; cell < Cells; cell++)
-        {
-            Array.Clear(sums);
-            for (int c = 0; c < width; c++)
-            {
-                float value = map[cell * width + c];
-                mean[c] += value / Cells;
-                value -= numbers[c];
-                ReadOnlySpan<float> row = numbers.AsSpan(width + c * Components, Components);
-                TensorPrimitives.MultiplyAdd(row, value, sums, sums);
-            }
-            for (int k = 0; k < Components; k++)
-                reduced[cell * Components + k] = (Half)sums[k];
-        }
-        for (int c = 0; c < width; c++)
-            pooled[c] = (Half)mean[c];
-        return (MemoryMarshal.AsBytes(pooled.AsSpan()).ToArray(), MemoryMarshal.AsBytes(reduced.AsSpan()).ToArray());
     }
 
     private string Line(string what, int done, int since, TimeSpan elapsed) =>

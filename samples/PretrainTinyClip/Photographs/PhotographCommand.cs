@@ -10,7 +10,8 @@ namespace PretrainTinyClip.Photographs;
 /// <param name="Teacher">Path of ResNet18.onnx; not needed if the cache is complete.</param>
 /// <param name="HeldOut">Folder of tables of Caltech101's images that are left out, including test.tsv.</param>
 /// <param name="WordNet">Folder of data.noun and index.noun.</param>
-internal sealed record PhotographInputs(string Data, string Cache, string? Teacher, string? HeldOut, string WordNet);
+/// <param name="Initial">Folder of a model of an earlier run to begin with; null: begins with random weights.</param>
+internal sealed record PhotographInputs(string Data, string Cache, string? Teacher, string? HeldOut, string WordNet, string? Initial);
 
 /// <summary>Runs the training on photographs with console output, saves and evaluations.</summary>
 internal sealed class PhotographCommand(
@@ -31,7 +32,7 @@ internal sealed class PhotographCommand(
         if (inputs.Teacher is { } path)
         {
             byte[] onnx = File.ReadAllBytes(path);
-            cache.Prepare(() => new TeacherNetwork(onnx), Console.WriteLine, cancellationToken);
+            cache.Prepare(() => new TeacherNetwork(onnx, products), Console.WriteLine, cancellationToken);
         }
         if (prepareOnly || cancellationToken.IsCancellationRequested)
             return cancellationToken.IsCancellationRequested ? Interruption.ExitCode : 0;
@@ -44,6 +45,11 @@ internal sealed class PhotographCommand(
         {
             training.Resume(checkpoint);
             Console.WriteLine($"Resumed at step {training.Position.Step}, after {training.Position.Elapsed:hh\\:mm\\:ss}.");
+        }
+        else if (inputs.Initial is { } initial)
+        {
+            training.BeginFrom(initial);
+            Console.WriteLine($"Begins with the weights in {initial}.");
         }
         var config = training.Clip.Config;
         Console.WriteLine(

@@ -9,13 +9,15 @@ namespace PretrainTinyClip.Photographs;
 /// <param name="Drawings">Number of drawings per step.</param>
 /// <param name="LearningRate">The highest learning rate.</param>
 /// <param name="WeightDecay">Weight decay, only for matrices.</param>
+/// <param name="Workers">Number of threads that divide a step among themselves; other numbers give other last bits.</param>
 internal sealed record PhotographSettings(
     int Steps = 20_000,
     int Seed = 1,
     int Photographs = 128,
     int Drawings = 32,
     double LearningRate = 1.5e-3,
-    double WeightDecay = 0.05
+    double WeightDecay = 0.05,
+    int Workers = 2
 )
 {
     public const int ImageSize = 112,

@@ -24,7 +24,9 @@ internal sealed class PhotographTraining : IDisposable
         MuonRate = 3;
     private const long EasyDrawings = 150_000;
     private const int VocabularyImages = 5000,
-        VocabularySize = 4096;
+        VocabularySize = 4096,
+        VocabularySeed = 1,
+        MapImages = 512;
 
     private static readonly double MaximumLogitScale = Math.Log(100);
 
@@ -34,6 +36,8 @@ internal sealed class PhotographTraining : IDisposable
     private readonly PhotographCaptions _captions;
     private readonly AdamW _optimizer;
     private readonly Muon _muon;
+    private readonly WorkerTeam _team;
+    private readonly StudentShare[] _shares;
     private readonly Distillation _distillation;
     private readonly Dictionary<string, Parameter> _trained;
     private readonly StudentTower _tower;
@@ -63,6 +67,8 @@ internal sealed class PhotographTraining : IDisposable
         _tower = new StudentTower(Clip.Values, config, products);
         _distillation = new Distillation(cache, config.EmbeddingWidth, config.Image.Width, generator);
         _trained = new([.. Clip.Values, .. _distillation.Maps]);
+        _team = new WorkerTeam(settings.Workers, Math.Max(1, get_num_threads() / settings.Workers));
+        _shares = [.. Enumerable.Range(0, _team.Count).Select(_ => new StudentShare(Clip.Replica(), _distillation.Replica(), products))];
         ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
         _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();
         _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
@@ -97,6 +103,39 @@ internal sealed class PhotographTraining : IDisposable
     public PhotographCaptions Captions => _captions;
 
     public RunPosition Position => _position;
+
+    /// <summary>Begins with the weights of a model that this program saved, and with maps to the teacher that are fitted to it.</summary>
+    /// <exception cref="InvalidDataException">The folder does not contain a CLIP of this shape and vocabulary.</exception>
+    public void BeginFrom(string folder)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        ClipBackbone backbone = ClipBackbone.FromFolder(folder);
+        if (
+            backbone.Config != Clip.Config
+            || !File.ReadAllText(Path.Combine(folder, "vocab.json"))
+                .Equals(File.ReadAllText(Path.Combine(Folder, "vocab.json")), StringComparison.Ordinal)
+        )
+            throw new InvalidDataException(
+                $"The CLIP in '{folder}' has another shape or vocabulary than these photographs give: name another with --initial, or none."
+            );
+        using LearnedClip initial = SavedClip.Read(backbone, folder, CPU);
+        foreach (var (name, value) in initial.Values)
+            Clip.Values[name].copy_(value);
+        using var batches = new PhotographBatches(
+            _cache,
+            _photographs,
+            MapImages,
+            PhotographSettings.ImageSize,
+            _ => PhotographSettings.Patches,
+            firstBatch: 0,
+            _settings.Seed
+        );
+        PhotographBatch batch = batches.Next(CancellationToken.None);
+        var (embedding, patches) = _tower.Forward(Normalised(batch.Pixels, MapImages), null);
+        Tensor places = tensor(batch.Kept, [MapImages, PhotographSettings.Patches, 1]).expand(-1, -1, patches.shape[2]);
+        _distillation.Fit(embedding, patches.gather(1, places), batch);
+    }
 
     public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, State, _optimizer);
 
@@ -161,6 +200,9 @@ internal sealed class PhotographTraining : IDisposable
 
     public void Dispose()
     {
+        foreach (StudentShare share in _shares)
+            share.Dispose();
+        _team.Dispose();
         _optimizer.Dispose();
         _muon.Dispose();
         Clip.Dispose();
@@ -172,54 +214,125 @@ internal sealed class PhotographTraining : IDisposable
     private double[] Step(PhotographBatch photographs, CaptionedBatch drawings)
     {
         using var scope = NewDisposeScope();
-        using var resources = new StepResources();
         double learningRate = _settings.LearningRateAt(_position.Step);
         foreach (var group in _optimizer.ParamGroups)
             group.LearningRate = learningRate;
-        int count = _settings.Photographs,
-            kept = photographs.Kept.Length / count,
-            size = PhotographSettings.ImageSize;
-        Tensor images = cat(
-            [Normalised(photographs.Pixels, count), Normalised(tensor(drawings.Planes, [drawings.Count, 3, size, size]))],
-            0
-        );
-        Tensor places = tensor(photographs.Kept, [count, kept]);
-        // Drawings keep the same patches as the photographs of the step.
-        Tensor all = cat([places, places.narrow(0, 0, drawings.Count)], 0);
-        var (embedding, patches) = _tower.Forward(images, kept == PhotographSettings.Patches ? null : all);
-        Tensor units = PromptedClip.UnitRows(embedding);
-
         string[] captions = _captions.Draw(Seeds.Random(_settings.Seed, "captions", _position.Step));
-        Tensor texts = Model.UnitTexts([.. captions.Select(c => Tokenizer.Encode(c, Clip.Config.ContextLength, out _))], resources);
-        Tensor logits = units.narrow(0, 0, count).matmul(texts.t()) * Clip.LogitScale.exp();
-        Tensor classes = F.cross_entropy(logits, tensor(photographs.Classes), ignore_index: -1, label_smoothing: Smoothing);
-
-        var (drawn, floor) = Model.Loss(units.narrow(0, count, drawings.Count), drawings, resources);
-
-        Tensor seen = patches.narrow(0, 0, count);
-        if (kept == PhotographSettings.Patches)
-            seen = seen.gather(1, places.unsqueeze(2).expand(-1, -1, seen.shape[2]));
-        var (pooled, cells) = _distillation.Distances(embedding.narrow(0, 0, count), seen, photographs);
-
-        Tensor loss = classes.Plus(drawn).Plus(pooled.Times(PooledWeight)).Plus(cells.Times(CellWeight));
-        double number = loss.item<float>();
-        if (!double.IsFinite(number))
-            throw new InvalidOperationException($"The loss became {number} in step {_position.Step + 1}: lower --learning-rate.");
-        foreach (Parameter parameter in _trained.Values)
-            parameter.grad?.zero_();
-        loss.backward();
+        int[][] texts = [.. captions.Select(c => Tokenizer.Encode(c, Clip.Config.ContextLength, out _)), .. drawings.AllTexts];
+        double[] losses;
+        try
+        {
+            _team.Run(worker =>
+            {
+                PhotographBatch some = photographs.Part(Part(photographs.Classes.Length, worker));
+                Range drawn = Part(drawings.Count, worker);
+                byte[] planes = drawings.Planes[PlanesOf(drawn)];
+                double share = (double)some.Classes.Length / photographs.Classes.Length;
+                _shares[worker]
+                    .Forward(
+                        () => cat([Normalised(some.Pixels, some.Classes.Length), NormalisedPlanes(planes)], 0),
+                        // Drawings keep the same patches as the first photographs of the step.
+                        [.. some.Kept, .. photographs.Part(drawn).Kept],
+                        some,
+                        texts[Part(texts.Length, worker)],
+                        (PooledWeight * share, CellWeight * share)
+                    );
+            });
+            losses = Losses(photographs, drawings, captions.Length, out Tensor[] embeddings, out Tensor[] units);
+            _team.Run(worker => _shares[worker].Backward(embeddings[worker], units[worker]));
+        }
+        finally
+        {
+            _team.Run(worker => _shares[worker].Free());
+        }
+        AddGradients();
         nn.utils.clip_grad_norm_(_trained.Values, 5.0);
         _optimizer.step();
-        _muon.Step(learningRate * MuonRate);
+        _muon.Step(learningRate * MuonRate, _team);
         using (no_grad())
             Clip.LogitScale.BoundInPlace(0, MaximumLogitScale);
-        return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled.item<float>(), cells.item<float>()];
+        return losses;
+    }
+
+    /// <summary>Computes the losses that depend on the whole batch, and their gradients at the shares' results.</summary>
+    private double[] Losses(
+        PhotographBatch photographs,
+        CaptionedBatch drawings,
+        int captions,
+        out Tensor[] embeddingGradients,
+        out Tensor[] textGradients
+    )
+    {
+        foreach (Parameter parameter in _trained.Values)
+            parameter.grad?.zero_();
+        Tensor[] embeddings = [.. _shares.Select(share => share.Embeddings.detach().requires_grad_(true))],
+            texts = [.. _shares.Select(share => share.Texts.detach().requires_grad_(true))];
+        int[] counts =
+        [
+            .. _shares.Select(
+                (_, worker) => Part(photographs.Classes.Length, worker).GetOffsetAndLength(photographs.Classes.Length).Length
+            ),
+        ];
+        Tensor units = PromptedClip.UnitRows(
+            cat(
+                [
+                    .. embeddings.Select((share, worker) => share.narrow(0, 0, counts[worker])),
+                    .. embeddings.Select((share, worker) => share.narrow(0, counts[worker], share.shape[0] - counts[worker])),
+                ],
+                0
+            )
+        );
+        Tensor all = cat(texts, 0);
+        Tensor logits = units.narrow(0, 0, photographs.Classes.Length).matmul(all.narrow(0, 0, captions).t()) * Clip.LogitScale.exp();
+        Tensor classes = F.cross_entropy(logits, tensor(photographs.Classes), ignore_index: -1, label_smoothing: Smoothing);
+        var (drawn, floor) = Model.Loss(
+            units.narrow(0, photographs.Classes.Length, drawings.Count),
+            drawings,
+            all.narrow(0, captions, all.shape[0] - captions)
+        );
+        double[] shares = [.. counts.Select(count => (double)count / photographs.Classes.Length)];
+        double pooled = _shares.Zip(shares, (s, weight) => s.Distances.Pooled * weight).Sum(),
+            cells = _shares.Zip(shares, (s, weight) => s.Distances.Cells * weight).Sum();
+        Tensor loss = classes.Plus(drawn);
+        if (!double.IsFinite(loss.item<float>() + pooled + cells))
+            throw new InvalidOperationException($"The loss is not finite in step {_position.Step + 1}: lower --learning-rate.");
+        loss.backward();
+        (embeddingGradients, textGradients) = ([.. embeddings.Select(e => e.grad!)], [.. texts.Select(t => t.grad!)]);
+        return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled, cells];
+    }
+
+    /// <summary>Adds the shares' gradients to those of the trained parameters.</summary>
+    private void AddGradients()
+    {
+        using var noGrad = no_grad();
+        foreach (var (name, gradient) in _shares.SelectMany(share => share.Parameters).Select(p => (p.Key, p.Value.grad)))
+            if (gradient is null)
+                continue;
+            else if (_trained[name].grad is { } sum)
+                sum.PlusInPlace(gradient);
+            else
+                _trained[name].grad = gradient.clone();
+    }
+
+    /// <summary>A worker's part of a list: contiguous, and as large as the others' but for one.</summary>
+    private Range Part(int count, int worker) => (count * worker / _team.Count)..(count * (worker + 1) / _team.Count);
+
+    private static Range PlanesOf(Range drawings)
+    {
+        const int length = 3 * PhotographSettings.ImageSize * PhotographSettings.ImageSize;
+        return (drawings.Start.Value * length)..(drawings.End.Value * length);
     }
 
     private Tensor Normalised(byte[] pixels, int count)
     {
         int size = PhotographSettings.ImageSize;
         return Normalised(tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2));
+    }
+
+    private Tensor NormalisedPlanes(byte[] planes)
+    {
+        int size = PhotographSettings.ImageSize;
+        return Normalised(tensor(planes, [planes.Length / (3 * size * size), 3, size, size]));
     }
 
     private Tensor Normalised(Tensor levels) => (levels.to(ScalarType.Float32).Over(255) - _mean) / _deviation;
@@ -229,7 +342,8 @@ internal sealed class PhotographTraining : IDisposable
         const int rare = 4,
             weight = 20;
         var counts = words.WordCounts.Where(w => w.Value >= rare).ToDictionary();
-        var drawings = new DrawnImages(_settings.Seed);
+        // Runs of all seeds have the same vocabulary, so that one can begin with the weights of another.
+        var drawings = new DrawnImages(VocabularySeed);
         IEnumerable<string> texts = _captions.Texts.Concat(Enumerable.Range(0, VocabularyImages).Select(i => drawings[i].Caption.Text));
         foreach (var (word, count) in PairVocabulary.Count(texts))
             counts[word] = counts.GetValueOrDefault(word) + weight * count;

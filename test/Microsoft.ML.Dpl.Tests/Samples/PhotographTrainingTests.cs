@@ -1,5 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using PretrainTinyClip.Photographs;
 using SkiaSharp;
 using static TorchSharp.torch;
@@ -141,6 +142,64 @@ public sealed class PhotographTrainingTests : IDisposable
             Assert.Equal(value.data<float>().ToArray(), rest.Clip.Values[name].data<float>().ToArray());
     }
 
+    /// <summary>Losses over the whole batch and sums of gradients do not depend on who computed which part.</summary>
+    [Fact]
+    public void Workers_that_share_a_step_take_the_step_of_one()
+    {
+        PhotographCache cache = Prepare("cache");
+        double[]?[] losses = new double[4][];
+        var values = new Dictionary<string, float[]>[4];
+        foreach (int workers in new[] { 1, 2, 3 })
+        {
+            using PhotographTraining training = Begin(cache, $"model-{workers}", Few with { Workers = workers });
+            using var stop = new CancellationTokenSource();
+            training.Run(
+                (_, means, _, _) =>
+                {
+                    losses[workers] = [means.Classes, means.Drawings, means.Pooled, means.Cells];
+                    stop.Cancel();
+                },
+                1,
+                () => { },
+                TimeSpan.MaxValue,
+                stop.Token
+            );
+            values[workers] = training.Clip.Values.ToDictionary(v => v.Key, v => v.Value.data<float>().ToArray());
+        }
+        foreach (int workers in new[] { 2, 3 })
+        {
+            for (int i = 0; i < 4; i++)
+                Assert.Equal(losses[1]![i], losses[workers]![i], 2e-5);
+            // The first step of AdamW and Muon has a size of its own, so only directions can differ by rounding.
+            foreach (var (name, expected) in values[1])
+                Assert.True(
+                    expected.Zip(values[workers][name], (a, b) => Math.Abs(a - b)).Average() < 1e-6,
+                    $"{name} with {workers} workers"
+                );
+        }
+    }
+
+    [Fact]
+    public void A_run_begins_with_the_weights_of_an_earlier_one()
+    {
+        PhotographCache cache = Prepare("cache");
+        using PhotographTraining first = Begin(cache, "first");
+        Run(first, 3);
+        first.SaveModel();
+        using PhotographTraining second = Begin(cache, "second", Few with { Seed = 2 });
+        second.BeginFrom(first.Folder);
+        Assert.Equal(0, second.Position.Step);
+        foreach (var (name, value) in first.Clip.Values)
+            Assert.All(value.data<float>().Zip(second.Clip.Values[name].data<float>()), pair =>
+                Assert.Equal(pair.First, pair.Second, 2e-3 * Math.Max(1, Math.Abs(pair.First))) // saved in float16
+            );
+
+        string vocabulary = Path.Combine(first.Folder, "vocab.json");
+        File.WriteAllText(vocabulary, File.ReadAllText(vocabulary).Replace("\"photo", "\"phoot", StringComparison.Ordinal));
+        var other = Assert.Throws<InvalidDataException>(() => second.BeginFrom(first.Folder));
+        Assert.Contains("--initial", other.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_saved_folder_computes_what_was_trained()
     {
@@ -189,9 +248,9 @@ public sealed class PhotographTrainingTests : IDisposable
         return cache;
     }
 
-    private PhotographTraining Begin(PhotographCache cache, string folder) =>
+    private PhotographTraining Begin(PhotographCache cache, string folder, PhotographSettings? settings = null) =>
         new(
-            Few,
+            settings ?? Few,
             new PhotographFolders(Data, HeldOut),
             cache,
             new WordNet(_folder.FullName),
@@ -300,7 +359,11 @@ public sealed class PhotographTrainingTests : IDisposable
     /// <summary>A teacher that sees only the brightness of each cell's red channel, in features that differ by constant factors.</summary>
     private sealed class Brightness : ITeacher
     {
-        public float[] Features(byte[] pixels, int side)
+        public Tensor Features(IReadOnlyList<RgbImage> images) =>
+            tensor(images.SelectMany(image => Map(image.Pixels, image.Width)).ToArray())
+                .view(images.Count, ITeacher.Grid * ITeacher.Grid, ITeacher.Width);
+
+        private static float[] Map(byte[] pixels, int side)
         {
             var map = new float[ITeacher.Grid * ITeacher.Grid * ITeacher.Width];
             for (int cell = 0; cell < ITeacher.Grid * ITeacher.Grid; cell++)

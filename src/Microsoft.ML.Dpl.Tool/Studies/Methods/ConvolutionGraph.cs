@@ -34,8 +34,9 @@ internal sealed class ConvolutionGraph : IDisposable
     private readonly IReadOnlyList<NodeProto> _nodes;
     private readonly string _input,
         _output;
+    private readonly ScalarType _convolutions;
 
-    private ConvolutionGraph(GraphProto graph, Device device)
+    private ConvolutionGraph(GraphProto graph, Device device, string? output, ScalarType convolutions)
     {
         string[] inputs =
         [
@@ -45,22 +46,29 @@ internal sealed class ConvolutionGraph : IDisposable
             throw new InvalidDataException($"It has {inputs.Length} inputs and {graph.Output.Count} outputs instead of one each.");
         if (graph.Node.FirstOrDefault(node => !Operators.ContainsKey(node.OpType)) is { } unknown)
             throw new InvalidDataException($"It has the operator {unknown.OpType}, which is not known here.");
-        (_input, _output, _nodes) = (inputs[0], graph.Output[0].Name, [.. graph.Node]);
+        (_input, _output, _convolutions) = (inputs[0], output ?? graph.Output[0].Name, convolutions);
+        int last = graph.Node.ToList().FindIndex(node => node.Output[0] == _output);
+        if (last < 0)
+            throw new InvalidDataException($"It computes no '{_output}'.");
+        _nodes = [.. graph.Node.Take(last + 1)];
+        HashSet<string> kernels = [.. _nodes.Where(node => node.OpType == "Conv").SelectMany(node => node.Input.Skip(1))];
         _constants = graph.Initializer.ToDictionary(
             constant => constant.Name,
-            constant => Constant(constant, device),
+            constant => Constant(constant, device, kernels.Contains(constant.Name) ? convolutions : ScalarType.Float32),
             StringComparer.Ordinal
         );
     }
 
     /// <param name="onnx">Content of the ONNX file, with float32 weights.</param>
     /// <param name="device">The device to run on.</param>
+    /// <param name="output">Name of the value to compute; null: the file's output.</param>
+    /// <param name="convolutions">Data type of the convolutions and the values between them.</param>
     /// <exception cref="InvalidDataException">The content is not an ONNX file, or uses something that is not supported.</exception>
-    public static ConvolutionGraph Read(byte[] onnx, Device device)
+    public static ConvolutionGraph Read(byte[] onnx, Device device, string? output = null, ScalarType convolutions = ScalarType.Float32)
     {
         try
         {
-            return new ConvolutionGraph(ModelProto.Parser.ParseFrom(onnx).Graph ?? new GraphProto(), device);
+            return new ConvolutionGraph(ModelProto.Parser.ParseFrom(onnx).Graph ?? new GraphProto(), device, output, convolutions);
         }
         catch (InvalidProtocolBufferException e)
         {
@@ -69,12 +77,12 @@ internal sealed class ConvolutionGraph : IDisposable
     }
 
     /// <param name="input">The input, of the shape that the file specifies except for the number of images.</param>
-    /// <returns>The output, owned by the caller or the current dispose scope.</returns>
+    /// <returns>The output as float32, owned by the caller or the current dispose scope.</returns>
     public Tensor Run(Tensor input)
     {
         using var scope = NewDisposeScope();
         using var still = no_grad();
-        var values = new Dictionary<string, Tensor>(_constants, StringComparer.Ordinal) { [_input] = input };
+        var values = new Dictionary<string, Tensor>(_constants, StringComparer.Ordinal) { [_input] = input.to(_convolutions) };
         Dictionary<string, int> uses = _nodes
             .SelectMany(node => node.Input)
             .GroupBy(name => name, StringComparer.Ordinal)
@@ -87,7 +95,7 @@ internal sealed class ConvolutionGraph : IDisposable
                 if (--uses[name] == 0 && name != _input && name != _output && !_constants.ContainsKey(name))
                     values[name].Dispose();
         }
-        return values[_output].MoveToOuterDisposeScope();
+        return values[_output].to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     public void Dispose()
@@ -119,7 +127,7 @@ internal sealed class ConvolutionGraph : IDisposable
 
     private static long[] Numbers(NodeProto node, string attribute) => [.. node.Attribute.Single(a => a.Name == attribute).Ints];
 
-    private static Tensor Constant(TensorProto constant, Device device)
+    private static Tensor Constant(TensorProto constant, Device device, ScalarType type)
     {
         if (constant.DataType != (int)TensorProto.Types.DataType.Float)
             throw new InvalidDataException($"'{constant.Name}' is not of float32, which is all that is known here.");
@@ -128,6 +136,6 @@ internal sealed class ConvolutionGraph : IDisposable
             : MemoryMarshal.Cast<byte, float>(constant.RawData.Span).ToArray();
         using Tensor made = empty([.. constant.Dims], ScalarType.Float32, CPU);
         values.CopyTo(MemoryMarshal.Cast<byte, float>(made.bytes));
-        return made.to(device, copy: true).DetachFromDisposeScope();
+        return made.to(type, device, copy: true).DetachFromDisposeScope();
     }
 }
