@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fails where the package locks do not fit the projects, or a package that is used, however indirectly, has a known advisory.
-# Advisories come from the package source; where it has none this says so and is no failure.
+# Advisories come from the package source; where it has none this says so and is not a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Its words are read below.

@@ -47,12 +47,12 @@ internal static class Checkpoint
             || !file.Metadata.TryGetValue(SecondsName, out string? seconds)
             || !file.Entries.ContainsKey(OptimizerName)
         )
-            throw new InvalidDataException($"'{path}' is no checkpoint of this program: choose another file for --checkpoint.");
+            throw new InvalidDataException($"'{path}' is not a checkpoint of this program: choose another file for --checkpoint.");
         foreach (var (name, value) in values)
         {
             if (!file.Entries.TryGetValue(name, out TensorEntry? entry) || !entry.Shape.SequenceEqual(value.shape))
                 throw new InvalidDataException(
-                    $"The checkpoint '{path}' is of another shape at '{name}': use the options it was begun with, or another file."
+                    $"The checkpoint '{path}' is of another shape at '{name}': use the options it was started with, or another file."
                 );
             value.copy_(file.Read(name));
         }

@@ -59,7 +59,7 @@ internal static class Problems
     public static ProblemHttpResult NoImage() =>
         Problem(
             StatusCodes.Status415UnsupportedMediaType,
-            "The file is no image",
+            "The file is not an image",
             "Send a PNG, JPEG, WebP, GIF or BMP file. The content decides, not the name."
         );
 

@@ -75,7 +75,7 @@ internal static class PeakMemory
             "training" => models.Training,
             "naive-search" => models.NaiveSearchHalf,
             "naive-training" => models.NaiveTraining,
-            _ => throw new ArgumentException($"'{form}' is no form of a step."),
+            _ => throw new ArgumentException($"'{form}' is not a form of a step."),
         };
         for (int i = 0; i < Steps; i++)
             step();

@@ -118,7 +118,7 @@ public class LayeringTests
     private static int LayerOf(SyntaxTree tree)
     {
         int layer = Array.IndexOf(Layers, FolderOf(tree.FilePath));
-        Assert.True(layer >= 0, $"{tree.FilePath} lies in a folder that is no layer");
+        Assert.True(layer >= 0, $"{tree.FilePath} lies in a folder that is not a layer");
         return layer;
     }
 }

@@ -66,7 +66,7 @@ internal static class ImageTable
             ImageSplit set = split is not int s
                 ? ImageSplit.Train
                 : SplitNames.Parse(fields[s])
-                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is no split. Known are: {SplitNames.Known}.");
+                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is not a split. Known are: {SplitNames.Known}.");
             float counts = 1;
             if (
                 weight is int w
@@ -76,7 +76,7 @@ internal static class ImageTable
                     && counts >= 0
                 )
             )
-                throw new InvalidDataException($"{Where()}: '{fields[w]}' is no weight: it must be a number of at least 0.");
+                throw new InvalidDataException($"{Where()}: '{fields[w]}' is not a weight: it must be a number of at least 0.");
             rows[(int)set]
                 .Add(
                     new ImageRow

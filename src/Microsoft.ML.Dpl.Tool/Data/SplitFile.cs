@@ -22,14 +22,14 @@ internal static class SplitFile
         }
         catch (InvalidOperationException e)
         {
-            throw Malformed(file, "a text in it is no valid Unicode", e);
+            throw Malformed(file, "a text in it is not valid Unicode", e);
         }
     }
 
     private static ImageSets Sets(string file, string root, JsonDocument document)
     {
         if (document.RootElement.ValueKind != JsonValueKind.Object)
-            throw Malformed(file, "it is no object");
+            throw Malformed(file, "it is not an object");
         var names = new Dictionary<int, string>();
         var numbers = new Dictionary<string, int>(StringComparer.Ordinal);
         IReadOnlyList<ImageRow> Read(string split)
@@ -37,7 +37,7 @@ internal static class SplitFile
             if (!document.RootElement.TryGetProperty(split, out JsonElement entries))
                 return [];
             if (entries.ValueKind != JsonValueKind.Array)
-                throw Malformed(file, $"'{split}' is no array");
+                throw Malformed(file, $"'{split}' is not an array");
             return
             [
                 .. entries.EnumerateArray().Select((entry, index) => Row(file, root, $"'{split}', entry {index}", entry, names, numbers)),
@@ -97,5 +97,5 @@ internal static class SplitFile
     }
 
     private static InvalidDataException Malformed(string file, string what, Exception? cause = null) =>
-        new($"'{file}' is no split file as CoOp's split_zhou_*.json are: {what}.", cause);
+        new($"'{file}' is not a split file as CoOp's split_zhou_*.json are: {what}.", cause);
 }

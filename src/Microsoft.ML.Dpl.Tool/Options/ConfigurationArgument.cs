@@ -48,7 +48,7 @@ internal static class ConfigurationArgument
                 || length > PromptConfiguration.MaximumLength
             )
                 throw new ArgumentException(
-                    $"'{form}' is no uniform configuration: write uniform:4 for 4 rows in every layer, at most "
+                    $"'{form}' is not a uniform configuration: write uniform:4 for 4 rows in every layer, at most "
                         + $"{PromptConfiguration.MaximumLength}."
                 );
             return backbone => PromptConfiguration.Uniform(backbone, length);
@@ -69,7 +69,7 @@ internal static class ConfigurationArgument
         }
         catch (FormatException e)
         {
-            throw new ArgumentException($"'{form}' is no configuration. Give one of: {Forms}.", e);
+            throw new ArgumentException($"'{form}' is not a configuration. Give one of: {Forms}.", e);
         }
     }
 

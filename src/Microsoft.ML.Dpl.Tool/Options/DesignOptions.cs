@@ -52,7 +52,7 @@ internal sealed class DesignOptions : OptionGroup
     };
     private readonly Option<string?> _contextWords = new("--context-words")
     {
-        Description = "The same, begun with the words' embeddings: as many vectors as they have tokens. Example: \"a photo of a\".",
+        Description = "The same, initialised with the words' embeddings: as many vectors as they have tokens. Example: \"a photo of a\".",
         HelpName = "words",
     };
     private readonly ChoiceOption<ContextPosition> _contextPosition = new(

@@ -68,7 +68,7 @@ internal sealed record NumberedWord(string Word, params IReadOnlyList<WordNumber
         for (int i = 0; i < written.Length; i++)
         {
             if (!double.TryParse(written[i], NumberStyles.Float, CultureInfo.InvariantCulture, out double value))
-                throw new ArgumentException($"{option} '{text}': '{written[i]}' is no number. Write it as in {example}.");
+                throw new ArgumentException($"{option} '{text}': '{written[i]}' is not a number. Write it as in {example}.");
             if (!Numbers[i].Holds(value))
                 throw new ArgumentException(
                     FormattableString.Invariant($"{option} '{text}': its {Numbers[i].Name} must be {Numbers[i].Range}; it is {value}.")

@@ -39,7 +39,7 @@ internal sealed record Shard(int Index, int Count)
         int? Number(string name) =>
             variable(name) is not { Length: > 0 } text ? null
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number
-            : throw new ArgumentException($"{name} is '{text}', which is no number: unset it, or give --shard.");
+            : throw new ArgumentException($"{name} is '{text}', which is not a number: unset it, or give --shard.");
 
         if (Number("SLURM_ARRAY_TASK_ID") is int task)
         {

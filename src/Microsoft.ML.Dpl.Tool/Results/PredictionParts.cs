@@ -163,7 +163,7 @@ internal sealed class PredictionParts
         if (!isSame)
             throw new InvalidDataException(
                 $"The images of '{FileOf(part)}' are others than before, or in another order. Give the list that '{_request.Folder}' was "
-                    + "begun with, or name another folder with --output."
+                    + "started with, or name another folder with --output."
             );
     }
 

@@ -36,7 +36,7 @@ internal static class ResultsJson
                     || !document.RootElement.TryGetProperty("schemaVersion", out JsonElement version)
                     || !version.TryGetInt32(out int written)
                 )
-                    throw new FormatException("This is no results file of dpl: it has no schemaVersion.");
+                    throw new FormatException("This is not a results file of dpl: it has no schemaVersion.");
                 if (written is < 1 or > FitResults.CurrentSchemaVersion)
                     throw new FormatException(
                         $"The results are of schema version {written}; this dpl reads versions 1 to "

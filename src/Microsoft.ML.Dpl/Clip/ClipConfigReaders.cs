@@ -264,7 +264,7 @@ internal static class OpenAIConfig
             );
         if (width % HeadWidth != 0)
             throw new InvalidDataException(
-                $"{source.Location}: tensor '{widthFrom}' makes the width {width}, which is no multiple of {HeadWidth}, the width of "
+                $"{source.Location}: tensor '{widthFrom}' makes the width {width}, which is not a multiple of {HeadWidth}, the width of "
                     + "a head in OpenAI's models."
             );
         string up = $"{prefix}0.mlp.c_fc.weight";
@@ -294,7 +294,7 @@ internal static class OpenAIConfig
     {
         if (!source.Entries.TryGetValue(name, out TensorEntry? entry))
             throw new InvalidDataException(
-                $"{source.Location}: there is no tensor '{name}'; it is no CLIP in OpenAI's names. A folder in Hugging Face's layout "
+                $"{source.Location}: there is no tensor '{name}'; it is not a CLIP in OpenAI's names. A folder in Hugging Face's layout "
                     + "is opened as a folder."
             );
         if (entry.Shape.Count != dimensions)

@@ -203,7 +203,7 @@ internal sealed class ClipFiles : IClipSource
             GitLfsPointer.Refuse(archive);
         string missing = Path.Combine(folder, FolderLayout.SingleFile);
         string advice = File.Exists(Path.Combine(folder, FolderLayout.Archive))
-            ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is no zip archive, as torch.save "
+            ? $"It has {FolderLayout.Archive}, which must be converted to safetensors first: it is not a zip archive, as torch.save "
                 + "writes since torch 1.6."
             : "Download them from the model's page.";
         return new($"The folder '{folder}' has neither {FolderLayout.SingleFile} nor {FolderLayout.Index}. {advice}", missing);

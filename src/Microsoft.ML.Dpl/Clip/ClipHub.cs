@@ -242,7 +242,7 @@ internal static class ClipDownload
             .All.Select(known => known.Name)
             .Where(n => !n.Contains("laion", StringComparison.Ordinal));
         throw new ArgumentException(
-            $"'{name}' is no name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: "
+            $"'{name}' is not a name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: "
                 + $"{string.Join(", ", shortNames)}.",
             nameof(name)
         );
@@ -349,6 +349,6 @@ internal static class ClipDownload
             )
             : new HubException(
                 HubFailure.FileNotFound,
-                $"'{files.Name}' at revision '{settings.Options.Revision}' has neither {what}, so it is no CLIP that can be read."
+                $"'{files.Name}' at revision '{settings.Options.Revision}' has neither {what}, so it is not a CLIP that can be read."
             );
 }

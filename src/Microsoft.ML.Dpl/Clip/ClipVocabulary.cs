@@ -77,7 +77,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         }
         catch (InvalidDataException e) when (!e.Message.Contains(path, StringComparison.Ordinal))
         {
-            throw new InvalidDataException($"Vocabulary '{path}' is no gzip file, or it is damaged: {e.Message}", e);
+            throw new InvalidDataException($"Vocabulary '{path}' is not a gzip file, or it is damaged: {e.Message}", e);
         }
 
         var ids = new Dictionary<string, int>(OpenAIMergeCount + 2 * ByteCount + 2);
@@ -121,7 +121,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"Vocabulary '{path}' is no JSON object of token to id: {e.Message}", e);
+            throw new InvalidDataException($"Vocabulary '{path}' is not a JSON object of token to id: {e.Message}", e);
         }
         if (ids is null)
             throw new InvalidDataException($"Vocabulary '{path}' is empty.");
@@ -204,7 +204,7 @@ internal static class TokenizerJson
                 || merges.ValueKind != JsonValueKind.Array
             )
                 throw new InvalidDataException(
-                    $"Vocabulary '{path}' has no 'model' with 'vocab' and 'merges', so it is no byte-pair tokenizer."
+                    $"Vocabulary '{path}' has no 'model' with 'vocab' and 'merges', so it is not a byte-pair tokenizer."
                 );
             // CLIP marks the end of words; a vocabulary with another marker would tokenize every text wrongly.
             if (

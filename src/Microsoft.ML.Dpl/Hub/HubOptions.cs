@@ -146,7 +146,7 @@ internal sealed partial record HubSettings(HubOptions Options, string CacheFolde
         Uri.TryCreate(address, UriKind.Absolute, out Uri? endpoint)
             ? Checked(endpoint, "HF_ENDPOINT")
             : throw new ArgumentException(
-                $"HF_ENDPOINT is '{LoginPattern().Replace(address, "")}', which is no address such as {DefaultEndpoint}."
+                $"HF_ENDPOINT is '{LoginPattern().Replace(address, "")}', which is not an address such as {DefaultEndpoint}."
             );
 
     private static Uri Checked(Uri endpoint, string source)
@@ -212,7 +212,7 @@ internal static partial class HubNames
     public static void RequireRevision(string revision)
     {
         if (!IsRelativePath(revision))
-            throw new ArgumentException($"'{revision}' is no revision: a branch, a tag or a commit is expected.", nameof(revision));
+            throw new ArgumentException($"'{revision}' is not a revision: a branch, a tag or a commit is expected.", nameof(revision));
     }
 
     /// <summary>Whether the text is a full commit hash, whose content never changes.</summary>

@@ -77,12 +77,12 @@ public sealed record ClipImageProcessorConfig
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"Image processor configuration '{path}' is no JSON: {e.Message}", e);
+            throw new InvalidDataException($"Image processor configuration '{path}' is not JSON: {e.Message}", e);
         }
         using (document)
         {
             if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"Image processor configuration '{path}' is no JSON object.");
+                throw new InvalidDataException($"Image processor configuration '{path}' is not a JSON object.");
             try
             {
                 return new Reader(path, Part(document.RootElement) ?? document.RootElement).Read(imageSize);

@@ -211,7 +211,7 @@ internal static class ImageFile
     public static byte[] Read(string path)
     {
         if (path.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is no path: it holds the character 0.");
+            throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is not a path: it holds the character 0.");
         if (Directory.Exists(path))
             throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is a folder. Give the path of an image file.");
         try

@@ -107,14 +107,14 @@ internal sealed record ImageReading(
 )
 {
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">It is not an image that can be decoded, or one of too many pixels.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     public RgbImage FromFile(string fullPath) => ImageDecoder.FromFile(fullPath, MaximumPixels, ApplyExifOrientation);
 
     /// <param name="bytes">A whole image file.</param>
     /// <param name="name">What messages call it.</param>
-    /// <exception cref="InvalidDataException">It is no image that can be decoded, or one of too many pixels.</exception>
+    /// <exception cref="InvalidDataException">It is not an image that can be decoded, or one of too many pixels.</exception>
     public RgbImage FromBytes(ReadOnlySpan<byte> bytes, string name) =>
         ImageDecoder.FromBytes(bytes, name, MaximumPixels, ApplyExifOrientation);
 

@@ -46,7 +46,7 @@ internal static class KeyValueAnnotation
     public static PrimitiveDataViewType TypeNamed(string name) =>
         Kept.FirstOrDefault(type => type.ToString() == name)
         ?? throw new FormatException(
-            $"'{name}' is no type of class values; there are {string.Join(", ", Kept.Select(type => type.ToString()))}."
+            $"'{name}' is not a type of class values; there are {string.Join(", ", Kept.Select(type => type.ToString()))}."
         );
 
     /// <summary>Whether every name can be converted to the type; always true for the names and type of a label column.</summary>

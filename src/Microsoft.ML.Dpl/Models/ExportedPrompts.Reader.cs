@@ -237,6 +237,6 @@ public sealed partial record ExportedPrompts
         private static (LabelKind Kind, PrimitiveDataViewType ValueType)? LabelOf(string label) =>
             label == TextLabel ? (LabelKind.Text, TextDataViewType.Instance)
             : label.Split(' ') is [KeyLabel, var type] ? (LabelKind.Key, KeyValueAnnotation.TypeNamed(type))
-            : throw new FormatException($"'{label}' is no kind of label; '{TextLabel}' or '{KeyLabel} String' is expected.");
+            : throw new FormatException($"'{label}' is not a kind of label; '{TextLabel}' or '{KeyLabel} String' is expected.");
     }
 }

@@ -99,7 +99,7 @@ public sealed class ModelInfo
         {
             // The messages of the zip reader and of the dpl.json parser do not name the file.
             throw new InvalidDataException(
-                $"'{shown}' is no zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}",
+                $"'{shown}' is not a zip of a model that ML.NET saved, or it is cut short or damaged: {e.Message}",
                 e
             );
         }

@@ -45,7 +45,7 @@ public static class ModelZip
         }
         catch (InvalidDataException e) when (!e.Message.Contains(shown, StringComparison.Ordinal))
         {
-            throw Refused(shown, $"it is no zip, or it is cut short or damaged: {e.Message}", e);
+            throw Refused(shown, $"it is not a zip, or it is cut short or damaged: {e.Message}", e);
         }
     }
 

@@ -46,7 +46,7 @@ internal static class OnnxEntries
         byte[] graph = read(Graph);
         string expected = System.Text.Encoding.ASCII.GetString(read(Digest));
         if (expected.Length != DigestLength)
-            throw new InvalidDataException($"The entry '{Digest}' of the model zip is no SHA-256. Copy or save the model again.");
+            throw new InvalidDataException($"The entry '{Digest}' of the model zip is not an SHA-256. Copy or save the model again.");
         if (Sha256.Compute(graph) != expected)
             throw new InvalidDataException(
                 $"The entry '{Graph}' of the model zip has another SHA-256 than at saving, so it is damaged. Copy or save the model again."

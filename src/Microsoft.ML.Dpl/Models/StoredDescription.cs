@@ -314,8 +314,8 @@ internal sealed record MixtureDescription(IReadOnlyList<int> CandidateLengths)
         foreach (int length in lengths)
             if (!CandidateLengths!.Contains(length))
                 throw new InvalidDataException(
-                    $"{ModelZipFormat.DescriptionEntry} of the model zip holds a prompt length of {length}, which is no candidate of its "
-                        + $"mixture: {string.Join(' ', CandidateLengths!)}. Save the model again."
+                    $"{ModelZipFormat.DescriptionEntry} of the model zip holds a prompt length of {length}, which is not a candidate of "
+                        + $"its mixture: {string.Join(' ', CandidateLengths!)}. Save the model again."
                 );
     }
 }

@@ -106,7 +106,7 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
         }
         catch (Exception e) when (e is JsonException or ArgumentException)
         {
-            throw new FormatException($"'{json}' is no prompt configuration: {e.Message}", e);
+            throw new FormatException($"'{json}' is not a prompt configuration: {e.Message}", e);
         }
     }
 
@@ -137,5 +137,5 @@ public sealed class PromptConfiguration : IEquatable<PromptConfiguration>
     }
 
     private static FormatException Unreadable(string text) =>
-        new($"'{text}' is no prompt configuration. The form is: text 6 4 0 | image 0 2 6, one length (0 to {MaximumLength}) per layer.");
+        new($"'{text}' is not a prompt configuration. The form is: text 6 4 0 | image 0 2 6, one length (0 to {MaximumLength}) per layer.");
 }

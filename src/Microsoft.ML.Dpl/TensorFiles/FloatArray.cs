@@ -61,7 +61,7 @@ internal sealed class FloatArray
             ),
             ElementType.Float16 => Filled(shape, to => TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), to)),
             ElementType.BFloat16 => Filled(shape, to => Widen(MemoryMarshal.Cast<byte, ushort>(bytes), to)),
-            _ => throw new ArgumentException($"Numbers of type {type} are no floats.", nameof(type)),
+            _ => throw new ArgumentException($"Numbers of type {type} are not floats.", nameof(type)),
         };
 
     /// <summary>A range along the first axis, which shares this array's memory.</summary>

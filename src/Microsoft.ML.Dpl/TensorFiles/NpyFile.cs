@@ -193,7 +193,7 @@ internal sealed class NpyFolder : ITensorSource
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"{path} is no JSON object of texts: {e.Message}", e);
+            throw new InvalidDataException($"{path} is not a JSON object of texts: {e.Message}", e);
         }
     }
 }

@@ -52,7 +52,7 @@ internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList
         long length = major == 1 ? BinaryPrimitives.ReadUInt16LittleEndian(size) : BinaryPrimitives.ReadUInt32LittleEndian(size);
         if (length > MaximumLength)
             throw Fault(
-                $"a header of {length} bytes is over the {MaximumLength} that are read; this is no array of numbers, or it is damaged"
+                $"a header of {length} bytes is over the {MaximumLength} that are read; this is not an array of numbers, or it is damaged"
             );
         int textStart = MagicLength + VersionLength + sizeBytes;
         if (length > bytes.Length - textStart)
@@ -148,7 +148,7 @@ internal sealed record NpyDictionary(string Description, bool IsFortran, IReadOn
             else if (key == ShapeKey)
                 shape = scanner.Numbers();
             else
-                throw scanner.Fault($"'{key}' is no known key");
+                throw scanner.Fault($"'{key}' is not a known key");
             if (scanner.Accept(','))
                 continue;
             scanner.Require('}');

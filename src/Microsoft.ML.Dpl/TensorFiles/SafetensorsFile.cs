@@ -29,7 +29,7 @@ internal sealed class SafetensorsFile : ITensorSource
         if (headerLength > SafetensorsHeader.MaximumLength)
             throw new InvalidDataException(
                 $"{location}: a header of {headerLength} bytes is over the {SafetensorsHeader.MaximumLength} that safetensors allows; "
-                    + "this is no safetensors file, or it is damaged."
+                    + "this is not a safetensors file, or it is damaged."
             );
         if (headerLength > (ulong)(bytes.Length - LengthBytes))
             throw new InvalidDataException(
@@ -191,7 +191,7 @@ internal static class SafetensorsStream
         if (length > SafetensorsHeader.MaximumLength)
             throw new InvalidDataException(
                 $"{location}: a header of {length} bytes is over the {SafetensorsHeader.MaximumLength} that safetensors allows; this "
-                    + "is no safetensors file, or it is damaged."
+                    + "is not a safetensors file, or it is damaged."
             );
         if (stream.CanSeek && (long)length > stream.Length - stream.Position)
             throw new EndOfStreamException(

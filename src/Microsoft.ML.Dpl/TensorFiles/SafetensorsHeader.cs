@@ -38,7 +38,7 @@ internal sealed class SafetensorsHeader
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long? dataLength, string location)
     {
         if (json.IsEmpty || json[0] != '{')
-            throw new InvalidDataException($"{location}: the header does not begin with '{{', so this is no safetensors file.");
+            throw new InvalidDataException($"{location}: the header does not begin with '{{', so this is not a safetensors file.");
         try
         {
             var header = new SafetensorsHeader();
@@ -183,7 +183,7 @@ internal sealed class SafetensorsHeader
             while (_json.Read() && _json.TokenType != JsonTokenType.EndArray)
             {
                 if (_json.TokenType != JsonTokenType.Number || !_json.TryGetInt64(out long number) || number < 0)
-                    throw Fault($"{what} hold something that is no whole number from 0 on");
+                    throw Fault($"{what} hold something that is not a whole number from 0 on");
                 if (numbers.Count == maximum)
                     throw Fault($"{what} hold more than {maximum} numbers");
                 numbers.Add(number);

@@ -93,7 +93,7 @@ internal sealed class ShardedSafetensors : ITensorSource
                 || !index.RootElement.TryGetProperty("weight_map", out JsonElement entries)
                 || entries.ValueKind != JsonValueKind.Object
             )
-                throw new InvalidDataException($"{indexPath}: there is no object 'weight_map', so this is no index of a checkpoint.");
+                throw new InvalidDataException($"{indexPath}: there is no object 'weight_map', so this is not an index of a checkpoint.");
             var map = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (JsonProperty entry in entries.EnumerateObject())
             {

@@ -49,7 +49,7 @@ internal ref struct TensorPickle
                 return pickle.Pop();
             pickle.Execute(opcode);
         }
-        throw pickle.Fault($"has more than {MostOpcodes} opcodes, so it is no checkpoint of a model");
+        throw pickle.Fault($"has more than {MostOpcodes} opcodes, so it is not a checkpoint of a model");
     }
 
     private void Execute(byte opcode)
@@ -152,7 +152,7 @@ internal ref struct TensorPickle
     private readonly void Make(List<object?> call)
     {
         if (call is not [PickledGlobal name, PickledList arguments])
-            throw Fault($"calls something that is no name, before byte {_position}");
+            throw Fault($"calls something that is not a name, before byte {_position}");
         Push(
             name.Kind switch
             {
@@ -180,7 +180,7 @@ internal ref struct TensorPickle
     private readonly PickledStorage Storage(object? id) =>
         id is PickledList { Items: ["storage", PickledGlobal { Type: { } type }, string key, string, long count, ..] } && count >= 0
             ? new PickledStorage(type, key, count)
-            : throw Fault($"refers to something outside that is no storage of tensors, before byte {_position}");
+            : throw Fault($"refers to something outside that is not a storage of tensors, before byte {_position}");
 
     private readonly PickledGlobal Global(string name) =>
         PickledGlobal.Find(name)
@@ -189,14 +189,14 @@ internal ref struct TensorPickle
     private readonly void Append(List<object?> items)
     {
         if (Top() is not PickledList list)
-            throw Fault($"appends to something that is no list, before byte {_position}");
+            throw Fault($"appends to something that is not a list, before byte {_position}");
         list.Items.AddRange(items);
     }
 
     private readonly void SetItems(List<object?> items)
     {
         if (Top() is not PickledDictionary dictionary || items.Count % 2 != 0)
-            throw Fault($"sets items of something that is no dictionary, before byte {_position}");
+            throw Fault($"sets items of something that is not a dictionary, before byte {_position}");
         for (int i = 0; i < items.Count; i += 2)
             dictionary.Items.Add(new(items[i], items[i + 1]));
     }

@@ -72,7 +72,7 @@ internal sealed class TorchArchive : ITensorSource
         GitLfsPointer.Refuse(path);
         if (!IsZip(path))
             throw new InvalidDataException(
-                $"{path}: this is no zip archive as torch.save (1.6 or later) and torch.jit.save write; convert the checkpoint to "
+                $"{path}: this is not a zip archive as torch.save (1.6 or later) and torch.jit.save write; convert the checkpoint to "
                     + "safetensors first."
             );
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
@@ -243,13 +243,13 @@ internal static class TorchTensors
         Collect(root, "", 0);
         return tensors.Count > 0
             ? tensors
-            : throw new InvalidDataException($"{location}: the archive holds no tensors by name, so it is no checkpoint of a model.");
+            : throw new InvalidDataException($"{location}: the archive holds no tensors by name, so it is not a checkpoint of a model.");
 
         void Collect(object? value, string name, int depth)
         {
             if (++values > MostValues || depth > DeepestModule)
                 throw new InvalidDataException(
-                    $"{location}: its data.pkl holds itself or more than {MostValues} values, so it is no checkpoint of a model."
+                    $"{location}: its data.pkl holds itself or more than {MostValues} values, so it is not a checkpoint of a model."
                 );
             if (value is PickledTensor tensor)
             {

@@ -22,7 +22,7 @@ public class PathAttentionTests
     [InlineData(32, 2, Asked.Both, 1, 1)]
     [InlineData(32, 2, Asked.Alphas, 1, 1)]
     [InlineData(32, 2, Asked.Prompts, 1, 1)]
-    [InlineData(30, 3, Asked.Both, 1, 1)] // the head width is no multiple of the SIMD vector's length
+    [InlineData(30, 3, Asked.Both, 1, 1)] // the head width is not a multiple of the SIMD vector's length
     [InlineData(12, 3, Asked.Both, 1, 1)] // the head is narrower than one SIMD vector
     [InlineData(32, 2, Asked.Both, 100, 50)] // scores far apart: a candidate's share vanishes, nothing becomes NaN
     public void Searching_equals_libtorch(int width, int heads, Asked asked, double promptScale, double alphaScale)

@@ -216,7 +216,7 @@ public sealed class HostileImagesTests : IDisposable
             "is a web address",
             Assert.Throws<FileNotFoundException>(() => ImageDecoder.FromFile("https://example.org/a.jpg")).Message
         );
-        Assert.Contains("is no path", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile("a\0.jpg")).Message);
+        Assert.Contains("is not a path", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile("a\0.jpg")).Message);
     }
 
     [Fact]

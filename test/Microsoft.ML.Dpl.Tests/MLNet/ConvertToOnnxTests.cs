@@ -24,7 +24,7 @@ public sealed class ConvertToOnnxTests : IDisposable
                     "Score"
                 )
             );
-        // ML.NET would take a view that is no IDataTransform for the pipeline's input, and write a file without the scoring.
+        // ML.NET would take a view that is not an IDataTransform for the pipeline's input, and write a file without the scoring.
         Assert.Same(input, Assert.IsAssignableFrom<IDataTransform>(scored).Source);
         Assert.Contains(
             "SaveAsOnnx",

@@ -201,7 +201,7 @@ public sealed class HostileZipTests : IDisposable
     }
 
     [Theory]
-    [InlineData("this is no zip")]
+    [InlineData("this is not a zip")]
     [InlineData("")]
     public void What_is_no_zip_is_named(string content)
     {

@@ -165,11 +165,11 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
             { "broken configuration", "configuration=text one", "'configuration' cannot be read" },
             { "another length", "configuration=text 0 3 | image 1", "asks for 3 rows" },
             { "a layer too few", "configuration=text 2 | image 1", "does not have" },
-            { "classes are no list", "classes={}", "'classes' cannot be read" },
+            { "classes are not a list", "classes={}", "'classes' cannot be read" },
             { "a class without a name", "classes=[\"a\", null]", "'classes' cannot be read" },
             { "unknown label", "label=colour", "'label' cannot be read" },
             { "unknown label type", "label=key Complex", "Complex" },
-            { "candidates are no list", "candidates=[0,", "'candidates'" },
+            { "candidates are not a list", "candidates=[0,", "'candidates'" },
         };
 
     [Theory]

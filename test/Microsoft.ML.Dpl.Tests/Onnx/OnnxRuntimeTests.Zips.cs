@@ -102,7 +102,7 @@ public sealed partial class OnnxRuntimeTests
     [Theory]
     [InlineData("model.onnx", "flip", "model.onnx' of the model zip has another SHA-256")]
     [InlineData("model.onnx", "drop", "has no entry 'model.onnx'")]
-    [InlineData("model.onnx.sha256", "short", "'model.onnx.sha256' of the model zip is no SHA-256")]
+    [InlineData("model.onnx.sha256", "short", "'model.onnx.sha256' of the model zip is not an SHA-256")]
     [InlineData("model.onnx.sha256", "drop", "has no entry 'model.onnx.sha256'")]
     [InlineData("clip.preprocessor_config.json", "short", "clip.preprocessor_config.json")]
     [InlineData("clip.preprocessor_config.json", "drop", "has no entry 'clip.preprocessor_config.json'")]

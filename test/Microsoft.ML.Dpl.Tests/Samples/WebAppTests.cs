@@ -50,7 +50,7 @@ public sealed class WebAppTests(ServedImages served) : IClassFixture<ServedImage
     {
         await using WebServer server = await WebServer.StartReady("--model", served.Zip);
         byte[] huge = new byte[50 << 20],
-            text = Encoding.UTF8.GetBytes("This is no image."),
+            text = Encoding.UTF8.GetBytes("This is not an image."),
             cut = served.Images[0][..^200];
         PngSignature.CopyTo(huge, 0);
         Assert.InRange(Bomb().Length, 1, 200);

@@ -66,7 +66,7 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         );
 
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("notes.jpg"), "This is no image.");
+        File.WriteAllText(folder.File("notes.jpg"), "This is not an image.");
         await Drop(page, folder.File("notes.jpg"));
         await page.WaitForSelectorAsync("#problem:not([hidden])");
         Assert.Contains("Send a PNG, JPEG", await Text(page, "#problem"));

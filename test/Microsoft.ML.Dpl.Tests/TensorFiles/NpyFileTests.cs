@@ -31,7 +31,7 @@ public sealed class NpyFileTests
             { "second dictionary", Good + Good, 24, "follows the dictionary" },
             { "key twice", "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 24, "'descr' occurs twice" },
             { "key missing", "{'descr': '<f4', 'fortran_order': False}", 24, "is missing" },
-            { "unknown key", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), 'x': 1}", 24, "'x' is no known key" },
+            { "unknown key", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), 'x': 1}", 24, "'x' is not a known key" },
             { "big endian", "{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3)}", 24, "astype" },
             { "objects", "{'descr': '|O', 'fortran_order': False, 'shape': (2, 3)}", 24, "'|O'" },
             { "structured", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3)}", 24, "structured" },

@@ -81,7 +81,7 @@ public sealed class DataTests : IDisposable
         if (weight is float expected)
             Assert.Equal(expected, Assert.Single(Read().Train).Weight);
         else
-            Assert.Contains($"line 2: '{text}' is no weight", Assert.Throws<InvalidDataException>(Read).Message);
+            Assert.Contains($"line 2: '{text}' is not a weight", Assert.Throws<InvalidDataException>(Read).Message);
     }
 
     /// <summary>Weight and split columns are required of the first table only; an additional one, for instance for the test, may lack

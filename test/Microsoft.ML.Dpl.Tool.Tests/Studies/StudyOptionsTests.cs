@@ -53,7 +53,7 @@ public sealed class StudyOptionsTests(DrawnData data)
     public async Task A_plan_that_cannot_be_run_is_not_kept()
     {
         string plan = data.File("not-kept.json");
-        Assert.Contains("is no method", (await ToolProcess.Run(Study(plan, "--methods", "uniform"))).Expect(2).Error);
+        Assert.Contains("is not a method", (await ToolProcess.Run(Study(plan, "--methods", "uniform"))).Expect(2).Error);
         Assert.False(File.Exists(plan));
         string[] half = ["study", plan, "--clip", "tiny-drawn", "--methods", "zero-shot"];
         Assert.Contains(

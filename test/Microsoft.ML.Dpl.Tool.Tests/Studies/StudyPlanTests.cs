@@ -109,14 +109,14 @@ public sealed class StudyPlanTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{ "clip": "tiny-drawn" """, "is no JSON")]
+    [InlineData("""{ "clip": "tiny-drawn" """, "is not JSON")]
     [InlineData("""[]""", "must be an object in {}")]
     [InlineData("""{ "seeds": [1] }""", "lacks 'clip'")]
     [InlineData("""{ "clip": "tiny-drawn", "colour": 1, PART }""", "has a property 'colour', which is not known: known are clip, data")]
     [InlineData("""{ "clip": "tiny-drawn", "threads": 0, PART }""", "threads must be a whole number of at least 1")]
     [InlineData(
         """{ "clip": "tiny-drawn", "protocol": "many-shot", REST }""",
-        "protocol is 'many-shot', which is no protocol: known are few-shot"
+        "protocol is 'many-shot', which is not a protocol; known: few-shot"
     )]
     [InlineData("""{ "clip": "tiny-drawn", "protocol": "few-shot" }""", "lacks 'methods'")]
     [InlineData(
@@ -135,11 +135,11 @@ public sealed class StudyPlanTests : IDisposable
     )]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "uniform:x"] }""",
-        "methods[1] is no method: 'uniform:x' in the method 'uniform:x' is not known: give numbers of rows"
+        "methods[1] is not a method: 'uniform:x' in the method 'uniform:x' is not known: give numbers of rows"
     )]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default stepz=3"] }""",
-        "methods[0] is no method: 'stepz=3' in the method 'default stepz=3' is not known: give refit, paper"
+        "methods[0] is not a method: 'stepz=3' in the method 'default stepz=3' is not known: give refit, paper"
     )]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [OWN], "methods": ["default", "default"] }""",
@@ -168,7 +168,7 @@ public sealed class StudyPlanTests : IDisposable
             """,
         "parts[0] tests 'own' twice"
     )]
-    [InlineData("""{ "clip": "tiny-drawn", "device": "gpu", PART }""", "device is 'gpu', which is no device: use cpu, cuda or cuda:n")]
+    [InlineData("""{ "clip": "tiny-drawn", "device": "gpu", PART }""", "device is 'gpu', which is not a device: use cpu, cuda or cuda:n")]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "source": OWN, "dataSets": [OWN], "methods": ["default"] }""",
         "source has no meaning with the protocol few-shot"

@@ -131,7 +131,7 @@ public sealed partial class StudyTableTests : IDisposable
         File.WriteAllText(_folder.File(".half.json"), "{");
         List<string> warnings = [];
         Assert.Single(StudyResults.Read(_folder.FullPath, warnings.Add).Runs);
-        Assert.Contains("other.json' is no result of a run", Assert.Single(warnings));
+        Assert.Contains("other.json' is not a result of a run", Assert.Single(warnings));
         Assert.Contains(
             "has m",
             Assert

@@ -72,7 +72,7 @@ internal sealed class ConvolutionGraph : IDisposable
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new InvalidDataException($"It is no ONNX file: {e.Message}", e);
+            throw new InvalidDataException($"It is not an ONNX file: {e.Message}", e);
         }
     }
 

@@ -26,7 +26,7 @@ internal sealed record PlanMethod(string Name, string Text, IStudyMethod Method,
         }
         catch (FormatException e)
         {
-            throw text.Wrong($"is no method: {e.Message}");
+            throw text.Wrong($"is not a method: {e.Message}");
         }
     }
 }
@@ -69,7 +69,7 @@ internal sealed record PlanPart(
         PlanNode named = Require("protocol", $"\"{StudyProtocols.All[0].Name}\"");
         IStudyProtocol protocol = StudyProtocols.All.FirstOrDefault(known => known.Name == named.Text())
             ?? throw named.Wrong(
-                $"is '{named.Text()}', which is no protocol: known are {string.Join(", ", StudyProtocols.All.Select(known => known.Name))}."
+                $"is '{named.Text()}', which is not a protocol; known: {string.Join(", ", StudyProtocols.All.Select(known => known.Name))}."
             );
         PlanNode? source = Get("source");
         if (source is not null && !protocol.HasSource)

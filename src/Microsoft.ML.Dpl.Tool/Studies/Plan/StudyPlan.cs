@@ -65,7 +65,7 @@ internal sealed record StudyPlan(
         string name = node.Text();
         return DeviceName.TryParse(name, unnumbered: 0, out _)
             ? name
-            : throw node.Wrong($"is '{name}', which is no device: use {DeviceName.Choices}.");
+            : throw node.Wrong($"is '{name}', which is not a device: use {DeviceName.Choices}.");
     }
 
     private static PlanPart Part(PlanNode part, PlanNode whole, string folder, string? root)
@@ -87,7 +87,7 @@ internal sealed record StudyPlan(
         catch (JsonException e)
         {
             throw new InvalidDataException(
-                $"The plan '{file}' is no JSON: {e.Message.TrimEnd('.')}. Mend line {(e.LineNumber ?? 0) + 1}.",
+                $"The plan '{file}' is not JSON: {e.Message.TrimEnd('.')}. Mend line {(e.LineNumber ?? 0) + 1}.",
                 e
             );
         }

@@ -55,7 +55,7 @@ internal sealed record StudyResults(
             if (RunResult.TryRead(file) is { } run)
                 runs.Add(run);
             else
-                warn($"'{file}' is no result of a run and was left out.");
+                warn($"'{file}' is not a result of a run and was left out.");
         }
         if (runs.Count == 0)
             throw new InvalidDataException($"'{folder}' has no result of a run yet: fill it with dpl study.");

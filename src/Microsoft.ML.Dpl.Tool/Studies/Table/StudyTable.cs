@@ -25,7 +25,7 @@ internal sealed class StudyTable
         (Results, Baseline, _withSeconds) = (results, baseline ?? results.Methods[0], withSeconds);
         if (!results.Methods.Contains(Baseline))
             throw new ArgumentException(
-                $"--baseline '{Baseline}' is no method of these runs: they have {string.Join(", ", results.Methods.Select(m => $"'{m}'"))}."
+                $"--baseline '{Baseline}' is not a method of these runs: {string.Join(", ", results.Methods.Select(m => $"'{m}'"))}."
             );
         Sections = [.. StudyProtocols.All.SelectMany(protocol => SectionsOf(results, protocol))];
     }
