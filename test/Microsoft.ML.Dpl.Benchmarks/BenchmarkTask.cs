@@ -105,7 +105,7 @@ internal sealed class BenchmarkTask : IDisposable
     /// <param name="seed">The seed of everything random.</param>
     /// <param name="warn">Receives the library's warnings.</param>
     public MethodTask ForMethod(int seed, Action<string> warn) =>
-        new(Backbone, Template, [.. ClassNames().Where(name => _classes?.Contains(name) ?? true)], Rows(_train), Rows(_validation), seed)
+        new(Backbone, Template, [.. ClassNames().Where(name => _classes?.Contains(name) ?? true)], Rows(_train), ValidationRows(), seed)
         {
             Warn = warn,
         };
@@ -126,6 +126,8 @@ internal sealed class BenchmarkTask : IDisposable
     }
 
     public void Dispose() => _drawn?.Delete(recursive: true);
+
+    private IReadOnlyList<ImageRow> ValidationRows() => File.Exists(Path.Combine(_folder, _validation)) ? Rows(_validation) : [];
 
     private IReadOnlyList<ImageRow> Rows(string table) =>
         [

@@ -47,7 +47,9 @@ internal static class Rounds
             t =>
             {
                 t.Value.Sort();
-                return new Timing(t.Value[t.Value.Count / 2], t.Value[^1] - t.Value[0]);
+                int count = t.Value.Count;
+                double median = (t.Value[(count - 1) / 2] + t.Value[count / 2]) / 2;
+                return new Timing(median, t.Value[^1] - t.Value[0]);
             }
         );
     }
