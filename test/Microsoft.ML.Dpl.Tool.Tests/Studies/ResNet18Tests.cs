@@ -77,6 +77,35 @@ public sealed class ResNet18Tests : IDisposable
         Assert.Equal(before, torch.Tensor.TotalCount);
     }
 
+    /// <summary>The output is the mean of the last feature map, so a map read from the middle of the graph must average to it.</summary>
+    [SkippableFact]
+    public void A_map_inside_the_network_and_convolutions_in_bfloat16_give_the_same_features()
+    {
+        byte[] onnx = File.ReadAllBytes(Package().Network);
+        LibTorchRuntime.Load();
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor image = torch.linspace(-100, 100, 3 * 224 * 224).reshape(1, 3, 224, 224).sin() * 100;
+        float[] Features(string? output, torch.ScalarType convolutions)
+        {
+            using var network = ConvolutionGraph.Read(onnx, torch.CPU, output, convolutions);
+            torch.Tensor value = network.Run(image);
+            Assert.Equal(torch.ScalarType.Float32, value.dtype);
+            return [.. value.flatten(2).mean([2]).data<float>()];
+        }
+        const string map = "ReLU393_Output_0";
+        float[] whole = Features(null, torch.ScalarType.Float32),
+            rounded = Features(map, torch.ScalarType.BFloat16);
+        Assert.Equal(512, whole.Length);
+        Assert.All(whole.Zip(Features(map, torch.ScalarType.Float32)), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+        double cosine =
+            whole.Zip(rounded, (a, b) => (double)a * b).Sum() / Math.Sqrt(whole.Sum(a => (double)a * a) * rounded.Sum(b => (double)b * b));
+        Assert.InRange(cosine, 0.998, 1.0001);
+        Assert.Contains(
+            "computes no 'elsewhere'",
+            Assert.Throws<InvalidDataException>(() => ConvolutionGraph.Read(onnx, torch.CPU, "elsewhere")).Message
+        );
+    }
+
     [Fact]
     public async Task A_plan_with_it_is_refused_where_the_network_is_not()
     {
