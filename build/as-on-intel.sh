@@ -8,7 +8,7 @@
 set -euo pipefail
 if [ "${1:-}" = --avx2 ]; then
   shift
-  export MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 DOTNET_EnableAVX512=0 DOTNET_EnableAVX512F=0
+  export MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 DOTNET_EnableAVX512=0
 fi
 [ $# -gt 0 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 command -v cc > /dev/null || { echo "there is no C compiler: install one (Debian: gcc)" >&2; exit 2; }
