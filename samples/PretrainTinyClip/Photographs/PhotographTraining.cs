@@ -26,7 +26,7 @@ internal sealed class PhotographTraining : IDisposable
     private const int VocabularyImages = 5000,
         VocabularySize = 4096,
         VocabularySeed = 1,
-        MapImages = 512;
+        MapImages = 2048;
 
     private static readonly double MaximumLogitScale = Math.Log(100);
 
