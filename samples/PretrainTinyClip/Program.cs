@@ -89,6 +89,11 @@ var workers = new Option<int>("--workers")
     Description = "Threads that divide a step among themselves.",
     DefaultValueFactory = _ => new PhotographSettings().Workers,
 };
+var falling = new Option<double>("--falling")
+{
+    Description = "Fraction of the run, at its end, in which the learning rate falls to zero, above 0 and at most 1.",
+    DefaultValueFactory = _ => new PhotographSettings().Falling,
+};
 var initial = new Option<DirectoryInfo?>("--initial")
 {
     Description = "Folder that this program saved from the same photographs; a new run begins with its weights.",
@@ -126,6 +131,7 @@ var root = new RootCommand(
     products,
     initial,
     workers,
+    falling,
     prepareOnly,
 };
 root.SetAction(
@@ -153,7 +159,7 @@ root.SetAction(
                     arguments.GetValue(images)
                 );
                 Option[] ofDrawings = [minutes, device, batch, imageSize, patchSize, width, layers, textWidth, textLayers, easy],
-                    ofPhotographs = [cache, teacher, heldOut, wordNet, products, initial, workers, prepareOnly];
+                    ofPhotographs = [cache, teacher, heldOut, wordNet, products, initial, workers, falling, prepareOnly];
                 bool onPhotographs = arguments.GetValue(photographs) is not null;
                 foreach (Option option in onPhotographs ? ofDrawings : ofPhotographs)
                     if (arguments.GetResult(option) is { Implicit: false })
@@ -175,7 +181,10 @@ root.SetAction(
                         arguments.GetValue(steps) ?? usual.Steps,
                         arguments.GetValue(seed),
                         LearningRate: arguments.GetValue(learningRate) ?? usual.LearningRate,
-                        Workers: Math.Clamp(arguments.GetValue(workers), 1, usual.Drawings)
+                        Workers: Math.Clamp(arguments.GetValue(workers), 1, usual.Drawings),
+                        Falling: arguments.GetValue(falling) is > 0 and <= 1 and var share
+                            ? share
+                            : throw new ArgumentException("--falling must be above 0 and at most 1.")
                     );
                     torch.ScalarType rounded =
                         arguments.GetValue(products) == ComputePrecision.Float32 ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16;

@@ -16,8 +16,8 @@ internal sealed record PhotographBatch(byte[] Pixels, long[] Classes, long[] Kep
     public PhotographBatch Part(Range images)
     {
         int count = Classes.Length;
-        T[] Of<T>(T[] all) => all[(images.Start.Value * (all.Length / count))..(images.End.Value * (all.Length / count))];
-        return new PhotographBatch(Of(Pixels), Of(Classes), Of(Kept), Of(Cells), Of(Pooled));
+        T[] Slice<T>(T[] all) => all[(images.Start.Value * (all.Length / count))..(images.End.Value * (all.Length / count))];
+        return new PhotographBatch(Slice(Pixels), Slice(Classes), Slice(Kept), Slice(Cells), Slice(Pooled));
     }
 }
 

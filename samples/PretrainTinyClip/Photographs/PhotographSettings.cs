@@ -10,6 +10,7 @@ namespace PretrainTinyClip.Photographs;
 /// <param name="LearningRate">The highest learning rate.</param>
 /// <param name="WeightDecay">Weight decay, only for matrices.</param>
 /// <param name="Workers">Number of threads that divide a step among themselves; other numbers give other last bits.</param>
+/// <param name="Falling">Fraction of the run, at its end, in which the learning rate falls, above 0 and at most 1.</param>
 internal sealed record PhotographSettings(
     int Steps = 20_000,
     int Seed = 1,
@@ -17,7 +18,8 @@ internal sealed record PhotographSettings(
     int Drawings = 32,
     double LearningRate = 1.5e-3,
     double WeightDecay = 0.05,
-    int Workers = 2
+    int Workers = 2,
+    double Falling = 0.5
 )
 {
     public const int ImageSize = 112,
@@ -31,9 +33,6 @@ internal sealed record PhotographSettings(
         ContextLength = 48,
         WarmUpSteps = 250,
         KeptPatches = 24;
-
-    /// <summary>Fraction of the run, at its end, in which the learning rate falls.</summary>
-    private const double Falling = 0.5;
 
     /// <summary>Fraction of the run, at its end, in which all patches are processed.</summary>
     private const double Whole = 0.15;

@@ -36,8 +36,7 @@ internal sealed class PhotographTraining : IDisposable
     private readonly PhotographCaptions _captions;
     private readonly AdamW _optimizer;
     private readonly Muon _muon;
-    private readonly WorkerTeam _team;
-    private readonly StudentShare[] _shares;
+    private readonly StudentShares _shares;
     private readonly Distillation _distillation;
     private readonly Dictionary<string, Parameter> _trained;
     private readonly StudentTower _tower;
@@ -67,8 +66,7 @@ internal sealed class PhotographTraining : IDisposable
         _tower = new StudentTower(Clip.Values, config, products);
         _distillation = new Distillation(cache, config.EmbeddingWidth, config.Image.Width, generator);
         _trained = new([.. Clip.Values, .. _distillation.Maps]);
-        _team = new WorkerTeam(settings.Workers, Math.Max(1, get_num_threads() / settings.Workers));
-        _shares = [.. Enumerable.Range(0, _team.Count).Select(_ => new StudentShare(Clip.Replica(), _distillation.Replica(), products))];
+        _shares = new StudentShares(Clip, _distillation, products, settings.Workers);
         ClipImageProcessorConfig processor = ClipImageProcessorConfig.Default(config.ImageSize);
         _mean = tensor(processor.Mean, [1, 3, 1, 1]).DetachFromDisposeScope();
         _deviation = tensor(processor.Deviation, [1, 3, 1, 1]).DetachFromDisposeScope();
@@ -200,9 +198,7 @@ internal sealed class PhotographTraining : IDisposable
 
     public void Dispose()
     {
-        foreach (StudentShare share in _shares)
-            share.Dispose();
-        _team.Dispose();
+        _shares.Dispose();
         _optimizer.Dispose();
         _muon.Dispose();
         Clip.Dispose();
@@ -222,33 +218,18 @@ internal sealed class PhotographTraining : IDisposable
         double[] losses;
         try
         {
-            _team.Run(worker =>
-            {
-                PhotographBatch some = photographs.Part(Part(photographs.Classes.Length, worker));
-                Range drawn = Part(drawings.Count, worker);
-                byte[] planes = drawings.Planes[PlanesOf(drawn)];
-                double share = (double)some.Classes.Length / photographs.Classes.Length;
-                _shares[worker]
-                    .Forward(
-                        () => cat([Normalised(some.Pixels, some.Classes.Length), NormalisedPlanes(planes)], 0),
-                        // Drawings keep the same patches as the first photographs of the step.
-                        [.. some.Kept, .. photographs.Part(drawn).Kept],
-                        some,
-                        texts[Part(texts.Length, worker)],
-                        (PooledWeight * share, CellWeight * share)
-                    );
-            });
-            losses = Losses(photographs, drawings, captions.Length, out Tensor[] embeddings, out Tensor[] units);
-            _team.Run(worker => _shares[worker].Backward(embeddings[worker], units[worker]));
+            _shares.Forward(photographs, drawings, texts, (PooledWeight, CellWeight), Normalised);
+            losses = Losses(photographs, drawings, captions.Length, out Tensor embeddings, out Tensor units);
+            _shares.Backward(embeddings, units);
         }
         finally
         {
-            _team.Run(worker => _shares[worker].Free());
+            _shares.Free();
         }
-        AddGradients();
+        _shares.AddGradients(_trained);
         nn.utils.clip_grad_norm_(_trained.Values, 5.0);
         _optimizer.step();
-        _muon.Step(learningRate * MuonRate, _team);
+        _muon.Step(learningRate * MuonRate, _shares.Team);
         using (no_grad())
             Clip.LogitScale.BoundInPlace(0, MaximumLogitScale);
         return losses;
@@ -259,30 +240,15 @@ internal sealed class PhotographTraining : IDisposable
         PhotographBatch photographs,
         CaptionedBatch drawings,
         int captions,
-        out Tensor[] embeddingGradients,
-        out Tensor[] textGradients
+        out Tensor embeddingGradients,
+        out Tensor textGradients
     )
     {
         foreach (Parameter parameter in _trained.Values)
             parameter.grad?.zero_();
-        Tensor[] embeddings = [.. _shares.Select(share => share.Embeddings.detach().requires_grad_(true))],
-            texts = [.. _shares.Select(share => share.Texts.detach().requires_grad_(true))];
-        int[] counts =
-        [
-            .. _shares.Select(
-                (_, worker) => Part(photographs.Classes.Length, worker).GetOffsetAndLength(photographs.Classes.Length).Length
-            ),
-        ];
-        Tensor units = PromptedClip.UnitRows(
-            cat(
-                [
-                    .. embeddings.Select((share, worker) => share.narrow(0, 0, counts[worker])),
-                    .. embeddings.Select((share, worker) => share.narrow(0, counts[worker], share.shape[0] - counts[worker])),
-                ],
-                0
-            )
-        );
-        Tensor all = cat(texts, 0);
+        Tensor embeddings = _shares.Embeddings().requires_grad_(true),
+            all = _shares.Texts().requires_grad_(true);
+        Tensor units = PromptedClip.UnitRows(embeddings);
         Tensor logits = units.narrow(0, 0, photographs.Classes.Length).matmul(all.narrow(0, 0, captions).t()) * Clip.LogitScale.exp();
         Tensor classes = F.cross_entropy(logits, tensor(photographs.Classes), ignore_index: -1, label_smoothing: Smoothing);
         var (drawn, floor) = Model.Loss(
@@ -290,49 +256,19 @@ internal sealed class PhotographTraining : IDisposable
             drawings,
             all.narrow(0, captions, all.shape[0] - captions)
         );
-        double[] shares = [.. counts.Select(count => (double)count / photographs.Classes.Length)];
-        double pooled = _shares.Zip(shares, (s, weight) => s.Distances.Pooled * weight).Sum(),
-            cells = _shares.Zip(shares, (s, weight) => s.Distances.Cells * weight).Sum();
+        var (pooled, cells) = _shares.Distances;
         Tensor loss = classes.Plus(drawn);
         if (!double.IsFinite(loss.item<float>() + pooled + cells))
             throw new InvalidOperationException($"The loss is not finite in step {_position.Step + 1}: lower --learning-rate.");
         loss.backward();
-        (embeddingGradients, textGradients) = ([.. embeddings.Select(e => e.grad!)], [.. texts.Select(t => t.grad!)]);
+        (embeddingGradients, textGradients) = (embeddings.grad!, all.grad!);
         return [classes.item<float>(), drawn.item<float>() - floor.item<float>(), pooled, cells];
-    }
-
-    /// <summary>Adds the shares' gradients to those of the trained parameters.</summary>
-    private void AddGradients()
-    {
-        using var noGrad = no_grad();
-        foreach (var (name, gradient) in _shares.SelectMany(share => share.Parameters).Select(p => (p.Key, p.Value.grad)))
-            if (gradient is null)
-                continue;
-            else if (_trained[name].grad is { } sum)
-                sum.PlusInPlace(gradient);
-            else
-                _trained[name].grad = gradient.clone();
-    }
-
-    /// <summary>A worker's part of a list: contiguous, and as large as the others' but for one.</summary>
-    private Range Part(int count, int worker) => (count * worker / _team.Count)..(count * (worker + 1) / _team.Count);
-
-    private static Range PlanesOf(Range drawings)
-    {
-        const int length = 3 * PhotographSettings.ImageSize * PhotographSettings.ImageSize;
-        return (drawings.Start.Value * length)..(drawings.End.Value * length);
     }
 
     private Tensor Normalised(byte[] pixels, int count)
     {
         int size = PhotographSettings.ImageSize;
         return Normalised(tensor(pixels, [count, size, size, 3]).permute(0, 3, 1, 2));
-    }
-
-    private Tensor NormalisedPlanes(byte[] planes)
-    {
-        int size = PhotographSettings.ImageSize;
-        return Normalised(tensor(planes, [planes.Length / (3 * size * size), 3, size, size]));
     }
 
     private Tensor Normalised(Tensor levels) => (levels.to(ScalarType.Float32).Over(255) - _mean) / _deviation;

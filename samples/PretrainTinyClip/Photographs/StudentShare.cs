@@ -32,10 +32,10 @@ internal sealed class StudentShare : IDisposable
     /// <summary>All parameters of the share, which hold its gradients after <see cref="Backward"/>.</summary>
     public IEnumerable<KeyValuePair<string, Parameter>> Parameters => [.. Clip.Values, .. _distillation.Maps];
 
-    /// <summary>Embeddings of the share's images, [images, embedding], not normalised; valid until <see cref="Backward"/>.</summary>
+    /// <summary>Embeddings of the share's images, [images, embedding], not normalised; valid until <see cref="Free"/>.</summary>
     public Tensor Embeddings { get; private set; } = null!;
 
-    /// <summary>Features of the share's texts, [texts, embedding], of unit length; valid until <see cref="Backward"/>.</summary>
+    /// <summary>Features of the share's texts, [texts, embedding], of unit length; valid until <see cref="Free"/>.</summary>
     public Tensor Texts { get; private set; } = null!;
 
     /// <summary>Means over the share's photographs of the cosine distances to the teacher's pooled features and map.</summary>
@@ -71,7 +71,7 @@ internal sealed class StudentShare : IDisposable
         Texts = _model.UnitTexts(texts, _resources);
     }
 
-    /// <summary>Computes the gradients of the parameters and frees what <see cref="Forward"/> computed.</summary>
+    /// <summary>Computes the gradients of the parameters.</summary>
     /// <param name="embeddings">Gradient of the loss at <see cref="Embeddings"/>.</param>
     /// <param name="texts">Gradient of the loss at <see cref="Texts"/>.</param>
     public void Backward(Tensor embeddings, Tensor texts)
@@ -80,10 +80,9 @@ internal sealed class StudentShare : IDisposable
             parameter.grad?.zero_();
         autograd.backward([Embeddings, Texts, _distance!], [embeddings, texts, ones_like(_distance!)]);
         _resources!.Backward.ThrowFailure();
-        Free();
     }
 
-    /// <summary>Frees what is left of a step that failed.</summary>
+    /// <summary>Frees what the step has computed.</summary>
     public void Free()
     {
         _resources?.Dispose();
