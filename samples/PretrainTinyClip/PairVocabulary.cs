@@ -73,6 +73,11 @@ internal sealed class PairVocabulary
         );
     }
 
+    /// <summary>Whether a folder holds this vocabulary.</summary>
+    public bool IsIn(string folder) =>
+        File.Exists(Path.Combine(folder, "vocab.json"))
+        && string.Equals(File.ReadAllText(Path.Combine(folder, "vocab.json")), JsonSerializer.Serialize(_ids), StringComparison.Ordinal);
+
     /// <summary>Counts of adjacent symbol pairs in the words, kept up to date while pairs are merged.</summary>
     private sealed class PairCounts
     {

@@ -57,6 +57,11 @@ internal sealed class PhotographTraining : IDisposable
         _captions = new PhotographCaptions(folders.Classes, words);
         Directory.CreateDirectory(folder);
         Vocabulary = PairVocabulary.Learn(Counts(words), VocabularySize);
+        // Token ids of another vocabulary would silently get the wrong embeddings.
+        if (File.Exists(Path.Combine(folder, "vocab.json")) && !Vocabulary.IsIn(folder))
+            throw new InvalidDataException(
+                $"The model in '{folder}' has another vocabulary than these photographs give: choose another folder for --output."
+            );
         Vocabulary.Save(folder);
         Tokenizer = ClipTokenizer.FromHuggingFace(Path.Combine(folder, "vocab.json"), Path.Combine(folder, "merges.txt"));
         ClipConfig config = PhotographSettings.Shape(Vocabulary.Size, Vocabulary.EndId);
@@ -109,11 +114,7 @@ internal sealed class PhotographTraining : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         ClipBackbone backbone = ClipBackbone.FromFolder(folder);
-        if (
-            backbone.Config != Clip.Config
-            || !File.ReadAllText(Path.Combine(folder, "vocab.json"))
-                .Equals(File.ReadAllText(Path.Combine(Folder, "vocab.json")), StringComparison.Ordinal)
-        )
+        if (backbone.Config != Clip.Config || !Vocabulary.IsIn(folder))
             throw new InvalidDataException(
                 $"The CLIP in '{folder}' has another shape or vocabulary than these photographs give: name another with --initial, or none."
             );

@@ -198,6 +198,8 @@ public sealed class PhotographTrainingTests : IDisposable
         File.WriteAllText(vocabulary, File.ReadAllText(vocabulary).Replace("\"photo", "\"phoot", StringComparison.Ordinal));
         var other = Assert.Throws<InvalidDataException>(() => second.BeginFrom(first.Folder));
         Assert.Contains("--initial", other.Message, StringComparison.Ordinal);
+        var output = Assert.Throws<InvalidDataException>(() => Begin(cache, "first"));
+        Assert.Contains("--output", output.Message, StringComparison.Ordinal);
     }
 
     [Fact]
