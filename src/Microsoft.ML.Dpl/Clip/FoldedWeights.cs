@@ -198,7 +198,7 @@ internal static class FoldedWeights
     {
         if (computed != kept)
             throw new InvalidDataException(
-                $"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
+                $"{location}: the weights do not match the SHA-256 saved with them, so they are damaged. Copy or save the model again."
             );
     }
 

@@ -61,7 +61,7 @@ internal static class LoadedZip
                 ? $"The model zip '{shown}' holds no model of Differentiable Prompt Learning; it is made of "
                     + $"{string.Join(", ", parts.Select(part => part.GetType().Name))}. Model.Load loads it."
                 : $"The model zip '{shown}' holds {found.Length} models of Differentiable Prompt Learning: load it with Model.Load, and "
-                    + "take the one that you mean out of the chain."
+                    + "take the one you want out of the chain."
         );
     }
 }

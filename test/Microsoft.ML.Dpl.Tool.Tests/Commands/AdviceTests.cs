@@ -38,7 +38,7 @@ public sealed class AdviceTests(DrawnData data)
         ToolProcess.Outcome refused = (await ToolProcess.Run(Train(table, "damaged.zip"))).Expect(2);
         string line = Assert.Single(refused.ErrorLines);
         Assert.Contains(broken, line);
-        Assert.EndsWith(" Mend or replace the image, or leave such images out with --skip-unreadable.", line);
+        Assert.EndsWith(" Repair or replace the image, or leave such images out with --skip-unreadable.", line);
 
         ToolProcess.Outcome skipped = (await ToolProcess.Run(Train(table, "damaged.zip", "--skip-unreadable"))).Expect(0);
         Assert.Contains(skipped.ErrorLines, warning => warning.Contains("1 training images could not be read"));
