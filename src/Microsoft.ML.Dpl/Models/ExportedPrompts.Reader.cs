@@ -142,7 +142,7 @@ public sealed partial record ExportedPrompts
             return shape.Length == 1
                 ? values
                 : throw new InvalidDataException(
-                    $"{source.Location}: '{name}' has the shape [{string.Join(", ", shape)}]; a weight for each candidate is expected."
+                    $"{source.Location}: '{name}' has the shape [{string.Join(", ", shape)}]; one weight for each candidate is expected."
                 );
         }
 

@@ -70,7 +70,7 @@ public sealed class WorkspaceTests
         Assert.Equal(2, Checkpoints.Length);
         Damage(Latest());
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
-        Assert.Contains(_log, line => line.Contains("is damaged or cannot be read and is passed over", StringComparison.Ordinal));
+        Assert.Contains(_log, line => line.Contains("is damaged or cannot be read, and is skipped", StringComparison.Ordinal));
         Assert.Contains(_log, line => line.Contains("interrupted fit continues", StringComparison.Ordinal));
     }
 

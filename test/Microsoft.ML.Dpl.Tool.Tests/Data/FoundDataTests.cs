@@ -174,7 +174,7 @@ public sealed class FoundDataTests : IDisposable
         Assert.Equal(_folder.File("a/1.png"), paths[0]);
         Assert.Equal(_folder.File("a/1.png"), Assert.Single(Split("""{"test": [["a\\1.png", 0, "red"]]}""").Test).ImagePath);
         Assert.Contains(
-            OperatingSystem.IsWindows() ? "missing" : "write slashes",
+            OperatingSystem.IsWindows() ? "missing" : "use slashes",
             Assert
                 .Throws<FileNotFoundException>(() =>
                     ImageChecks.RequireFiles([new ImageRow { ImagePath = paths[1] }], "images", skipUnreadable: false)
