@@ -130,7 +130,7 @@ public sealed class ClipTokenizerTests : IDisposable
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Small(merges)).Message);
 
     [Theory]
-    [InlineData("[1, 2]", "no JSON object")]
+    [InlineData("[1, 2]", "not a JSON object")]
     [InlineData("null", "empty")]
     [InlineData("{\"a\": 1}", "<|startoftext|>")]
     [InlineData("{\"<|startoftext|>\": 1, \"<|endoftext|>\": 1}", "id 1")]

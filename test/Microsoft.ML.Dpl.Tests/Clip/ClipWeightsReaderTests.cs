@@ -206,7 +206,7 @@ public sealed class ClipWeightsReaderTests
         Assert.Contains("no tensor 'text_projection'", Refusal("text_projection", _ => null));
         Assert.Contains("not a square number plus one", Refusal("visual.positional_embedding", t => t[..4]));
         Assert.Contains("4 dimensions", Refusal("token_embedding.weight", t => t.reshape(1, 1, 500, 64)));
-        Assert.Contains("no multiple of 64", Refusal("token_embedding.weight", t => t[.., ..60]));
+        Assert.Contains("not a multiple of 64", Refusal("token_embedding.weight", t => t[.., ..60]));
         Assert.Contains("no transformer", Refusal("transformer.resblocks.0.attn.in_proj_weight", _ => null));
         Assert.Contains("no tensor 'visual.conv1.weight'", Refusal("visual.conv1.weight", _ => null));
         Assert.Contains("size of 0", Refusal("token_embedding.weight", t => t[..0]));

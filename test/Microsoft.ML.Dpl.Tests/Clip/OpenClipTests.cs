@@ -157,7 +157,7 @@ public sealed class OpenClipTests : IDisposable
         File.WriteAllText(_folder.File("tokenizer.json"), Json(""));
         Assert.Contains("'</w>'", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
         File.WriteAllText(_folder.File("tokenizer.json"), "{\"model\": {}}");
-        Assert.Contains("no byte-pair tokenizer", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
+        Assert.Contains("not a byte-pair tokenizer", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
         File.WriteAllText(_folder.File("tokenizer.json"), "{");
         Assert.Contains("not JSON", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
     }

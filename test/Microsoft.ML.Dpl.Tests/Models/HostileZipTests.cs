@@ -208,7 +208,7 @@ public sealed class HostileZipTests : IDisposable
         byte[] bytes = Encoding.UTF8.GetBytes(content);
         string message = Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(bytes))).Message;
         Assert.Contains(_folder.File("model.zip"), message);
-        Assert.Contains("no zip", message);
+        Assert.Contains("not a zip", message);
         LoadError(bytes);
     }
 

@@ -115,7 +115,7 @@ public sealed class SavedModelTests(DrawnData data)
         Assert.Empty(outcome.Error);
         string other = data.File("other.zip");
         File.WriteAllText(other, "no zip");
-        Assert.Contains("no zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
+        Assert.Contains("not a zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
     }
 
     /// <summary>Inspect only looks at the zip, so it can say what is wrong with it.</summary>
