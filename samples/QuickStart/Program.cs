@@ -56,7 +56,7 @@ var candidates = new Option<int[]>("--candidates")
     DefaultValueFactory = _ => [0, 4, 8, 16],
 };
 var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the --task." };
-var seed = new Option<int>("--seed") { Description = "Of everything random.", DefaultValueFactory = _ => 1 };
+var seed = new Option<int>("--seed") { Description = "Seed of everything random.", DefaultValueFactory = _ => 1 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
 var root = new RootCommand(

@@ -65,10 +65,13 @@ internal sealed class EmbedCommand
     };
     private readonly Option<string?> _imageRoot = new("--image-root")
     {
-        Description = "Folder that relative paths of a table start at. Default: the table's folder.",
+        Description = "Folder that relative paths of a table are resolved against. Default: the table's folder.",
         HelpName = "folder",
     };
-    private readonly Option<bool> _exif = new("--apply-exif") { Description = "Turns and mirrors images as their files ask." };
+    private readonly Option<bool> _exif = new("--apply-exif")
+    {
+        Description = "Rotates and mirrors images as their EXIF orientation says.",
+    };
     private readonly JsonOption _json = new("the figures (file, rows, width, CLIP)", "nowhere");
     private readonly ModelOptions _clip = new(needsClip: true);
     private readonly ProgressOptions _progress = new();

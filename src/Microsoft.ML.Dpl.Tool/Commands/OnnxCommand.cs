@@ -25,7 +25,7 @@ internal static class OnnxCommand
         var output = new Option<string>("--output", "-o")
         {
             HelpName = "file",
-            Description = "Where the ONNX model goes; a file there is replaced once the new one is whole.",
+            Description = "File for the ONNX model; an existing one is replaced once the new one is complete.",
             Required = true,
         };
         var externalData = new Option<bool>("--external-data")

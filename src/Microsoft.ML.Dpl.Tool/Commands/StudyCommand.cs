@@ -183,7 +183,7 @@ internal sealed class StudyCommand
             ModelOptions.RequireDevice(
                 plan.Device,
                 $"The plan '{plan.File}', device {plan.Device}",
-                "Or let the CPU do it: \"device\": \"cpu\"."
+                "Or use the CPU: \"device\": \"cpu\"."
             );
             return BackboneArgument.Resolve(plan.Clip, cancellationToken: cancellationToken);
         }

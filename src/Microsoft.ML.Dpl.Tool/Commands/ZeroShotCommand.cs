@@ -27,7 +27,7 @@ internal static class ZeroShotCommand
         var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable")
         {
-            Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so.",
+            Description = "Leaves out images that cannot be read, instead of stopping at the first; the exit code then says so.",
         };
         var command = new ExampledCommand(
             "zeroshot",

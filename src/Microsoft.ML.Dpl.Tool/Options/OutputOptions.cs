@@ -31,7 +31,7 @@ internal sealed class OutputOptions
         _output = new Option<string>("--output", "-o")
         {
             HelpName = "file",
-            Description = $"Where {what} goes; a file there is replaced once the new one is whole.",
+            Description = $"File for {what}; an existing one is replaced once the new one is complete.",
             DefaultValueFactory = _ => standard,
         };
         if (hasReport)

@@ -20,7 +20,7 @@ internal sealed class PlanOptions
 
     private readonly Option<string?> _clip = new("--clip")
     {
-        Description = "With it the plan is written from these options, and then run. " + BackboneArgument.Description,
+        Description = "Writes the plan from these options before running it. " + BackboneArgument.Description,
         HelpName = "CLIP",
     };
     private readonly Option<string?> _protocol = new("--protocol")
@@ -40,8 +40,8 @@ internal sealed class PlanOptions
     );
     private readonly Option<string[]> _methods = List<string>("--methods", "For instance zero-shot uniform:4 default.", "methods");
     private readonly Option<int[]> _shots = List<int>("--shots", "Training images of each class. Default: all there are.", "numbers");
-    private readonly Option<int[]> _seeds = List<int>("--seeds", "Of the draws and of the fits. Default: 1 2 3.", "numbers");
-    private readonly Option<int?> _threads = new("--threads") { Description = "Of each run. Default: 1.", HelpName = "number" };
+    private readonly Option<int[]> _seeds = List<int>("--seeds", "Seeds of the draws and of the fits. Default: 1 2 3.", "numbers");
+    private readonly Option<int?> _threads = new("--threads") { Description = "Threads of each run. Default: 1.", HelpName = "number" };
     private readonly Option<string?> _device = new("--device") { Description = "cpu, cuda or cuda:n. Default: cpu.", HelpName = "device" };
 
     public PlanOptions()
@@ -83,8 +83,8 @@ internal sealed class PlanOptions
         return File.ReadAllText(file).ReplaceLineEndings("\n") == text
             ? false
             : throw new ArgumentException(
-                $"The plan '{file}' is there and says something else than {string.Join(", ", given.Select(option => option.Name))}: leave "
-                    + "these out to run it as it is, or name another file."
+                $"The plan '{file}' already exists and differs from {string.Join(", ", given.Select(option => option.Name))}: leave these "
+                    + "out to run it as it is, or name another file."
             );
     }
 

@@ -133,7 +133,7 @@ internal sealed record ContextResults(
     public static string Described(PromptContext context)
     {
         string Vectors(int? number) =>
-            number is null ? "as many vectors as its words have tokens" : string.Create(CultureInfo.InvariantCulture, $"{number} vectors");
+            number is null ? "one vector per token of its words" : string.Create(CultureInfo.InvariantCulture, $"{number} vectors");
         string stand = context switch
         {
             { Position: ContextPosition.Front } => $"the class name, then {Vectors(context.Length)}",

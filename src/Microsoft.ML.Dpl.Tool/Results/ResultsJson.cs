@@ -43,7 +43,7 @@ internal static class ResultsJson
                             + $"{FitResults.CurrentSchemaVersion}. Use the dpl that wrote them, or a later one."
                     );
             }
-            return JsonSerializer.Deserialize<FitResults>(json, Form) ?? throw new FormatException("The results file holds nothing.");
+            return JsonSerializer.Deserialize<FitResults>(json, Form) ?? throw new FormatException("The results file is empty.");
         }
         catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException)
         {

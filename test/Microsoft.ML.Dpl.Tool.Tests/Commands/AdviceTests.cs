@@ -59,7 +59,7 @@ public sealed class AdviceTests(DrawnData data)
     {
         ToolProcess.Outcome outcome = (await ToolProcess.Run(Train(data.Table("train"), "few.zip", "--shots", "50"))).Expect(0);
         Assert.Contains(outcome.ErrorLines, line =>
-            line.Contains("8 classes have fewer than --shots 50 training images and give all they have, '", StringComparison.Ordinal)
+            line.Contains("8 classes have fewer than --shots 50 training images, of which all are used; '", StringComparison.Ordinal)
         );
     }
 
