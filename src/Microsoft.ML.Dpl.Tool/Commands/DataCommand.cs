@@ -27,7 +27,7 @@ internal static class DataCommand
         var format = new Options.ChoiceOption<ResultFormat>("--format", "table, or json.", ResultFormat.Table);
         var command = new ExampledCommand(
             "check",
-            "Says which of the eleven data sets and the variants of ImageNet are there, what is missing, and which have other numbers of "
+            "Shows which of the eleven data sets and the variants of ImageNet are there, what is missing, and which have other numbers of "
                 + "classes or images than published. No image is opened.",
             "dpl data check ~/data"
         );
@@ -47,8 +47,8 @@ internal static class DataCommand
                 bool isUsable = findings.Any(finding => finding.Found is not null);
                 if (!isUsable)
                     Terminal.Fail(
-                        $"None of the data sets lies in '{folder}': make the folders as https://github.com/KaiyangZhou/CoOp/blob/main/"
-                            + "DATASETS.md says."
+                        $"None of the data sets is in '{folder}': make the folders as "
+                            + "https://github.com/KaiyangZhou/CoOp/blob/main/DATASETS.md says."
                     );
                 bool isBroken = findings.Any(finding => finding.State == DataState.Broken);
                 return Task.FromResult((int)(isUsable && !isBroken ? ExitCode.Success : ExitCode.BadInput));

@@ -77,7 +77,7 @@ internal static class EvaluateCommand
             EvaluationTables.Write(figures);
         if (skipped == 0)
             return ExitCode.Success;
-        Terminal.Fail($"{skipped} of {rows.Count} images could not be read; the figures are of the others.");
+        Terminal.Fail($"{skipped} of {rows.Count} images could not be read; the figures cover the others.");
         return ExitCode.PartlyFailed;
     }
 }

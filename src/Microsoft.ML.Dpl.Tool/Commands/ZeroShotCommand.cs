@@ -121,7 +121,7 @@ internal static class ZeroShotCommand
             EvaluationTables.Write(figures);
         if (skipped == 0)
             return ExitCode.Success;
-        Terminal.Fail($"{skipped} images could not be read; the figures are of the others.");
+        Terminal.Fail($"{skipped} images could not be read; the figures cover the others.");
         return ExitCode.PartlyFailed;
     }
 }

@@ -85,7 +85,7 @@ internal static class ImageFolder
         foreach (string path in classes)
             if (!files.Claim(path))
                 throw new InvalidDataException(
-                    $"The class folder '{path}' is a link to a folder that was met before, or leads round in a circle. Remove it."
+                    $"The class folder '{path}' is a link to a folder that was already visited, or forms a loop. Remove it."
                 );
         var rows = new List<ImageRow>();
         foreach (string path in classes)

@@ -168,7 +168,7 @@ internal static class ImageTable
         catch (MalformedLineException e)
         {
             throw new InvalidDataException(
-                $"{file}, line {parser.ErrorLineNumber}: the quotes do not fit. A quoted field begins and ends with \", and a quote "
+                $"{file}, line {parser.ErrorLineNumber}: the quotes do not match. A quoted field begins and ends with \", and a quote "
                     + "within it is written \"\".",
                 e
             );

@@ -14,7 +14,7 @@ internal static class ConfusionSection
     public static Section Create(FitResults results)
     {
         const string id = "confusion",
-            title = "What is taken for what";
+            title = "Which classes are confused";
         if (results.Test is not { } test)
             return Section.Missing(id, title, TestSections.NoTest);
         Markup whole = test.Classes.Count switch

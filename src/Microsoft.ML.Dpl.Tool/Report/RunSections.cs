@@ -140,7 +140,7 @@ internal static class RunSections
                 ("its text tower", Shape(clip.Text)), ("its image tower", Shape(clip.Image)), ("its embedding", FormattableString.Invariant($"{clip.EmbeddingWidth} wide")),
                 ("Microsoft.ML.Dpl", of.Library), ("ML.NET", of.MLNet), ("TorchSharp", of.TorchSharp), ("libtorch", of.LibTorch), (".NET", of.DotNet), ("system", of.OperatingSystem),
                 ("processor", FormattableString.Invariant($"{of.Processor}, {of.Processors} logical processors, {of.Threads} threads")), ("device", of.Device),
-                ("begun", results.Asked.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", System.Globalization.CultureInfo.InvariantCulture))])}</div>
+                ("started", results.Asked.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", System.Globalization.CultureInfo.InvariantCulture))])}</div>
             """
             )
         );

@@ -86,7 +86,7 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
         string path = Path.Combine(_folder, "model.onnx"),
             data = path + ".data";
         ToolProcess.Outcome outcome = (await ToolProcess.Run("onnx", model.Zip, "--external-data", "-o", path)).Expect(0);
-        Assert.Contains($"Weights, to stay beside it: {data}", outcome.Output);
+        Assert.Contains($"Weights, which must stay beside it: {data}", outcome.Output);
         Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder).Order(StringComparer.Ordinal));
         TensorProto outside = ModelProto
             .Parser.ParseFrom(File.ReadAllBytes(path))

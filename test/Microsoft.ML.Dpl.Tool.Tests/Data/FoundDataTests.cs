@@ -31,7 +31,7 @@ public sealed class FoundDataTests : IDisposable
     public void Two_classes_of_a_split_file_need_two_names()
     {
         string message = Refusal(() => Split("""{"train": [["1.png", 0, "crane"], ["2.png", 7, "crane"]]}"""));
-        Assert.Contains("'train', entry 1 calls class 7 'crane', but so is class 0", message);
+        Assert.Contains("'train', entry 1 calls class 7 'crane', as class 0", message);
     }
 
     [Theory]
