@@ -117,7 +117,8 @@ internal sealed class PhotographTraining : IDisposable
                 .Equals(File.ReadAllText(Path.Combine(Folder, "vocab.json")), StringComparison.Ordinal)
         )
             throw new InvalidDataException(
-                $"The CLIP in '{folder}' has another shape or vocabulary than these photographs give: name another with --initial, or none."
+                $"The CLIP in '{folder}' has a different shape or vocabulary than these photographs require: name another with --initial, "
+                    + "or none."
             );
         using LearnedClip initial = SavedClip.Read(backbone, folder, CPU);
         foreach (var (name, value) in initial.Values)

@@ -208,7 +208,7 @@ internal static class BackboneCommand
                 + $"{clip.Preprocessing.CropSize}, mean {Numbers(clip.Preprocessing.Mean)}, deviation "
                 + Numbers(clip.Preprocessing.Deviation)
         );
-        Row("preprocessing from", clip.PreprocessingFile ?? "no file: it is that of OpenAI's CLIPs");
+        Row("preprocessing from", clip.PreprocessingFile ?? "no file: as for OpenAI's CLIPs");
         Row("SHA-256 of the weights", clip.Sha256);
         foreach (DescribedFile file in clip.Files)
             Row("file", $"{file.Path}, {ByteSize.Text(file.Bytes)}");

@@ -75,7 +75,7 @@ internal static class OnnxCommand
                         "A saved model is written with its image tower: --tower text is for plain CLIP, so name that with --clip alone."
                     );
                 if (chosen == Tower.Text && taken == OnnxInput.Image)
-                    throw new ArgumentException("The text tower takes tokens and no image: leave out --input.");
+                    throw new ArgumentException("The text tower takes tokens, not images: leave out --input.");
                 var mlContext = new MLContext();
                 string written = arguments.GetRequiredValue(output);
                 bool beside = arguments.GetValue(externalData);

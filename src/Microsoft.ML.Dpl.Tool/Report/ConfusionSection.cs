@@ -76,7 +76,7 @@ internal static class ConfusionSection
             .OrderByDescending(pair => pair.Count)
             .ToArray();
         if (pairs.Length == 0)
-            return Markup.Format($"<p>Nothing is taken for anything else.</p>");
+            return Markup.Format($"<p>No class is confused with another.</p>");
         Markup rows = Markup.Join(
             pairs
                 .Take(ShownConfusions)

@@ -40,7 +40,7 @@ internal static class LayerSections
         const string id = "lengths",
             title = "The prompt lengths on the two towers";
         if (results.Configuration is not { } configuration)
-            return Section.Missing(id, title, "No configuration was reached.");
+            return Section.Missing(id, title, "There is no configuration.");
         return new Section(
             id,
             title,

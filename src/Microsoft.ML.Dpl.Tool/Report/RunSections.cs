@@ -36,7 +36,7 @@ internal static class RunSections
         const string id = "data",
             title = "Images";
         if (results.Data is not { Classes.Count: > 0 } data)
-            return Section.Missing(id, title, "The results do not say which images there were.");
+            return Section.Missing(id, title, "The results do not list the images.");
         int samples = Math.Clamp(MostSamples / data.Classes.Count, 1, SamplesPerClass);
         Markup head = Markup.Join(data.Splits.Select(split => Markup.Format($"""<th scope="col" class="number">{split.Name}</th>""")));
         Markup sources = Markup.Join(data.Splits.Select(split => Markup.Format($"<li>{split.Name}: <code>{split.Source}</code></li>")));

@@ -75,7 +75,7 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
         Assert.InRange(described.GetProperty("contextLength").GetInt32(), 2, 77);
 
         outcome = (await ToolProcess.Run([.. command, "--input", "image"])).Expect(2);
-        Assert.Contains("takes tokens and no image: leave out --input", Assert.Single(outcome.ErrorLines));
+        Assert.Contains("takes tokens, not images: leave out --input", Assert.Single(outcome.ErrorLines));
         outcome = (await ToolProcess.Run("onnx", model.Zip, "--tower", "text", "--output", path)).Expect(2);
         Assert.Contains("--tower text is for plain CLIP", Assert.Single(outcome.ErrorLines));
     }
