@@ -13,7 +13,7 @@ internal static class DataCommand
 {
     public static System.CommandLine.Command Create()
     {
-        var command = new ExampledCommand("data", "Looks at the data sets that studies know by name.", "dpl data check ~/data");
+        var command = new ExampledCommand("data", "Checks the data sets that studies know by name.", "dpl data check ~/data");
         command.Subcommands.Add(Check());
         return command;
     }
@@ -22,7 +22,7 @@ internal static class DataCommand
     {
         var root = new Argument<string>("root")
         {
-            Description = "The folder that the data sets lie in, each in a folder of its own as in CoOp's DATASETS.md.",
+            Description = "The folder with the data sets, each in its own folder as in CoOp's DATASETS.md.",
         };
         var format = new Options.ChoiceOption<ResultFormat>("--format", "table, or json.", ResultFormat.Table);
         var command = new ExampledCommand(

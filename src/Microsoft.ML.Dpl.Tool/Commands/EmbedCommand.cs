@@ -38,7 +38,7 @@ internal sealed class EmbedCommand
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description =
-            "Where the vectors go, in the order of the input: .npy (one array [rows, width], float32; of an image that cannot be read the "
+            "File for the vectors, in the order of the input: .npy (one array [rows, width], float32; of an image that cannot be read the "
             + "row is NaN), .csv or .jsonl. An existing file is replaced once the new one is complete.",
         HelpName = "file",
         Required = true,

@@ -37,8 +37,8 @@ internal static class ImportCommand
         };
         var names = new ChoiceOption<AlphaNames>(
             "--names",
-            "authors: the file called img holds the text tower, as the authors' code writes it, unless the CLIP's numbers of layers "
-                + "show otherwise; right: the files hold what they are called.",
+            "authors: the file called img holds the text tower, as the authors' code writes it, unless the CLIP's numbers of layers show "
+                + "otherwise; right: the files hold what their names say.",
             AlphaNames.Authors
         );
         var epoch = new Option<int?>("--epoch") { Description = "Epoch of the alphas, from 1. Default: the last." };

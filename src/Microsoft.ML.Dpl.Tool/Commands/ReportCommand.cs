@@ -17,7 +17,7 @@ internal static class ReportCommand
         var results = new Argument<string>("results") { Description = "The results file of a fit, NAME.results.json." };
         var output = new Option<string?>("--output", "-o")
         {
-            Description = "Where the page goes. Default: beside the results, as NAME.report.html.",
+            Description = "File for the page. Default: beside the results, as NAME.report.html.",
         };
         var model = new Option<string?>("--model")
         {

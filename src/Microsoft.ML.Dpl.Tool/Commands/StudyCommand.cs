@@ -68,7 +68,7 @@ internal sealed class StudyCommand
     public static Option<string?> DataOption() =>
         new("--data")
         {
-            Description = "Folder that the known data sets lie in, as dpl data check takes it. Default: the plan's own \"data\".",
+            Description = "Folder with the known data sets, as for dpl data check. Default: the plan's own \"data\".",
             HelpName = "folder",
         };
 

@@ -55,8 +55,8 @@ internal static class ImageFolder
             return;
         throw new InvalidDataException(
             $"The folders in '{folder}' ({Names(below.Keys)}) all hold the same folders ({Names(below.Values.First())}), so they look like "
-                + "splits rather than classes. Name them one by one, the training images first and others with --validation and --test; "
-                + $"or rename them: known are {SplitNames.Known}. Where they are classes, give a table of paths and classes."
+                + "splits rather than classes. Name them one by one, the training images first and others with --validation and --test; or "
+                + $"rename them to known splits: {SplitNames.Known}. If they are classes, give a table of paths and classes."
         );
     }
 

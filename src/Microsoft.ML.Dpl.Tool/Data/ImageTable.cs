@@ -66,7 +66,7 @@ internal static class ImageTable
             ImageSplit set = split is not int s
                 ? ImageSplit.Train
                 : SplitNames.Parse(fields[s])
-                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is not a split. Known are: {SplitNames.Known}.");
+                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is not a split; known splits are {SplitNames.Known}.");
             float counts = 1;
             if (
                 weight is int w

@@ -38,8 +38,8 @@ internal sealed class OutputOptions
             _report = new Option<string?>("--report")
             {
                 Description =
-                    "Where the report goes, one HTML page: warnings, accuracy, finalists, alphas, curves, confusions, the worst "
-                    + "mistakes with heat maps. Default: beside the output, as NAME.report.html; none: nowhere.",
+                    "File for the report, one HTML page: warnings, accuracy, finalists, alphas, curves, confusions, the worst mistakes "
+                    + "with heat maps. Default: beside the output, as NAME.report.html; none: no report.",
                 HelpName = "file|none",
             };
     }

@@ -14,7 +14,7 @@ internal static class MistakesSection
     public static Section Create(FitResults results, Func<string, string> locate, DplTransformer? model)
     {
         const string id = "mistakes",
-            title = "Most wrong about";
+            title = "Worst mistakes";
         if (results.Test is not { } test)
             return Section.Missing(id, title, TestSections.NoTest);
         TestPrediction[] wrong =

@@ -135,7 +135,7 @@ internal static class RunSections
                 $"""
             <div class="wide">{Pairs([
                 ("seed", results.Asked.Seed is int seed ? Written.Number(seed, "0") : "none was given"),
-                ("CLIP", clip.Name), ("its SHA-256", clip.Sha256), ("its place", clip.Location ?? "within the library or the model"),
+                ("CLIP", clip.Name), ("its SHA-256", clip.Sha256), ("its location", clip.Location ?? "within the library or the model"),
                 ("its images", FormattableString.Invariant($"{clip.ImageSize} × {clip.ImageSize} pixels in patches of {clip.PatchSize} × {clip.PatchSize}")),
                 ("its text tower", Shape(clip.Text)), ("its image tower", Shape(clip.Image)), ("its embedding", FormattableString.Invariant($"{clip.EmbeddingWidth} wide")),
                 ("Microsoft.ML.Dpl", of.Library), ("ML.NET", of.MLNet), ("TorchSharp", of.TorchSharp), ("libtorch", of.LibTorch), (".NET", of.DotNet), ("system", of.OperatingSystem),

@@ -144,8 +144,8 @@ internal sealed record ContextResults(
             { Position: ContextPosition.Middle } => $"{Vectors(null)}, around the class name",
             _ => $"{Vectors(context.Length)}, then the class name",
         };
-        return $"{stand}; {(context.ClassSpecific ? "of each class its own" : "shared by the classes")}; "
-            + (context.Words is null ? "drawn at the start" : $"at the start '{context.Words}'");
+        return $"{stand}; {(context.ClassSpecific ? "separate for each class" : "shared by the classes")}; "
+            + (context.Words is null ? "initialised at random" : $"initialised with '{context.Words}'");
     }
 }
 

@@ -49,7 +49,7 @@ internal sealed class ConvolutionGraph : IDisposable
         (_input, _output, _convolutions) = (inputs[0], output ?? graph.Output[0].Name, convolutions);
         int last = graph.Node.ToList().FindIndex(node => node.Output[0] == _output);
         if (last < 0)
-            throw new InvalidDataException($"It computes no '{_output}'.");
+            throw new InvalidDataException($"It does not compute '{_output}'.");
         _nodes = [.. graph.Node.Take(last + 1)];
         HashSet<string> kernels = [.. _nodes.Where(node => node.OpType == "Conv").SelectMany(node => node.Input.Skip(1))];
         _constants = graph.Initializer.ToDictionary(
