@@ -33,7 +33,7 @@ internal sealed class PredictCommand
     private readonly Option<bool> _keepFormulas = new("--keep-formulas")
     {
         Description =
-            "Writes CSV fields unchanged. Without it, those that a spreadsheet would take for formulas get an apostrophe in front.",
+            "Writes CSV fields unchanged. Without it, those that a spreadsheet would treat as formulas get an apostrophe in front.",
     };
     private readonly Option<int> _batch = new("--batch-size")
     {

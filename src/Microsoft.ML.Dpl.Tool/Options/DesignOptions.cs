@@ -57,7 +57,7 @@ internal sealed class DesignOptions : OptionGroup
     };
     private readonly ChoiceOption<ContextPosition> _contextPosition = new(
         "--context-position",
-        "Where the class name stands: at the end, behind the context; in its middle; or in front of it. Default: end.",
+        "Position of the class name: at the end, after the context; in its middle; or in front of it. Default: end.",
         standard: null
     );
     private readonly Option<bool> _contextPerClass = new("--context-per-class")

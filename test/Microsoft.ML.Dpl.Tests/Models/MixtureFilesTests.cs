@@ -132,7 +132,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
             {
                 "other candidates",
                 p => p with { Mixture = new([0, 5], p.Mixture!.TextWeights.Halves(), p.Mixture.ImageWeights.Halves()) },
-                "5 together"
+                "5 in total"
             },
         };
 

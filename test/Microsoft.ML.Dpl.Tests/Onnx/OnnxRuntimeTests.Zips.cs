@@ -129,9 +129,9 @@ public sealed partial class OnnxRuntimeTests
             others = trained.WithClasses(["pink", "brown"]);
         string zip = Save(trained);
         Replace(OnnxModel.Written(others));
-        Assert.Contains("gives no 'probabilities' of [batch, 3]", Refusal());
+        Assert.Contains("has no output 'probabilities' of [batch, 3]", Refusal());
         Replace(OnnxModel.Written(trained, OnnxInput.Image));
-        Assert.Contains("takes no 'pixels'", Refusal());
+        Assert.Contains("has no input 'pixels'", Refusal());
         Replace([1, 2, 3]);
         Assert.Contains("cannot open the entry 'model.onnx'", Refusal());
 
