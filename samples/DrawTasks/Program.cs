@@ -2,7 +2,7 @@ using System.CommandLine;
 using Drawing.Tasks;
 using Spectre.Console;
 
-var output = new Option<DirectoryInfo>("--output") { Description = "Folder the images go to, one folder per task.", Required = true };
+var output = new Option<DirectoryInfo>("--output") { Description = "Folder for the images, with one folder per task.", Required = true };
 var name = new Option<string>("--task")
 {
     Description = $"all, or one of {string.Join(", ", DrawnTasks.All.Select(task => task.Name))}.",

@@ -17,7 +17,7 @@ var clip = new Option<string>("--clip")
 };
 var output = new Option<FileInfo>("--output")
 {
-    Description = "Where the model goes.",
+    Description = "File for the model.",
     DefaultValueFactory = _ => new FileInfo("modelbuilder/FlowerClassifier.zip"),
 };
 var test = new Option<DirectoryInfo>("--test")

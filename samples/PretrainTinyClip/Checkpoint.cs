@@ -52,7 +52,7 @@ internal static class Checkpoint
         {
             if (!file.Entries.TryGetValue(name, out TensorEntry? entry) || !entry.Shape.SequenceEqual(value.shape))
                 throw new InvalidDataException(
-                    $"The checkpoint '{path}' is of another shape at '{name}': use the options it was started with, or another file."
+                    $"The checkpoint '{path}' has a different shape at '{name}': use the options it was started with, or another file."
                 );
             value.copy_(file.Read(name));
         }

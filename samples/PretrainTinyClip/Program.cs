@@ -19,35 +19,47 @@ var minutes = new Option<double>("--minutes")
     DefaultValueFactory = _ => 45,
 };
 var steps = new Option<int?>("--steps") { Description = "Length of the run in steps; the same steps give the same model." };
-var seed = new Option<int>("--seed") { Description = "Of images and initial values.", DefaultValueFactory = _ => defaults.Seed };
+var seed = new Option<int>("--seed") { Description = "Seed of images and initial values.", DefaultValueFactory = _ => defaults.Seed };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 var batch = new Option<int>("--batch") { Description = "Images per step.", DefaultValueFactory = _ => defaults.Batch };
 var learningRate = new Option<double?>("--learning-rate")
 {
-    Description = $"At its highest. Default: {defaults.LearningRate}; with --photographs {new PhotographSettings().LearningRate}.",
+    Description = $"Highest learning rate. Default: {defaults.LearningRate}; with --photographs {new PhotographSettings().LearningRate}.",
 };
-var imageSize = new Option<int>("--image-size") { Description = "Pixels a side.", DefaultValueFactory = _ => defaults.ImageSize };
+var imageSize = new Option<int>("--image-size")
+{
+    Description = "Side of an image in pixels.",
+    DefaultValueFactory = _ => defaults.ImageSize,
+};
 var patchSize = new Option<int>("--patch-size")
 {
-    Description = "Pixels a side of a patch.",
+    Description = "Side of a patch in pixels.",
     DefaultValueFactory = _ => defaults.PatchSize,
 };
-var width = new Option<int>("--width") { Description = "Of the image tower, a multiple of 64.", DefaultValueFactory = _ => defaults.Width };
-var layers = new Option<int>("--layers") { Description = "Of the image tower.", DefaultValueFactory = _ => defaults.Layers };
+var width = new Option<int>("--width")
+{
+    Description = "Width of the image tower, a multiple of 64.",
+    DefaultValueFactory = _ => defaults.Width,
+};
+var layers = new Option<int>("--layers") { Description = "Layers of the image tower.", DefaultValueFactory = _ => defaults.Layers };
 var textWidth = new Option<int>("--text-width")
 {
-    Description = "Of the text tower, a multiple of 64.",
+    Description = "Width of the text tower, a multiple of 64.",
     DefaultValueFactory = _ => defaults.TextWidth,
 };
-var textLayers = new Option<int>("--text-layers") { Description = "Of the text tower.", DefaultValueFactory = _ => defaults.TextLayers };
+var textLayers = new Option<int>("--text-layers")
+{
+    Description = "Layers of the text tower.",
+    DefaultValueFactory = _ => defaults.TextLayers,
+};
 var easy = new Option<long>("--easy-images")
 {
-    Description = "So many images at the beginning are made easier, ever less so.",
+    Description = "Number of images at the beginning that are made easier, gradually less so.",
     DefaultValueFactory = _ => defaults.EasyImages,
 };
 var checkpoint = new Option<FileInfo?>("--checkpoint")
 {
-    Description = "File the run's state is kept in; a run whose file is there already is resumed.",
+    Description = "File for the run's state; a run whose file already exists is resumed.",
 };
 var saveMinutes = new Option<double>("--save-minutes")
 {
@@ -68,7 +80,7 @@ var photographs = new Option<DirectoryInfo?>("--photographs")
 };
 var cache = new Option<DirectoryInfo>("--cache")
 {
-    Description = "Where decoded photographs and the teacher's features are kept.",
+    Description = "Folder for decoded photographs and the teacher's features.",
     DefaultValueFactory = _ => new DirectoryInfo("photograph-cache"),
 };
 var teacher = new Option<FileInfo?>("--teacher") { Description = "ResNet18.onnx of the package Microsoft.ML.DnnImageFeaturizer.ResNet18." };
@@ -80,13 +92,13 @@ var wordNet = new Option<DirectoryInfo>("--wordnet")
 };
 var products = new Option<ComputePrecision>("--precision")
 {
-    Description = "Of the image tower's matrix products: Float32 or BFloat16.",
+    Description = "Precision of the image tower's matrix products: Float32 or BFloat16.",
     DefaultValueFactory = _ => ComputePrecision.Float32,
 };
 products.AcceptOnlyFromAmong(nameof(ComputePrecision.Float32), nameof(ComputePrecision.BFloat16));
 var workers = new Option<int>("--workers")
 {
-    Description = "Threads that divide a step among themselves.",
+    Description = "Number of threads that share a step.",
     DefaultValueFactory = _ => new PhotographSettings().Workers,
 };
 var falling = new Option<double>("--falling")

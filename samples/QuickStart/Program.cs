@@ -17,8 +17,8 @@ var task = new Option<string>("--task")
 {
     HelpName = "task",
     Description =
-        $"The images where no --train is given: {string.Join(", ", ImageTables.Tasks)}. "
-        + "eurosat are satellite photographs that come along, the others are drawn.",
+        $"The images if no --train is given: {string.Join(", ", ImageTables.Tasks)}. eurosat are satellite photographs that come along, "
+        + "the others are drawn.",
     DefaultValueFactory = _ => EuroSatTiles.Name,
 };
 task.AcceptOnlyFromAmong([.. ImageTables.Tasks]);
@@ -33,7 +33,7 @@ var validation = new Option<FileInfo>("--validation")
 var test = new Option<FileInfo>("--test") { Description = "Table of test images; belongs to --train." }.AcceptExistingOnly();
 var output = new Option<FileInfo>("--output")
 {
-    Description = "Where the model goes.",
+    Description = "File for the model.",
     DefaultValueFactory = _ => new FileInfo("quickstart/model.zip"),
 };
 var searchEpochs = new Option<int?>("--search-epochs") { Description = "Epochs of search. Default: the trainer's." };
@@ -43,10 +43,10 @@ var steps = new Option<int?>("--steps")
 };
 var trainingEpochs = new Option<int?>("--training-epochs") { Description = "Epochs of training. Default: the trainer's." };
 var batch = new Option<int?>("--batch") { Description = "Images per step. Default: the trainer's." };
-var learningRate = new Option<double?>("--learning-rate") { Description = "Of the prompts. Default: the trainer's." };
+var learningRate = new Option<double?>("--learning-rate") { Description = "Learning rate of the prompts. Default: the trainer's." };
 var distillation = new Option<double>("--distillation")
 {
-    Description = "Weight of staying near to zero-shot CLIP in training.",
+    Description = "Weight of staying close to zero-shot CLIP in training.",
     DefaultValueFactory = _ => 0,
 };
 var candidates = new Option<int[]>("--candidates")
@@ -56,7 +56,7 @@ var candidates = new Option<int[]>("--candidates")
     DefaultValueFactory = _ => [0, 4, 8, 16],
 };
 var template = new Option<string?>("--template") { Description = "Text of a class. Default: a photo of a {}., or that of the --task." };
-var seed = new Option<int>("--seed") { Description = "Of everything random.", DefaultValueFactory = _ => 1 };
+var seed = new Option<int>("--seed") { Description = "Seed of everything random.", DefaultValueFactory = _ => 1 };
 var device = new Option<string?>("--device") { Description = "cpu, cuda or cuda:n." };
 
 var root = new RootCommand(

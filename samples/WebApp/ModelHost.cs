@@ -42,7 +42,7 @@ internal sealed class ModelHost(IOptions<ClassifierOptions> options, IHostApplic
             return;
         string folder = DemoFolder(options.Value);
         log.LogInformation(
-            "No --model was given: a small one ({Demo}) is loaded from {Folder}, or made there first.",
+            "No --model was given: a small one ({Demo}) is loaded from {Folder}, and made there first if it is missing.",
             options.Value.Demo,
             folder
         );

@@ -33,7 +33,7 @@ internal static class Problems
             "The file is too large",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"At most {limit / 1048576.0:0.##} MiB are taken. Make the image smaller and send it again; a thousand pixels a side "
+                $"At most {limit / 1048576.0:0.##} MiB are accepted. Make the image smaller and send it again; a thousand pixels a side "
                     + $"are plenty."
             )
         );
@@ -42,7 +42,7 @@ internal static class Problems
         Problem(
             StatusCodes.Status408RequestTimeout,
             "The file came too slowly",
-            $"It must be here within {seconds} seconds. Make the image smaller and send it again."
+            $"It must arrive within {seconds} seconds. Make the image smaller and send it again."
         );
 
     public static ProblemHttpResult TooManyPixels(int width, int height, long limit) =>
@@ -51,8 +51,8 @@ internal static class Problems
             "The image has too many pixels",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"It has {width} × {height} pixels; at most {limit:#,0} are taken. Make it smaller and send it again; a thousand "
-                    + $"pixels a side are plenty."
+                $"It has {width} × {height} pixels; at most {limit:#,0} are accepted. Make it smaller and send it again; a thousand pixels "
+                    + $"a side are plenty."
             )
         );
 
@@ -82,7 +82,7 @@ internal static class Problems
             context,
             seconds: 5,
             "The model is not ready yet",
-            "It is being loaded or made. Send the image again in a few seconds; /health says how far it is."
+            "It is being loaded or made. Send the image again in a few seconds; /health shows the progress."
         );
 
     public static IResult Busy(HttpContext context) =>

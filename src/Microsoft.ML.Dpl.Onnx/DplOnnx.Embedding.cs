@@ -95,7 +95,7 @@ public static partial class DplOnnx
     {
         if (form.Input == OnnxInput.Image)
             throw new NotSupportedException(
-                $"The column '{transformer.OutputColumnName}' embeds texts, so its ONNX model takes tokens and no image: leave input at "
+                $"The column '{transformer.OutputColumnName}' embeds texts, so its ONNX model takes tokens, not images: leave input at "
                     + $"{nameof(OnnxInput)}.{nameof(OnnxInput.Pixels)}."
             );
         return new OnnxModelFile(transformer.UseTextTower((weights, _) => OnnxTextEmbedding.SizeOf(weights.Config, form.Precision)), data =>

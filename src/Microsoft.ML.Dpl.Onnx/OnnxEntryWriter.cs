@@ -15,7 +15,7 @@ internal sealed class OnnxEntryWriter : IOnnxWriter
             throw new NotSupportedException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The model's ONNX graph would have about {bytes / 1e9:f1} GB, but one ONNX file can have "
+                    $"The model's ONNX graph would have about {bytes / 1e9:f1} GB, but an ONNX file can have at most "
                         + $"{OnnxImageModel.LargestModel / 1e9:f1} GB. Choose other contents for its zip, or another "
                         + $"{nameof(DplTransformer.OnnxPrecision)}."
                 )

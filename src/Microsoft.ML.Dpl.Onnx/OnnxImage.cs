@@ -22,9 +22,9 @@ internal static class OnnxImage
     {
         if (config.ShortSide < config.CropSize)
             throw new NotSupportedException(
-                $"This CLIP resizes images to {config.ShortSide} pixels and pads them to {config.CropSize}, which a model that takes "
-                    + $"images does not do. Let it take pixels ({nameof(OnnxInput)}.{nameof(OnnxInput.Pixels)}; dpl onnx "
-                    + "--input pixels) and prepare images outside."
+                $"This CLIP resizes images to {config.ShortSide} pixels and pads them to {config.CropSize}, which a model with images as "
+                    + $"its input cannot do. Let it take pixels ({nameof(OnnxInput)}.{nameof(OnnxInput.Pixels)}; dpl onnx --input pixels) "
+                    + "and prepare the images yourself."
             );
         (string middle, string size) = MiddlePart(graph, image);
         string planes = graph.Add("Transpose", "image.planes", [middle], With("perm", 2, 0, 1));

@@ -159,10 +159,9 @@ internal sealed class OnnxBackend : IScoringBackend, IEmbeddingBackend
     {
         if (_options.Precision is { } asked && asked != saved)
             throw new InvalidOperationException(
-                $"The graph in the model zip has the precision {saved} and cannot be given {asked}: load it without a precision, or where "
-                    + $"the model was trained, save it with Contents = {nameof(ModelContents)}."
-                    + $"{nameof(ModelContents.WithImageTower)}, of which a graph of any precision is made, or with OnnxPrecision = "
-                    + $"{asked}."
+                $"The graph in the model zip has the precision {saved} and cannot be given {asked}: load it without a precision, or save "
+                    + $"it, where the model was trained, with Contents = {nameof(ModelContents)}.{nameof(ModelContents.WithImageTower)}, "
+                    + $"from which a graph of any precision can be made, or with OnnxPrecision = {asked}."
             );
     }
 

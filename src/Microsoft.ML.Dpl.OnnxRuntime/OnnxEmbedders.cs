@@ -54,7 +54,12 @@ internal sealed class OnnxTextEmbedder : IEmbedder, IBatchScorer<int[]>
     /// <inheritdoc/>
     /// <exception cref="InsufficientMemoryException">There is not enough memory for a single text.</exception>
     public float[][] Score(IReadOnlyList<int[]> prepared) =>
-        MemoryShortage.InParts(prepared, ScoreAtOnce, _output.Work, "Let the process have more, end others, or use a smaller CLIP.");
+        MemoryShortage.InParts(
+            prepared,
+            ScoreAtOnce,
+            _output.Work,
+            "Give this process more memory, end other processes, or use a smaller CLIP."
+        );
 
     private float[][] ScoreAtOnce(IReadOnlyList<int[]> prepared)
     {

@@ -32,14 +32,14 @@ internal sealed partial class OnnxGraphSession : IDisposable
     {
         (_session, _input, _output, _gate) = (session, input, output, new UseGate(output.Transformer.FullName!));
         if (!session.InputMetadata.TryGetValue(input, out NodeMetadata? taken) || !isInput(taken))
-            throw Unfit($"takes no '{input}' of {shown}");
+            throw Unfit($"has no input '{input}' of {shown}");
         if (
             !session.OutputMetadata.TryGetValue(output.Name, out NodeMetadata? given)
             || given.ElementType != typeof(float)
             || given.Dimensions is not [< 0, >= 1 and int size]
             || size != (output.Size ?? size)
         )
-            throw Unfit($"gives no '{output.Name}' of [batch, {output.Size?.ToString(CultureInfo.InvariantCulture) ?? "width"}]");
+            throw Unfit($"has no output '{output.Name}' of [batch, {output.Size?.ToString(CultureInfo.InvariantCulture) ?? "width"}]");
         (Input, Size) = (taken, size);
     }
 

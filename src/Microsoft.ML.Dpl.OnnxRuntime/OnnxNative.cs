@@ -41,9 +41,9 @@ internal static class OnnxNative
         {
             string cause = e.GetBaseException().Message.ReplaceLineEndings(" ").Trim();
             throw new DllNotFoundException(
-                $"ONNX Runtime cannot be loaded on {RuntimeInformation.RuntimeIdentifier}: {cause} "
-                    + "Reference the package Microsoft.ML.OnnxRuntime in the application itself and publish it for this system, or score "
-                    + "by libtorch (dpl predict --engine libtorch).",
+                $"ONNX Runtime cannot be loaded on {RuntimeInformation.RuntimeIdentifier}: {cause} Reference the package "
+                    + "Microsoft.ML.OnnxRuntime in the application itself and publish it for this system, or score with libtorch (dpl "
+                    + "predict --engine libtorch).",
                 e
             );
         }

@@ -52,7 +52,7 @@ internal sealed class OnnxScorer : IImageScorer, IDisposable
             prepared,
             ScoreAtOnce,
             _output.Work,
-            "Let the process have more, end others, or use a model of a smaller CLIP."
+            "Give this process more memory, end other processes, or use a model of a smaller CLIP."
         );
 
     private float[][] ScoreAtOnce(IReadOnlyList<byte[]> prepared)

@@ -79,8 +79,8 @@ internal static class TowerGraph
             : throw new NotSupportedException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"This model's ONNX graph would have about {bytes / 1e9:f1} GB, but one can have "
-                        + $"{OnnxImageModel.LargestModel / 1e9:f1} GB at most. Score it by libtorch, or save it where it was trained with "
+                    $"This model's ONNX graph would have about {bytes / 1e9:f1} GB, but the limit is "
+                        + $"{OnnxImageModel.LargestModel / 1e9:f1} GB. Score it with libtorch, or save it where it was trained with "
                         + $"Contents = {nameof(ModelContents)}.{nameof(ModelContents.WithOnnx)} and OnnxPrecision = Float16."
                 )
             );

@@ -77,7 +77,7 @@ internal static class BackboneArgument
             }
             catch (HubException hub)
             {
-                throw new FileNotFoundException($"{e.Message} Nor could it be downloaded: {hub.Message}", missing, hub);
+                throw new FileNotFoundException($"{e.Message} It could not be downloaded either: {hub.Message}", missing, hub);
             }
             ClipBackbone backbone = ClipBackbone.FromOpenAI(path, vocabulary);
             // OpenAI's vocabulary does not apply to weights that were trained with other tokens.

@@ -11,7 +11,7 @@ internal static class CommandLine
 {
     private static readonly Option<bool> Verbose = new("--verbose")
     {
-        Description = "Shows the library's notes, and the whole exception where something fails.",
+        Description = "Shows the library's notes, and the full exception if something fails.",
         Recursive = true,
     };
 

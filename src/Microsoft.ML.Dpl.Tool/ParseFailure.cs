@@ -26,7 +26,7 @@ internal static partial class ParseFailure
             text = text.Replace($"{NoCommand}{Environment.NewLine}", "", StringComparison.Ordinal);
         Terminal.ErrorLines(text.Trim());
         if (!isUnfinished)
-            Terminal.Note($"{CommandPath(arguments)} --help says what can be given.");
+            Terminal.Note($"{CommandPath(arguments)} --help lists what can be given.");
         return ExitCode.BadInput;
     }
 

@@ -106,9 +106,9 @@ public static class DplCatalog
             ClipBackbone backbone in named.OfType<ClipBackbone>().Where(clip => clip is { Location: not null, IsTiny: false }).Distinct()
         )
             log.Info(
-                $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. Where it "
-                    + $"is to be loaded on another machine, set {nameof(DplTransformer.Contents)}, or for an embedding "
-                    + $"{nameof(ClipEmbeddingTransformer.CarriesClip)}, before saving; or have that CLIP there, too."
+                $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. To load it "
+                    + $"on another machine, set {nameof(DplTransformer.Contents)}, or for an embedding "
+                    + $"{nameof(ClipEmbeddingTransformer.CarriesClip)}, before saving, or make that CLIP available there, too."
             );
     }
 

@@ -103,8 +103,8 @@ public sealed partial class DplTrainer
                 );
             if (Training.DistillationWeight == 0 && Design.ProGrad is null && Design.Regularizers.All(each => each.ComparesFeatures))
                 throw new ArgumentException(
-                    $"{teacher} is set, but nothing goes by its logits: set {nameof(Training)}.{nameof(Training.DistillationWeight)} "
-                        + $"or {nameof(Design)}.{nameof(Design.ProGrad)}. Features of two CLIPs cannot be compared.",
+                    $"{teacher} is set, but nothing uses its logits: set {nameof(Training)}.{nameof(Training.DistillationWeight)} or "
+                        + $"{nameof(Design)}.{nameof(Design.ProGrad)}. Features of two CLIPs cannot be compared.",
                     teacher
                 );
         }

@@ -36,7 +36,7 @@ public sealed partial class DplTrainer
                     + $"{nameof(Options.Backbone)} is '{_options.Backbone.Name}' (SHA-256 {_options.Backbone.Sha256})"
             );
         if (initial.Mixture is not null)
-            throw Refused("its layers mix candidates (Search.Result = Mixture), which only a search goes on with");
+            throw Refused("its layers mix candidates (Search.Result = Mixture), which only a search can continue with");
         bool learnsBeside = initial.Context is not null || initial.HasTaskResidual || _options.Design.TaskResidual > 0;
         if (initial.Configuration.IsZeroShot && !learnsBeside)
             throw Refused("it is zero-shot CLIP and has no prompts");
@@ -45,28 +45,28 @@ public sealed partial class DplTrainer
         if (_options.Configuration is { } given && !given.Equals(initial.Configuration))
             throw Refused($"its prompt lengths are {initial.Configuration}, but {nameof(Options.Configuration)} asks for {given}");
         if (_options.Design.Coupled)
-            throw Refused("Design.Coupled makes the image's prompts of the text's, and a model keeps what was made of them only");
+            throw Refused("Design.Coupled computes the image prompts from the text prompts, and a model keeps only the result");
         if (LayoutOf(initial.Context) != LayoutOf(_options.Design.Context))
             throw Refused(
-                "its context in the texts is another than Design.Context asks for: give the same length, position and ClassSpecific, or "
-                    + "null where it has none"
+                "its context in the texts is not the one that Design.Context asks for: give the same length, position and ClassSpecific, "
+                    + "or null where it has none"
             );
         bool setsAside = _options.Validation.RowsPerClass is not null || _options.Validation.Fraction is not null;
         bool validates = setsAside || _options.Validation.Set is not null;
         if (_options.Validation.Calibrate && !validates)
             throw new ArgumentException(
-                "Validation.Calibrate needs validation rows, and none are set aside where a training goes on from a model: set "
+                "Validation.Calibrate needs validation rows, and none are set aside where training continues from a model: set "
                     + "Validation.Set, Validation.Fraction or Validation.RowsPerClass.",
                 "Validation.Calibrate"
             );
         if (_options.Training.Patience is not null && !validates)
             throw new ArgumentException(
-                "Training.Patience needs validation rows, and none are set aside where a training goes on from a model: set "
+                "Training.Patience needs validation rows, and none are set aside where training continues from a model: set "
                     + "Validation.Set, Validation.Fraction or Validation.RowsPerClass.",
                 "Training.Patience"
             );
 
-        static ArgumentException Refused(string why) => new($"A training cannot go on from this model: {why}.", nameof(initial));
+        static ArgumentException Refused(string why) => new($"Training cannot continue from this model: {why}.", nameof(initial));
 
         // Lengths are not compared here: a context initialised from words is as long as their tokens, which is not known before tokenizing.
         static (ContextPosition, bool)? LayoutOf(PromptContext? context) =>

@@ -131,7 +131,7 @@ public sealed partial class DplTransformer
             return null;
         if (prompts.Context is not { } vectors || prompts.ContextDesign is not { Length: int length } design)
             throw new ArgumentException(
-                $"A context needs its vectors ({nameof(ExportedPrompts.Context)}) and how they stand in a text "
+                $"A context needs both its vectors ({nameof(ExportedPrompts.Context)}) and their place in a text "
                     + $"({nameof(ExportedPrompts.ContextDesign)}, with a length): set both or neither.",
                 nameof(prompts)
             );
@@ -204,8 +204,8 @@ public sealed partial class DplTransformer
                 );
             if (rows.GetLength(0) is 0 or > PromptConfiguration.MaximumLength)
                 throw new ArgumentException(
-                    $"The prompt of {branch} layer {layer} has {rows.GetLength(0)} rows; 1 to {PromptConfiguration.MaximumLength} are "
-                        + "possible, and null stands for none.",
+                    $"The prompt of {branch} layer {layer} has {rows.GetLength(0)} rows; it can have 1 to "
+                        + $"{PromptConfiguration.MaximumLength}, or be null for none.",
                     nameof(layers)
                 );
             foreach (float value in rows)

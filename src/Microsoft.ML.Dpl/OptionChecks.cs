@@ -37,7 +37,7 @@ internal static class OptionChecks
         if (!Enum.IsDefined(value))
             throw new ArgumentOutOfRangeException(
                 option,
-                $"{option} is {value:D}, which is none of {string.Join(", ", Enum.GetNames<T>())}."
+                $"{option} is {value:D}, which is not one of {string.Join(", ", Enum.GetNames<T>())}."
             );
     }
 

@@ -50,7 +50,8 @@ public sealed class MemoryTests(DrawnData data)
             + $"--output '{model}'";
         ToolProcess.Outcome outcome = (await ToolProcess.RunProgram("bash", ["-c", command], SmallHeap)).Expect(1);
         Assert.Matches(
-            @"There is not enough memory for a fit in steps of 4000 images( \(.* could not be had\))?\. Lower --batch-size \(4000\); ",
+            @"There is not enough memory for a fit in steps of 4000 images( \(.* could not be allocated\))?\. "
+                + @"Lower --batch-size \(4000\); ",
             outcome.ErrorLines[^1]
         );
         Assert.DoesNotContain("Exception", outcome.Error);

@@ -116,7 +116,8 @@ internal sealed class PhotographTraining : IDisposable
         ClipBackbone backbone = ClipBackbone.FromFolder(folder);
         if (backbone.Config != Clip.Config || !Vocabulary.IsIn(folder))
             throw new InvalidDataException(
-                $"The CLIP in '{folder}' has another shape or vocabulary than these photographs give: name another with --initial, or none."
+                $"The CLIP in '{folder}' has a different shape or vocabulary than these photographs require: name another with --initial, "
+                    + "or none."
             );
         using LearnedClip initial = SavedClip.Read(backbone, folder, CPU);
         foreach (var (name, value) in initial.Values)

@@ -83,7 +83,7 @@ internal static class BackboneCommand
         var progress = new ProgressOptions();
         var command = new ExampledCommand(
             "download",
-            "Downloads a CLIP into the cache; one that broke off goes on where it ended.",
+            "Downloads a CLIP into the cache; an interrupted download continues where it stopped.",
             "dpl backbone download ViT-B/16",
             "dpl backbone download laion/CLIP-ViT-B-16-laion2B-s34B-b88K --revision main"
         );
@@ -115,7 +115,7 @@ internal static class BackboneCommand
         name.CompletionSources.Add(Names);
         var command = new ExampledCommand(
             "verify",
-            "Reads every file of a CLIP in the cache and holds it against its hash. Does not use the network.",
+            "Reads every file of a CLIP in the cache and checks it against its hash. Does not use the network.",
             "dpl backbone verify ViT-B/16"
         );
         command.Arguments.Add(name);
@@ -151,7 +151,7 @@ internal static class BackboneCommand
                 if (wrong.Length == 0)
                     return Task.FromResult((int)ExitCode.Success);
                 Terminal.Fail(
-                    $"{string.Join(", ", wrong)}: the content is not what the hash says. Delete the model's folder from the cache and "
+                    $"{string.Join(", ", wrong)}: the content does not match its hash. Delete the model's folder from the cache and "
                         + "download it again."
                 );
                 return Task.FromResult((int)ExitCode.BadInput);
@@ -166,7 +166,7 @@ internal static class BackboneCommand
         clip.CompletionSources.Add(BackboneArgument.Names);
         var command = new ExampledCommand(
             "info",
-            "Shows a CLIP's shape, vocabulary, preprocessing and hash. One that is named and not in the cache is downloaded.",
+            "Shows a CLIP's shape, vocabulary, preprocessing and hash. A named CLIP that is not in the cache is downloaded.",
             "dpl backbone info ViT-B/16",
             "dpl backbone info ./my-clip --json"
         );
@@ -208,7 +208,7 @@ internal static class BackboneCommand
                 + $"{clip.Preprocessing.CropSize}, mean {Numbers(clip.Preprocessing.Mean)}, deviation "
                 + Numbers(clip.Preprocessing.Deviation)
         );
-        Row("preprocessing said by", clip.PreprocessingFile ?? "no file: it is that of OpenAI's CLIPs");
+        Row("preprocessing from", clip.PreprocessingFile ?? "no file: as for OpenAI's CLIPs");
         Row("SHA-256 of the weights", clip.Sha256);
         foreach (DescribedFile file in clip.Files)
             Row("file", $"{file.Path}, {ByteSize.Text(file.Bytes)}");

@@ -145,7 +145,7 @@ internal sealed class CompareCommand
                 Terminal.Fail($"Cancelled; {part}.");
                 return ExitCode.Cancelled;
             }
-            Terminal.Fail($"{part}; then this happened:");
+            Terminal.Fail($"{part}; then an error occurred:");
             throw;
         }
         Show(arguments, compared, sets.Test.Count);

@@ -13,7 +13,7 @@ internal static class DataCommand
 {
     public static System.CommandLine.Command Create()
     {
-        var command = new ExampledCommand("data", "Looks at the data sets that studies know by name.", "dpl data check ~/data");
+        var command = new ExampledCommand("data", "Checks the data sets that studies know by name.", "dpl data check ~/data");
         command.Subcommands.Add(Check());
         return command;
     }
@@ -22,12 +22,12 @@ internal static class DataCommand
     {
         var root = new Argument<string>("root")
         {
-            Description = "The folder that the data sets lie in, each in a folder of its own as in CoOp's DATASETS.md.",
+            Description = "The folder with the data sets, each in its own folder as in CoOp's DATASETS.md.",
         };
         var format = new Options.ChoiceOption<ResultFormat>("--format", "table, or json.", ResultFormat.Table);
         var command = new ExampledCommand(
             "check",
-            "Says which of the eleven data sets and the variants of ImageNet are there, what is missing, and which have other numbers of "
+            "Shows which of the eleven data sets and the variants of ImageNet are there, what is missing, and which have other numbers of "
                 + "classes or images than published. No image is opened.",
             "dpl data check ~/data"
         );
@@ -47,8 +47,8 @@ internal static class DataCommand
                 bool isUsable = findings.Any(finding => finding.Found is not null);
                 if (!isUsable)
                     Terminal.Fail(
-                        $"None of the data sets lies in '{folder}': make the folders as https://github.com/KaiyangZhou/CoOp/blob/main/"
-                            + "DATASETS.md says."
+                        $"None of the data sets is in '{folder}': make the folders as "
+                            + "https://github.com/KaiyangZhou/CoOp/blob/main/DATASETS.md says."
                     );
                 bool isBroken = findings.Any(finding => finding.State == DataState.Broken);
                 return Task.FromResult((int)(isUsable && !isBroken ? ExitCode.Success : ExitCode.BadInput));

@@ -26,26 +26,26 @@ internal sealed class EmbedCommand
     private readonly Argument<string[]> _images = new("images")
     {
         Description =
-            "Image files; folders, whose images are taken, those in sub-folders too; .tsv or .csv tables with a column of paths; or - for "
-            + "paths on the standard input, one a line.",
+            "Image files; folders, including their sub-folders; .tsv or .csv tables with a column of paths; or - for paths on the standard "
+            + "input, one per line.",
         Arity = ArgumentArity.ZeroOrMore,
     };
     private readonly Option<string?> _text = new("--text")
     {
-        Description = "A file of texts, one a line, in place of images. Their vectors lie in the space of the images'.",
+        Description = "A file of texts, one per line, instead of images. Their vectors are in the same space as those of images.",
         HelpName = "file",
     };
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description =
-            "Where the vectors go, in the order of the input: .npy (one array [rows, width], float32; of an image that cannot be read the "
-            + "row is NaN), .csv or .jsonl. A file there is replaced once the new one is whole.",
+            "File for the vectors, in the order of the input: .npy (one array [rows, width], float32; of an image that cannot be read the "
+            + "row is NaN), .csv or .jsonl. An existing file is replaced once the new one is complete.",
         HelpName = "file",
         Required = true,
     };
     private readonly Option<string?> _rows = new("--rows")
     {
-        Description = "Where the rows' paths or texts go, one a line in the order of the vectors: a .npy file has no place for them.",
+        Description = "File for the rows' paths or texts, one per line in the order of the vectors: a .npy file has no place for them.",
         HelpName = "file",
     };
     private readonly Option<bool> _raw = new("--raw")
@@ -54,7 +54,7 @@ internal sealed class EmbedCommand
     };
     private readonly Option<int> _batch = new("--batch-size")
     {
-        Description = "Images or texts that CLIP takes at a time.",
+        Description = "Images or texts that CLIP processes at a time.",
         HelpName = "number",
         DefaultValueFactory = _ => new ClipImageEmbeddingOptions().BatchSize,
     };
@@ -65,10 +65,13 @@ internal sealed class EmbedCommand
     };
     private readonly Option<string?> _imageRoot = new("--image-root")
     {
-        Description = "Folder that relative paths of a table start at. Default: the table's folder.",
+        Description = "Folder that relative paths of a table are resolved against. Default: the table's folder.",
         HelpName = "folder",
     };
-    private readonly Option<bool> _exif = new("--apply-exif") { Description = "Turns and mirrors images as their files ask." };
+    private readonly Option<bool> _exif = new("--apply-exif")
+    {
+        Description = "Rotates and mirrors images as their EXIF orientation says.",
+    };
     private readonly JsonOption _json = new("the figures (file, rows, width, CLIP)", "nowhere");
     private readonly ModelOptions _clip = new(needsClip: true);
     private readonly ProgressOptions _progress = new();

@@ -20,12 +20,12 @@ internal static class EvaluateCommand
         var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable")
         {
-            Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so.",
+            Description = "Leaves out images that cannot be read, instead of stopping at the first; the exit code then says so.",
         };
         var command = new ExampledCommand(
             "evaluate",
             "Measures a saved model on labelled images, those of the test split where the data has one, else all: accuracy and its "
-                + "interval, mean over classes, log-loss, calibration, each class, and what is confused.",
+                + "interval, mean over classes, log-loss, calibration, each class, and which classes are confused.",
             "dpl evaluate model.zip test.tsv",
             "dpl evaluate model.zip photos/test --format json > test.json"
         );
@@ -77,7 +77,7 @@ internal static class EvaluateCommand
             EvaluationTables.Write(figures);
         if (skipped == 0)
             return ExitCode.Success;
-        Terminal.Fail($"{skipped} of {rows.Count} images could not be read; the figures are of the others.");
+        Terminal.Fail($"{skipped} of {rows.Count} images could not be read; the figures cover the others.");
         return ExitCode.PartlyFailed;
     }
 }

@@ -19,13 +19,13 @@ internal sealed class ExampledHelp(HelpAction usual) : SynchronousCommandLineAct
     private static readonly (ExitCode Code, string Meaning)[] Codes =
     [
         (ExitCode.Success, "everything was done"),
-        (ExitCode.Unexpected, "unexpected: a fault of the program or the machine"),
+        (ExitCode.Unexpected, "unexpected error: a fault of the program or the machine"),
         (ExitCode.BadInput, "the command line, or what it names, cannot be used"),
         (ExitCode.PartlyFailed, "some images could not be read, or runs of a study failed; the others were done"),
         (ExitCode.NoDevice, "the GPU that --device names is not there or cannot be used"),
         (ExitCode.Diverged, "a loss became NaN or infinite; the best result so far is written if there is one"),
         (ExitCode.Cancelled, "cancelled by Ctrl-C or a signal; the best result so far is written if there is one"),
-        (ExitCode.OutputClosed, "whoever read the output of predict stopped reading, as with | head"),
+        (ExitCode.OutputClosed, "the output of predict was closed by its reader, as with | head"),
     ];
 
     /// <summary>Adds examples and exit codes to the help of all commands.</summary>

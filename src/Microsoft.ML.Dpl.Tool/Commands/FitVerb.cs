@@ -27,8 +27,8 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
     private readonly Option<string[]> _baselines = new("--baseline")
     {
         Description =
-            "What the test accuracy is compared with in results and report, one or several: zero-shot, which only looks at the test "
-            + "images; lengths as for --configuration, which are trained with the same options; none: nothing. Default: zero-shot.",
+            "What the test accuracy is compared with in results and report, one or several: zero-shot, which only needs the test images; "
+            + "lengths as for --configuration, which are trained with the same options; none: nothing. Default: zero-shot.",
         HelpName = "lengths|none",
         AllowMultipleArgumentsPerToken = true,
     };
@@ -71,7 +71,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
                 .Select(name => (name, ConfigurationArgument.Read(name))),
         ];
         if (others.Any(other => other.Name == ConfigurationArgument.Search))
-            throw new ArgumentException("A baseline is not searched: dpl compare compares searches, too.");
+            throw new ArgumentException("A baseline cannot be a search: dpl compare compares searches, too.");
         if (search is null && asked == ConfigurationArgument.Search)
             throw new ArgumentException("dpl train does not search: name a configuration, or use dpl fit.");
         if (sets.Test.Count == 0 && others.Length > 0 && arguments.GetResult(_baselines) is not null)
@@ -167,15 +167,15 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         tests.Failure?.Throw();
         if (transformer.HasDiverged)
         {
-            Terminal.Fail("The numbers went wrong; the model is the best there was before.");
+            Terminal.Fail("The fit diverged; the model is the best there was before.");
             return ExitCode.Diverged;
         }
         if (transformer.WasCancelled || tests.WasCancelled)
         {
             Terminal.Fail(
                 transformer.WasCancelled
-                    ? "Cancelled; the model is the best there was by then."
-                    : "Cancelled in the test; the model is whole."
+                    ? "Cancelled; the model is the best one so far."
+                    : "Cancelled during the test; the model is complete."
             );
             return ExitCode.Cancelled;
         }

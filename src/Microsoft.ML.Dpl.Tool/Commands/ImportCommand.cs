@@ -37,8 +37,8 @@ internal static class ImportCommand
         };
         var names = new ChoiceOption<AlphaNames>(
             "--names",
-            "authors: the file called img holds the text tower, as the authors' code writes it, unless the CLIP's numbers of layers "
-                + "show otherwise; right: the files hold what they are called.",
+            "authors: the file called img holds the text tower, as the authors' code writes it, unless the CLIP's numbers of layers show "
+                + "otherwise; right: the files hold what their names say.",
             AlphaNames.Authors
         );
         var epoch = new Option<int?>("--epoch") { Description = "Epoch of the alphas, from 1. Default: the last." };
@@ -50,7 +50,7 @@ internal static class ImportCommand
         clip.CompletionSources.Add(BackboneArgument.Names);
         var anyClip = new Option<bool>("--any-clip")
         {
-            Description = "Take the prompts to a CLIP with other weights than they were trained on.",
+            Description = "Allows a CLIP with other weights than the prompts were trained on.",
         };
         var classes = new Option<string[]>("--classes")
         {
@@ -75,7 +75,7 @@ internal static class ImportCommand
         };
         var command = new ExampledCommand(
             "import",
-            "Makes a configuration of alphas, or a model of prompts.",
+            "Makes a configuration from alphas, or a model from prompts.",
             "dpl import --alphas alpha_e59_img.npy alpha_e59_txt.npy --output configuration.json",
             "dpl import --prompts prompts.safetensors --clip ViT-B/16 --output model.zip"
         );

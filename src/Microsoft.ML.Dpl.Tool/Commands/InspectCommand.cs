@@ -77,7 +77,7 @@ internal static class InspectCommand
         if (info.WasCancelled)
             Row("cancelled", "the fit was cut short; this is the best it had by then");
         if (info.HasDiverged)
-            Row("diverged", "the fit's numbers went wrong; this is the best it had before");
+            Row("diverged", "the fit diverged; this is the best it had before");
         Row("CLIP", $"{info.BackboneName}, SHA-256 {info.BackboneSha256}");
         Row(
             "CLIP in the zip",
@@ -90,14 +90,14 @@ internal static class InspectCommand
             }
         );
         if (info.BackboneLocation is { } location)
-            Row("CLIP lay in", location);
+            Row("CLIP was in", location);
         if (info.ImageFolder is { } folder)
             Row("relative paths start at", folder);
         string turned = info.ApplyExifOrientation
-            ? "turned as their files ask (EXIF)"
+            ? "rotated as their EXIF orientation says"
             : "as they are stored, whatever EXIF says of their orientation";
         Row("images", $"of at most {info.MaxImagePixels.ToString("N0", CultureInfo.InvariantCulture)} pixels, {turned}");
-        Row("check of the zip", refusal is null ? "passed" : "REFUSED: no other verb opens it");
+        Row("check of the zip", refusal is null ? "passed" : "REFUSED: no other command opens it");
         Row("written by", info.MLNetVersion is { } version ? $"ML.NET {version}" : "an unknown version of ML.NET");
         foreach (ModelEntry entry in info.Entries)
             Row($"entry {entry.Name}", $"{ByteSize.Text(entry.Bytes)}, {ByteSize.Text(entry.CompressedBytes)} in the zip");
@@ -106,7 +106,7 @@ internal static class InspectCommand
             ConfigurationTable.Write(info.Configuration, info.Search);
         if (info.Contents is ModelContents.PromptsOnly or ModelContents.WithOnnx && refusal is null)
             Terminal.Warn(
-                "The zip does not carry CLIP. It is looked for where it lay at training; elsewhere name its folder with --clip or the "
+                "The zip does not carry CLIP. It is looked for where it was during training; elsewhere, name its folder with --clip or the "
                     + "environment variable DPL_CLIP, or fit with --contents image-tower or clip."
             );
         return ExitCode.Success;

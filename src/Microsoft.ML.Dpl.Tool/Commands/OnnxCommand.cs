@@ -25,14 +25,14 @@ internal static class OnnxCommand
         var output = new Option<string>("--output", "-o")
         {
             HelpName = "file",
-            Description = "Where the ONNX model goes; a file there is replaced once the new one is whole.",
+            Description = "File for the ONNX model; an existing one is replaced once the new one is complete.",
             Required = true,
         };
         var externalData = new Option<bool>("--external-data")
         {
             Description =
-                $"Puts the weights into a second file, which is called as the first with {DataExtension} behind it and must stay "
-                + "beside it. A model of more than 2 GB is written so in any case.",
+                $"Puts the weights into a second file, which is named like the first with {DataExtension} appended and must stay beside "
+                + "it. A model of more than 2 GB is always written this way.",
         };
         var input = new ChoiceOption<OnnxInput>(
             "--input",
@@ -42,16 +42,16 @@ internal static class OnnxCommand
         );
         var tower = new ChoiceOption<Tower>(
             "--tower",
-            "Of plain CLIP: image, vectors of images; text, vectors of texts, whose tokens it takes: int64 [batch, length].",
+            "Tower of plain CLIP: image, for vectors of images; text, for vectors of texts, given as tokens: int64 [batch, length].",
             Tower.Image
         );
         ChoiceOption<OnnxPrecision> precision = ContentsOption.PrecisionOption("--precision", "");
-        var format = new ChoiceOption<ResultFormat>("--format", "table or json: how it is told what was written.", ResultFormat.Table);
+        var format = new ChoiceOption<ResultFormat>("--format", "Format of the summary: table or json.", ResultFormat.Table);
         var clip = new ModelOptions(needsClip: false);
         var command = new ExampledCommand(
             "onnx",
-            "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files; or a tower of plain CLIP, whose "
-                + "vectors of images or texts are its output then.",
+            "Writes a model as ONNX, which ONNX Runtime reads without libtorch and CLIP's files; or a tower of plain CLIP, which then "
+                + "outputs vectors of images or texts.",
             "dpl onnx model.zip --output model.onnx",
             "dpl onnx model.zip --input image --output model.onnx",
             "dpl onnx model.zip --precision int8 --output model.onnx",
@@ -75,7 +75,7 @@ internal static class OnnxCommand
                         "A saved model is written with its image tower: --tower text is for plain CLIP, so name that with --clip alone."
                     );
                 if (chosen == Tower.Text && taken == OnnxInput.Image)
-                    throw new ArgumentException("The text tower takes tokens and no image: leave out --input.");
+                    throw new ArgumentException("The text tower takes tokens, not images: leave out --input.");
                 var mlContext = new MLContext();
                 string written = arguments.GetRequiredValue(output);
                 bool beside = arguments.GetValue(externalData);
@@ -213,7 +213,7 @@ internal static class OnnxCommand
         }
         log.WriteLine($"Written: {file.FullPath}, {ByteSize.Text(bytes)}");
         if (dataPath is not null)
-            log.WriteLine($"Weights, to stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
+            log.WriteLine($"Weights, which must stay beside it: {dataPath}, {ByteSize.Text(dataBytes!.Value)}");
         log.WriteLine(
             ofTexts ? $"  tokens           int64 [batch, length], length at most {longest}"
             : form.Input == OnnxInput.Image ? "  image            uint8 [height, width, 3]"

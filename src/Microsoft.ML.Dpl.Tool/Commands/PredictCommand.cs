@@ -16,29 +16,28 @@ internal sealed class PredictCommand
     private readonly Argument<string> _model = new("model") { Description = "A saved model." };
     private readonly Argument<string[]> _images = new("images")
     {
-        Description =
-            "Image files; folders, whose images are taken, those in sub-folders too; or - for paths on the standard input, one a line.",
+        Description = "Image files; folders, including their sub-folders; or - for paths on the standard input, one per line.",
         Arity = ArgumentArity.OneOrMore,
     };
     private readonly ChoiceOption<PredictionFormat> _format = new(
         "--format",
-        "table, csv or jsonl (one JSON object a line). csv and jsonl are written as images are done.",
+        "table, csv or jsonl (one JSON object per line). csv and jsonl are written as images are done.",
         PredictionFormat.Table
     );
     private readonly Option<int> _top = new("--top")
     {
-        Description = "Most probable classes to show of each image.",
+        Description = "Number of most probable classes to show for each image.",
         HelpName = "number",
         DefaultValueFactory = _ => 1,
     };
     private readonly Option<bool> _keepFormulas = new("--keep-formulas")
     {
         Description =
-            "Writes fields of csv as they are. Without it an apostrophe comes before those that a spreadsheet would take for formulas.",
+            "Writes CSV fields unchanged. Without it, those that a spreadsheet would treat as formulas get an apostrophe in front.",
     };
     private readonly Option<int> _batch = new("--batch-size")
     {
-        Description = "Images that are collected before they are classified together; 1 answers each at once.",
+        Description = "Number of images that are classified together; with 1, each is answered at once.",
         HelpName = "number",
         DefaultValueFactory = _ => 32,
     };
@@ -191,7 +190,7 @@ internal sealed class PredictCommand
         }
         catch (OperationCanceledException)
         {
-            Terminal.Fail($"Cancelled after {done} images; the same command with --resume goes on at the last whole part.");
+            Terminal.Fail($"Cancelled after {done} images; the same command with --resume continues from the last complete part.");
             return ExitCode.Cancelled;
         }
     }

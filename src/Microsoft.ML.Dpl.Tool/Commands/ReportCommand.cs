@@ -17,13 +17,13 @@ internal static class ReportCommand
         var results = new Argument<string>("results") { Description = "The results file of a fit, NAME.results.json." };
         var output = new Option<string?>("--output", "-o")
         {
-            Description = "Where the page goes. Default: beside the results, as NAME.report.html.",
+            Description = "File for the page. Default: beside the results, as NAME.report.html.",
         };
         var model = new Option<string?>("--model")
         {
             Description =
-                "The saved model, which draws the heat maps. Default: the one that the results name, or NAME.zip beside them, if it "
-                + "is still theirs; none: no heat maps.",
+                "The saved model, for the heat maps. Default: the one that the results name, or NAME.zip beside them, if it still belongs "
+                + "to them; none: no heat maps.",
             HelpName = "file|none",
         };
         var clip = new ModelOptions(needsClip: false);
@@ -86,7 +86,7 @@ internal static class ReportCommand
             return saved;
         saved.Dispose();
         throw new ArgumentException(
-            $"'{zip}' is not the model of these results: its prompt lengths or classes are others. Name theirs with --model, or none."
+            $"'{zip}' is not the model of these results: its prompt lengths or classes differ. Name the right one with --model, or none."
         );
     }
 

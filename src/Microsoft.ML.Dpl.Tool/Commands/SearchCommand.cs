@@ -124,7 +124,7 @@ internal static class SearchCommand
         }
         if (found.HasDiverged)
         {
-            Terminal.Fail("The numbers went wrong; the configuration is the choice after the last good epoch.");
+            Terminal.Fail("The fit diverged; the configuration is the choice after the last good epoch.");
             return ExitCode.Diverged;
         }
         if (!found.WasCancelled)
@@ -134,7 +134,7 @@ internal static class SearchCommand
             session.Forget();
             return ExitCode.Success;
         }
-        Terminal.Fail("Cancelled; the configuration is the choice after the last whole epoch.");
+        Terminal.Fail("Cancelled; the configuration is the choice after the last complete epoch.");
         return ExitCode.Cancelled;
     }
 }

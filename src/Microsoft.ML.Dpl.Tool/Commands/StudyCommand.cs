@@ -12,11 +12,11 @@ internal sealed class StudyCommand
 {
     private readonly Argument<string> _plan = new("plan")
     {
-        Description = "The plan, a JSON file, which the guide describes; with --clip, where it is to be written.",
+        Description = "The plan, a JSON file as described in the guide; with --clip, the file to write it to.",
     };
     private readonly Option<string?> _output = new("--output", "-o")
     {
-        Description = "Folder of the results, one file a run. Default: beside the plan, named as it is with .results behind.",
+        Description = "Folder of the results, one file per run. Default: beside the plan, under its name with .results appended.",
         HelpName = "folder",
     };
     private readonly PlanOptions _options = new();
@@ -24,15 +24,15 @@ internal sealed class StudyCommand
     private readonly Option<int?> _jobs = new("--jobs", "-j")
     {
         Description =
-            "Runs side by side, each in a process of its own with the plan's number of threads. Default: as many as there are cores for; "
-            + "one on a GPU. Results do not depend on it.",
+            "Runs in parallel, each in its own process with the plan's number of threads. Default: as many as the cores allow; one on a "
+            + "GPU. Results do not depend on it.",
         HelpName = "number",
     };
     private readonly Option<string?> _shard = new("--shard")
     {
         Description =
-            "Does every n-th run only, beginning with the i-th. Default: what SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX and their "
-            + "counts say, else all. Results do not depend on it.",
+            "Does only every n-th run, beginning with the i-th. Default: from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX and their "
+            + "counts, else all. Results do not depend on it.",
         HelpName = "i/n",
     };
     private readonly ProgressOptions _progress = new();
@@ -43,7 +43,7 @@ internal sealed class StudyCommand
         var command = new ExampledCommand(
             "study",
             "Does the runs of a plan: data sets × shots × seeds × methods of one or several protocols. Runs whose results are in the "
-                + "folder are passed over, so an interrupted study goes on where it was.",
+                + "folder are skipped, so an interrupted study continues where it stopped.",
             "dpl study paper.json",
             "dpl study paper.json --data ~/data --output results --jobs 4",
             "dpl study paper.json --shard 1/8",
@@ -68,7 +68,7 @@ internal sealed class StudyCommand
     public static Option<string?> DataOption() =>
         new("--data")
         {
-            Description = "Folder that the known data sets lie in, as dpl data check takes it. Default: the plan's own \"data\".",
+            Description = "Folder with the known data sets, as for dpl data check. Default: the plan's own \"data\".",
             HelpName = "folder",
         };
 
@@ -152,7 +152,7 @@ internal sealed class StudyCommand
         });
         if (failed == 0)
         {
-            Terminal.Note($"All is in '{folderPath}'; dpl study table {folderPath} makes a table of it.");
+            Terminal.Note($"All results are in '{folderPath}'; dpl study table {folderPath} makes a table of it.");
             return ExitCode.Success;
         }
         Terminal.Fail($"{failed} of {left.Count} runs failed; the same command does them again.");
@@ -167,8 +167,8 @@ internal sealed class StudyCommand
             Terminal.Note($"{done} of {all} runs were done before.");
         else
             Terminal.Warn(
-                $"{done} of {all} runs were done before, {ofOthers} of them by another version of the library than {StudyRunner.Library}, "
-                    + "which does the others: name another folder with --output where that must not be."
+                $"{done} of {all} runs were done before, {ofOthers} of them with another version of the library; {StudyRunner.Library} "
+                    + "does the others. To keep versions apart, name another folder with --output."
             );
     }
 
@@ -183,7 +183,7 @@ internal sealed class StudyCommand
             ModelOptions.RequireDevice(
                 plan.Device,
                 $"The plan '{plan.File}', device {plan.Device}",
-                "Or let the CPU do it: \"device\": \"cpu\"."
+                "Or use the CPU: \"device\": \"cpu\"."
             );
             return BackboneArgument.Resolve(plan.Clip, cancellationToken: cancellationToken);
         }

@@ -10,10 +10,13 @@ namespace Microsoft.ML.Dpl.Tool.Commands;
 /// <summary><c>dpl study submit</c>: submits a study to a cluster's scheduler.</summary>
 internal sealed class StudySubmitCommand
 {
-    private readonly Argument<string> _plan = new("plan") { Description = "The plan, where every machine of the cluster finds it." };
+    private readonly Argument<string> _plan = new("plan")
+    {
+        Description = "The plan, on a path that every machine of the cluster can read.",
+    };
     private readonly Option<string?> _output = new("--output", "-o")
     {
-        Description = "Folder of the results, on a file system that all machines share. Default: as dpl study has it.",
+        Description = "Folder of the results, on a file system that all machines share. Default: as for dpl study.",
         HelpName = "folder",
     };
     private readonly Option<string?> _data = StudyCommand.DataOption();
@@ -25,7 +28,7 @@ internal sealed class StudySubmitCommand
     };
     private readonly Option<bool> _slurm = new("--slurm")
     {
-        Description = "Submits a job array, and a job behind it that makes the table.",
+        Description = "Submits a job array, followed by a job that makes the table.",
     };
     private readonly Option<string[]> _sbatch = new("--sbatch")
     {
@@ -51,8 +54,8 @@ internal sealed class StudySubmitCommand
         var verb = new StudySubmitCommand();
         var command = new ExampledCommand(
             "submit",
-            "Hands a study to a cluster's own scheduler, with the runs shared out among tasks. What is done is passed over, so the same "
-                + "command goes on.",
+            "Hands a study to a cluster's own scheduler, with the runs shared out among tasks. Completed runs are skipped, so the same "
+                + "command continues an interrupted study.",
             "dpl study submit paper.json --slurm --tasks 40 --sbatch=--partition=gpu",
             "dpl study submit paper.json --kubernetes --tasks 40 --image registry/dpl --claim studies | kubectl create -f -"
         );

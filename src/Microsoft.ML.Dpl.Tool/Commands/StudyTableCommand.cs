@@ -26,7 +26,11 @@ internal static class StudyTableCommand
             "markdown; csv, one line for each figure; latex, tabulars; html, one page with plots.",
             StudyTableFormat.Markdown
         );
-        var output = new Option<string?>("--output", "-o") { Description = "Where it goes. Default: the output.", HelpName = "file" };
+        var output = new Option<string?>("--output", "-o")
+        {
+            Description = "File for the table. Default: the standard output.",
+            HelpName = "file",
+        };
         var baseline = new Option<string?>("--baseline")
         {
             Description = "The method that the others are compared to, run by run. Default: the plan's first.",
@@ -34,7 +38,7 @@ internal static class StudyTableCommand
         };
         var noSeconds = new Option<bool>("--no-seconds")
         {
-            Description = "Leaves out times, so that two tables of the same runs are equal to the bit.",
+            Description = "Leaves out times, so that two tables of the same runs are identical.",
         };
         var command = new ExampledCommand(
             "table",

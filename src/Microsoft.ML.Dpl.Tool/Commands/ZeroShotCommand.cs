@@ -27,7 +27,7 @@ internal static class ZeroShotCommand
         var progress = new ProgressOptions();
         var skip = new Option<bool>("--skip-unreadable")
         {
-            Description = "Leaves out images that cannot be read, instead of ending at the first; the exit code then says so.",
+            Description = "Leaves out images that cannot be read, instead of stopping at the first; the exit code then says so.",
         };
         var command = new ExampledCommand(
             "zeroshot",
@@ -121,7 +121,7 @@ internal static class ZeroShotCommand
             EvaluationTables.Write(figures);
         if (skipped == 0)
             return ExitCode.Success;
-        Terminal.Fail($"{skipped} images could not be read; the figures are of the others.");
+        Terminal.Fail($"{skipped} images could not be read; the figures cover the others.");
         return ExitCode.PartlyFailed;
     }
 }

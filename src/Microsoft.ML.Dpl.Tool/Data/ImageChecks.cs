@@ -52,7 +52,7 @@ internal static class ImageChecks
         string advice =
             missing.Length == rows.Count
                 ? "Relative paths start at the file's folder: name another with --image-root."
-                : "Mend the paths, or give --skip-unreadable to leave such images out.";
+                : "Correct the paths, or give --skip-unreadable to leave such images out.";
         throw new FileNotFoundException(
             $"{(missing.Length == 1 ? "One" : $"{missing.Length}")} of {rows.Count} {what} {(missing.Length == 1 ? "is" : "are")} "
                 + $"missing, the first is '{path}'.{ImagePaths.Hint(path)} {advice}",

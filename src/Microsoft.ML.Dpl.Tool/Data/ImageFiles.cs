@@ -15,7 +15,7 @@ internal sealed class ImageFiles(CancellationToken cancellationToken = default)
     public string? LeftOutNote() =>
         _leftOut.Count == 0
             ? null
-            : $"Left out {string.Join(", ", _leftOut.Select(kind => $"{kind.Value} {kind.Key}"))}: images of such kinds cannot be read. "
+            : $"Left out {string.Join(", ", _leftOut.Select(kind => $"{kind.Value} {kind.Key}"))}: images of these kinds cannot be read. "
                 + "Convert them to JPEG or PNG.";
 
     /// <summary>Reserves a folder for a later call of <see cref="In"/>, so that links to it from elsewhere are not followed.</summary>

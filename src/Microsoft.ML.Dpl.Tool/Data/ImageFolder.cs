@@ -55,8 +55,8 @@ internal static class ImageFolder
             return;
         throw new InvalidDataException(
             $"The folders in '{folder}' ({Names(below.Keys)}) all hold the same folders ({Names(below.Values.First())}), so they look like "
-                + "splits rather than classes. Name them one by one, the training images first and others with --validation and --test; "
-                + $"or rename them: known are {SplitNames.Known}. Where they are classes, give a table of paths and classes."
+                + "splits rather than classes. Name them one by one, the training images first and others with --validation and --test; or "
+                + $"rename them to known splits: {SplitNames.Known}. If they are classes, give a table of paths and classes."
         );
     }
 
@@ -85,7 +85,7 @@ internal static class ImageFolder
         foreach (string path in classes)
             if (!files.Claim(path))
                 throw new InvalidDataException(
-                    $"The class folder '{path}' is a link to a folder that was met before, or leads round in a circle. Remove it."
+                    $"The class folder '{path}' is a link to a folder that was already visited, or forms a loop. Remove it."
                 );
         var rows = new List<ImageRow>();
         foreach (string path in classes)

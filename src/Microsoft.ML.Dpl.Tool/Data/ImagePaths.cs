@@ -19,6 +19,6 @@ internal static class ImagePaths
     /// <summary>A hint about the spelling of a path to a file that does not exist; empty if nothing looks wrong.</summary>
     public static string Hint(string path) =>
         Path.DirectorySeparatorChar != '\\' && Path.GetFileName(path).Contains('\\')
-            ? " The path has backslashes, which separate folders on Windows only: write slashes."
+            ? " The path has backslashes, which separate folders only on Windows: use slashes."
             : "";
 }

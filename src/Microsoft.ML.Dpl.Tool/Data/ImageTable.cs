@@ -66,7 +66,7 @@ internal static class ImageTable
             ImageSplit set = split is not int s
                 ? ImageSplit.Train
                 : SplitNames.Parse(fields[s])
-                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is not a split. Known are: {SplitNames.Known}.");
+                    ?? throw new InvalidDataException($"{Where()}: '{fields[s]}' is not a split; known splits are {SplitNames.Known}.");
             float counts = 1;
             if (
                 weight is int w
@@ -168,7 +168,7 @@ internal static class ImageTable
         catch (MalformedLineException e)
         {
             throw new InvalidDataException(
-                $"{file}, line {parser.ErrorLineNumber}: the quotes do not fit. A quoted field begins and ends with \", and a quote "
+                $"{file}, line {parser.ErrorLineNumber}: the quotes do not match. A quoted field begins and ends with \", and a quote "
                     + "within it is written \"\".",
                 e
             );

@@ -78,7 +78,7 @@ internal static class SplitFile
         if (!numbers.TryAdd(label, index) && numbers[label] != index)
             throw Malformed(
                 file,
-                $"{where} calls class {index} '{label}', but so is class {numbers[label]} called: two classes need two names"
+                $"{where} calls class {index} '{label}', as class {numbers[label]} is called, too: two classes need two names"
             );
         return new ImageRow { ImagePath = ImagePaths.Full(path.GetString()!, root), Label = label };
     }
@@ -97,5 +97,5 @@ internal static class SplitFile
     }
 
     private static InvalidDataException Malformed(string file, string what, Exception? cause = null) =>
-        new($"'{file}' is not a split file as CoOp's split_zhou_*.json are: {what}.", cause);
+        new($"'{file}' is not a split file like CoOp's split_zhou_*.json: {what}.", cause);
 }

@@ -23,8 +23,8 @@ internal static class StrictText
         {
             int line = isWide ? 0 : 1 + bytes.AsSpan(0, Math.Clamp(mark + e.Index, 0, bytes.Length)).Count((byte)'\n');
             throw new InvalidDataException(
-                $"{file}{(line > 0 ? $", line {line}" : "")}: a byte is no {(isWide ? "UTF-16" : "UTF-8")}, so the file is in another "
-                    + "encoding, such as Windows-1252. Save it as UTF-8; iconv -f windows-1252 -t utf-8 converts it.",
+                $"{file}{(line > 0 ? $", line {line}" : "")}: a byte is not valid {(isWide ? "UTF-16" : "UTF-8")}, so the file is in "
+                    + "another encoding, such as Windows-1252. Save it as UTF-8; iconv -f windows-1252 -t utf-8 converts it.",
                 e
             );
         }

@@ -33,7 +33,7 @@ internal static class DownloadDisplay
         }
         catch (OperationCanceledException) when (hasBegun)
         {
-            Terminal.Note("What was downloaded is kept; the same command goes on from there.");
+            Terminal.Note("What was downloaded is kept; the same command continues from there.");
             throw;
         }
     }

@@ -84,7 +84,7 @@ internal sealed class Interruption
             return;
         // Cancel first, since the message may have to wait for the progress display.
         _source.Cancel();
-        _note("Ending after this step; once more ends at once.");
+        _note("Stopping after this step; interrupt again to stop at once.");
     }
 
     /// <summary>Shows the cursor, which a progress display hides, and ends the process.</summary>

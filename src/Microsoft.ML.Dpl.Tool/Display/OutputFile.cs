@@ -145,7 +145,7 @@ internal sealed class OutputFile
             }
             catch (IOException second)
             {
-                throw new IOException($"{e.Message} Nor could it be kept elsewhere: {second.Message}", e);
+                throw new IOException($"{e.Message} It could not be kept elsewhere either: {second.Message}", e);
             }
             FullPath = other.FullPath;
             Terminal.Fail($"{e.Message} It was kept as '{FullPath}' instead.");

@@ -27,7 +27,7 @@ internal sealed class ProgressOptions
 {
     private readonly ChoiceOption<ProgressMode> _mode = new(
         "--progress",
-        "How progress is shown on the error stream: bars, lines (one an epoch), json (one object a line, messages too, for scripts), "
+        "How progress is shown on the error stream: bars, lines (one per epoch), json (one object per line, messages too, for scripts), "
             + "none; auto: bars on a terminal, else lines.",
         ProgressMode.Auto
     );

@@ -75,8 +75,8 @@ internal sealed class EpochLog
         {
             _fails = true;
             Terminal.Warn(
-                $"The figures of the epochs could not be kept in '{_path}': {e.Message.TrimEnd('.')}. The fit goes on; interrupted "
-                    + "now, its results would lack the epochs until then."
+                $"The figures of the epochs could not be saved to '{_path}': {e.Message.TrimEnd('.')}. The fit continues; if it is "
+                    + "interrupted now, its results will lack the epochs up to then."
             );
         }
     }

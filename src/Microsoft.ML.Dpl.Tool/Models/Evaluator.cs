@@ -60,7 +60,7 @@ internal static class Evaluator
                 {
                     string message = $"{image.Row.ImagePath}: {image.Error}";
                     if (!skipUnreadable)
-                        throw new InvalidDataException($"{message} Mend or remove the image, or give --skip-unreadable.");
+                        throw new InvalidDataException($"{message} Repair or remove the image, or give --skip-unreadable.");
                     Terminal.Warn(message);
                 }
                 progress.Report(new ImageProgress(done, predictions.Count == 0 ? null : (double)right / predictions.Count));

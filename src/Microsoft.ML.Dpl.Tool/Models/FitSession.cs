@@ -158,7 +158,7 @@ internal sealed class FitSession
                 finally
                 {
                     if (board?.Failure is { } failure)
-                        Terminal.Warn($"TensorBoard's events could not all be written to '{board.EventFilePath}': {failure.Message}");
+                        Terminal.Warn($"Not all of TensorBoard's events could be written to '{board.EventFilePath}': {failure.Message}");
                 }
             }
         );

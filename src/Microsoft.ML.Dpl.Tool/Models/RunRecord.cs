@@ -81,7 +81,7 @@ internal static class RunRecord
             { Validation.Set: not null } => null,
             { Validation.Fraction: double fraction } => string.Create(
                 CultureInfo.InvariantCulture,
-                $"Of each class {fraction:0.# %} of the training images were set aside for validation, but never all."
+                $"Of each class, {fraction:0.# %} of the training images were set aside for validation, but never all."
             ),
             { Validation.RowsPerClass: int rows } => Sentence(rows),
             { Configuration: null } => Sentence(DplTrainer.ValidationOptions.DefaultRowsPerClass),
@@ -91,7 +91,7 @@ internal static class RunRecord
     private static string Sentence(int rows) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"Of each class {rows} training image{(rows == 1 ? " was" : "s were")} set aside for validation, but never all."
+            $"Of each class, {rows} training image{(rows == 1 ? " was" : "s were")} set aside for validation, but never all."
         );
 
     /// <summary>The name of the data: its file or folder, or the parent folder if the folder is only called train.</summary>

@@ -82,7 +82,7 @@ internal static class ConfigurationArgument
         catch (FormatException e)
         {
             throw new FormatException(
-                $"The file '{path}' holds no configuration as dpl search writes it: {(e.InnerException ?? e).Message}",
+                $"The file '{path}' is not a configuration as dpl search writes it: {(e.InnerException ?? e).Message}",
                 e
             );
         }

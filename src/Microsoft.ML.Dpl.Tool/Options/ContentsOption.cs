@@ -18,8 +18,8 @@ internal sealed class ContentsOption
         {
             Description =
                 "What the model zip holds: image-tower (predicts on any machine, without CLIP's folder; some 330 MiB for ViT-B/16), "
-                + "prompts (a few hundred KiB; CLIP must be at hand for prediction), clip (all of it, so that other classes can be had "
-                + "after loading) or onnx (prompts and a graph, by which an application without libtorch predicts).",
+                + "prompts (a few hundred KiB; CLIP must be at hand for prediction), clip (all of it, so that the classes can be changed "
+                + "after loading) or onnx (prompts and a graph, with which an application without libtorch predicts).",
             DefaultValueFactory = _ => isForAnyMachine ? ImageTower : Prompts,
         }.AcceptOnlyFromAmong(Prompts, ImageTower, Clip, Onnx);
 

@@ -10,8 +10,8 @@ internal sealed class DataOptions
     private readonly Argument<string> _data = new("data")
     {
         Description =
-            "A folder with one folder of images for each class (perhaps in train, val and test); a .tsv or .csv table with a path, a "
-            + "class and perhaps a split a line; or a split_zhou_*.json file of CoOp.",
+            "A folder with one folder of images for each class (perhaps in train, val and test); a .tsv or .csv table with a path, a class "
+            + "and perhaps a split per line; or a split_zhou_*.json file of CoOp.",
     };
 
     private readonly Option<string?> _validation = new("--validation")
@@ -28,7 +28,7 @@ internal sealed class DataOptions
     };
     private readonly Option<string?> _imageRoot = new("--image-root")
     {
-        Description = "Folder that relative paths of a table or split file start at. Default: the file's folder.",
+        Description = "Folder that relative paths of a table or split file are resolved against. Default: the file's folder.",
         HelpName = "folder",
     };
     private readonly Option<string?> _imageColumn = new("--image-column")
@@ -48,7 +48,7 @@ internal sealed class DataOptions
     };
     private readonly Option<string?> _weightColumn = new("--weight-column")
     {
-        Description = "A table's column with how much each row counts in training, at least 0. Default: all alike.",
+        Description = "A table's column of row weights for training, at least 0. Default: all rows count alike.",
         HelpName = "column",
     };
     private readonly Option<bool> _cleanNames = new("--clean-names")
@@ -59,15 +59,15 @@ internal sealed class DataOptions
     };
     private readonly Option<string?> _names = new("--names")
     {
-        Description = "A table that renames classes: a class, a tab and the words for it a line.",
+        Description = "A table that renames classes: one class per line, with a tab and the words for it.",
         HelpName = "file",
     };
     private readonly Option<int?> _shots = new("--shots")
     {
         Description =
-            "Takes that many training images of each class, drawn with --seed, and as many but at most 4 of the data's validation "
-            + "split. Of a split_zhou_*.json these are the images that CoOp draws with that seed; other data is drawn in a way of "
-            + "its own.",
+            "Uses that many training images of each class, drawn with --seed, and the same number, but at most 4, of the data's validation "
+            + "split. From a split_zhou_*.json these are the images that CoOp draws with that seed; from other data they are drawn in "
+            + "another way.",
         HelpName = "number",
     };
     private readonly bool _learns;
@@ -127,8 +127,8 @@ internal sealed class DataOptions
             sets = ClassNames.Rename(sets, names);
         if (sets.Classes.Where(ClassNames.IsCode).ToArray() is [var code, ..])
             Terminal.Warn(
-                $"CLIP reads the names of the classes, and '{code}' says nothing to it. Give words with --names: a class, a tab and the "
-                    + "words for it a line."
+                $"CLIP reads the names of the classes, and '{code}' means nothing to it. Give words with --names: a table of one class per "
+                    + "line, with a tab and the words for it."
             );
         if (!_learns || arguments.GetValue(_shots) is not int shots)
             return sets;
@@ -136,7 +136,7 @@ internal sealed class DataOptions
             throw new ArgumentException($"--shots must be at least 1; it is {shots}.");
         if (sets.Train.CountBy(row => row.Label).Where(count => count.Value < shots).ToArray() is [var few, ..] all)
             Terminal.Warn(
-                $"{all.Length} classes have fewer than --shots {shots} training images and give all they have, '{few.Key}' {few.Value}."
+                $"{all.Length} classes have fewer than --shots {shots} training images, of which all are used; '{few.Key}' has {few.Value}."
             );
         return FewShotDraw.Draw(sets, shots, seed);
     }

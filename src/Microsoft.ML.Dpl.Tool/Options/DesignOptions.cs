@@ -46,35 +46,35 @@ internal sealed class DesignOptions : OptionGroup
     private readonly Option<int?> _context = new("--context")
     {
         Description =
-            "Learned vectors in the text of a class, in place of the words around its name, as in CoOp; so many, at least 1. CoOp alone: "
+            "Number of learned vectors, at least 1, in the text of a class in place of the words around its name, as in CoOp. CoOp alone: "
             + "with --configuration uniform:0. Default: the text is that of --template.",
         HelpName = "number",
     };
     private readonly Option<string?> _contextWords = new("--context-words")
     {
-        Description = "The same, initialised with the words' embeddings: as many vectors as they have tokens. Example: \"a photo of a\".",
+        Description = "Like --context, but initialised with the words' embeddings, with one vector per token. Example: \"a photo of a\".",
         HelpName = "words",
     };
     private readonly ChoiceOption<ContextPosition> _contextPosition = new(
         "--context-position",
-        "Where the class name stands: at the end, behind the context; in its middle; or in front of it. Default: end.",
+        "Position of the class name: at the end, after the context; in its middle; or in front of it. Default: end.",
         standard: null
     );
     private readonly Option<bool> _contextPerClass = new("--context-per-class")
     {
-        Description = "Every class learns vectors of its own. Such a model cannot be given new classes.",
+        Description = "Learns separate vectors for every class. Such a model cannot be given new classes.",
     };
     private readonly Option<string[]?> _regularisers = new("--regulariser", "--regularizer")
     {
         Description =
-            "Keeps the prompted CLIP near to zero-shot CLIP; several add up. kgcoop: class features, with a weight; promptsrc: class "
-            + "features, image features and probabilities, with a weight for each. Defaults: kgcoop:8 and promptsrc:25,10,1.",
+            "Keeps the prompted CLIP close to zero-shot CLIP; several can be combined. kgcoop: class features, with a weight; promptsrc: "
+            + "class features, image features and probabilities, with a weight for each. Defaults: kgcoop:8 and promptsrc:25,10,1.",
         HelpName = "kgcoop|promptsrc",
     };
     private readonly Option<string?> _proGrad = new("--prograd")
     {
         Description =
-            "Takes out of every step what goes against zero-shot CLIP's probabilities (ProGrad): by what share, and at which "
+            "Removes from every step what opposes zero-shot CLIP's probabilities (ProGrad): the share that is removed, and the "
             + "temperature. Default of the numbers: 1,1.",
         HelpName = "weight,temperature",
         Arity = ArgumentArity.ZeroOrOne,
@@ -87,13 +87,13 @@ internal sealed class DesignOptions : OptionGroup
         HelpName = "gaussian|exponential|last",
     };
     private readonly TemplatesOption _templates = new(
-        "Texts of a class whose features are averaged, for what prompts are kept near to, for zero-shot CLIP, and for the model where it "
+        "Texts of a class whose features are averaged, for what prompts are kept close to, for zero-shot CLIP, and for the model where it "
             + "has no text prompt."
     );
     private readonly Option<string?> _teacher = new("--teacher")
     {
         Description =
-            $"Another CLIP, such as a larger one, whose probabilities {DistillationWeight} and --prograd go by. Default: that of --clip.",
+            $"Another CLIP, such as a larger one, whose probabilities {DistillationWeight} and --prograd use. Default: that of --clip.",
         HelpName = "CLIP",
     };
 
@@ -144,8 +144,9 @@ internal sealed class DesignOptions : OptionGroup
             );
         if (arguments.GetValue(_teacher) is not null && asked.Training.DistillationWeight == 0 && asked.Design.ProGrad is null)
             throw new ArgumentException(
-                $"--teacher is given, but nothing goes by its probabilities: give {(training is null ? "" : $"{DistillationWeight} or ")}"
-                    + "--prograd with it. Regularisers compare features, and those of two CLIPs cannot be compared."
+                "--teacher is given, but nothing uses its probabilities: give "
+                    + $"{(training is null ? "" : $"{DistillationWeight} or ")}--prograd with it. Regularisers compare features, and those "
+                    + "of two CLIPs cannot be compared."
             );
     }
 
@@ -178,12 +179,12 @@ internal sealed class DesignOptions : OptionGroup
             return position is null && !perClass
                 ? null
                 : throw new ArgumentException(
-                    $"{(perClass ? _contextPerClass : (Option)_contextPosition).Name} says how a context stands, but there is none: give "
+                    $"{(perClass ? _contextPerClass : (Option)_contextPosition).Name} describes a context, but there is none: give "
                         + "--context or --context-words with it."
                 );
         if (length is not null && words is not null)
             throw new ArgumentException(
-                "Give either --context or --context-words: a context that begins with words has as many vectors as they have tokens."
+                "Give either --context or --context-words: a context that begins with words has one vector for each of their tokens."
             );
         if (length < 1)
             throw new ArgumentException($"--context must be at least 1; it is {length}.");

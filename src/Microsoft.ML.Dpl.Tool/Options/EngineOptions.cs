@@ -43,14 +43,14 @@ internal sealed class EngineOptions
 {
     private readonly ChoiceOption<ScoringEngine> _engine = new(
         "--engine",
-        "What computes: onnxruntime (on the CPU, for zips with CLIP's image tower or a graph), libtorch, or auto: the former where it can. "
-            + "Probabilities differ by less than 0.00001.",
+        "What computes the predictions: onnxruntime (on the CPU, for zips with CLIP's image tower or a graph), libtorch, or auto: "
+            + "onnxruntime where possible. Their probabilities differ by less than 0.00001.",
         ScoringEngine.Auto
     );
     private readonly ChoiceOption<OnnxPrecision> _precision = new(
         "--precision",
-        "Of the weights in ONNX Runtime: float32, float16 or int8, which on processors with VNNI is two to three times as fast, with "
-            + "probabilities that differ a little. Default: float32, or what the zip's graph has.",
+        "Precision of the weights in ONNX Runtime: float32, float16 or int8, which on processors with VNNI is two to three times as fast, "
+            + "with probabilities that differ a little. Default: float32, or what the zip's graph has.",
         standard: null
     );
 

@@ -10,7 +10,7 @@ internal sealed class CommonOptions : OptionGroup
 
     private readonly Option<int> _seed = new("--seed")
     {
-        Description = "Of everything random.",
+        Description = "Seed of everything random.",
         HelpName = "number",
         DefaultValueFactory = _ => 0,
     };
@@ -27,15 +27,15 @@ internal sealed class CommonOptions : OptionGroup
 
     private readonly ChoiceOption<ComputePrecision> _precision = new(
         "--precision",
-        "What products of search and training round to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on GPUs. "
-            + "Predictions are float32 with each.",
+        "Precision that products in search and training are rounded to: bfloat16 is fast on GPUs and on CPUs with AMX, tensorfloat32 on "
+            + "GPUs. Predictions always use float32.",
         Defaults.Compute.Precision
     );
 
     private readonly ChoiceOption<TrainingRecipe> _recipe = new(
         "--recipe",
-        "How prompts are drawn and trained: robust is AdamW with a learned temperature and a comparison of the searched lengths to uniform "
-            + "ones; paper is the authors' SGD, which trains what the search found.",
+        "How prompts are initialised and trained: robust is AdamW with a learned temperature and a comparison of the searched lengths to "
+            + "uniform ones; paper is the authors' SGD, which trains what the search found.",
         Defaults.Training.Recipe
     );
 
@@ -56,12 +56,12 @@ internal sealed class CommonOptions : OptionGroup
         Add(_recipe, (arguments, options) => options.Training.Recipe = _recipe.Read(arguments));
         AddOptional(
             "--smallest-crop",
-            "Least part of an image's area that a random crop keeps, up to 1. Default: 0.8; 0.08 with --recipe paper.",
+            "Smallest part of an image's area that a random crop keeps, up to 1. Default: 0.8; 0.08 with --recipe paper.",
             options => options.Training.SmallestCrop
         );
         AddOptional(
             "--label-smoothing",
-            "Part of each label that is spread over all classes in the steps of the prompts, 0 to below 1. Default: 0.1; 0 with --recipe "
+            "Part of each label that is spread over all classes when prompts are trained, 0 to below 1. Default: 0.1; 0 with --recipe "
                 + "paper.",
             options => options.Training.LabelSmoothing
         );
@@ -74,7 +74,7 @@ internal sealed class CommonOptions : OptionGroup
         );
         AddOptional(
             "--max-gradient-norm",
-            "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.",
+            "Largest norm of the gradient of all prompts together; a larger one is scaled down to it. Default: no limit.",
             options => options.Training.MaxGradientNorm
         );
         Add(_classWeights, (arguments, options) =>
@@ -94,26 +94,27 @@ internal sealed class CommonOptions : OptionGroup
         );
         AddSwitch(
             "--calibrate",
-            "Fits the temperature of the probabilities to the validation images once all is trained; these are then not trained on. No "
-                + "image's class changes.",
+            "Fits the temperature of the probabilities to the validation images after training, which then does not use them. No image's "
+                + "predicted class changes.",
             options => options.Validation.Calibrate
         );
         AddSwitch(
             "--apply-exif",
-            "Turns and mirrors images as their files ask, as phones write them; the model then does so, too. CLIP's own preprocessing "
-                + "does not.",
+            "Rotates and mirrors images as their EXIF orientation says; the model then does so, too. CLIP's own preprocessing does not.",
             options => options.Images.ApplyExifOrientation
         );
         Add("--max-image-pixels", "The most pixels that an image may have; larger ones are not decoded.", options =>
             options.Images.MaxPixels
         );
-        AddSwitch("--skip-unreadable", "Leaves out images that cannot be read, with a warning, instead of ending at the first.", options =>
-            options.Images.SkipUnreadable
+        AddSwitch(
+            "--skip-unreadable",
+            "Leaves out images that cannot be read, with a warning, instead of stopping at the first.",
+            options => options.Images.SkipUnreadable
         );
         Add("--image-cache-megabytes", "Memory for decoded training images in MiB.", options => options.Images.CacheMegabytes);
         AddOptional(
             "--workspace",
-            "Folder for checkpoints: killed or cancelled, the same command goes on from there.",
+            "Folder for checkpoints, from which the same command continues after it was killed or cancelled.",
             options => options.Compute.WorkspacePath,
             "folder"
         );
@@ -154,8 +155,8 @@ internal sealed class SearchOptions : OptionGroup
 
     private readonly ChoiceOption<SearchResult> _result = new(
         "--search-result",
-        "What a fit compares to uniform lengths and trains: lengths are the chosen ones, trained afresh; mixture is the searched mixture "
-            + "of all candidates, trained on.",
+        "What a fit compares to uniform lengths and trains: lengths are the chosen ones, trained from scratch; mixture is the searched "
+            + "mixture of all candidates, trained further.",
         Defaults.Search.Result
     );
 
@@ -188,7 +189,7 @@ internal sealed class SearchOptions : OptionGroup
         );
         AddSwitch(
             "--no-refit",
-            "Leaves the validation images out of the training that follows a comparison. Default: it is on them, too, unless "
+            "Leaves the validation images out of the training that follows a comparison. Default: they are trained on, too, unless "
                 + "--training-patience or --calibrate needs them.",
             options => options.Validation.Refit,
             value: false
@@ -199,9 +200,7 @@ internal sealed class SearchOptions : OptionGroup
                 + "epochs are run.",
             options => options.Search.Patience
         );
-        Add("--search-margin", "By how much of the softmax weight a choice must lead to count as decided, 0 to 1.", options =>
-            options.Search.Margin
-        );
+        Add("--search-margin", "Lead in softmax weight at which a choice counts as decided, 0 to 1.", options => options.Search.Margin);
     }
 }
 
@@ -226,7 +225,7 @@ internal sealed class TrainingOptions : OptionGroup
             "Ends training after that many epochs without a higher validation accuracy. Default: all epochs are run.",
             options => options.Training.Patience
         );
-        Add("--distillation-weight", "Weight of staying near to zero-shot CLIP, at least 0.", options =>
+        Add("--distillation-weight", "Weight of staying close to zero-shot CLIP, at least 0.", options =>
             options.Training.DistillationWeight
         );
         Add("--prediction-batch-size", "Images per forward pass in prediction.", options => options.Compute.PredictionBatchSize);

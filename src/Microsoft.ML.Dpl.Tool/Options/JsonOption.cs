@@ -17,7 +17,7 @@ internal sealed class JsonOption
         _option = new Option<string?>("--json")
         {
             Description =
-                $"Where {what} go as JSON: a file; - or no value: the standard output, in place of tables; none: nowhere. Default: "
+                $"Where to write {what} as JSON: a file; - or no value: the standard output, in place of tables; none: nowhere. Default: "
                 + $"{standard}.",
             HelpName = "file|-|none",
             Arity = ArgumentArity.ZeroOrOne,

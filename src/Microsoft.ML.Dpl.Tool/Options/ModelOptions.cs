@@ -20,11 +20,11 @@ internal sealed class ModelOptions
     };
     private readonly Option<bool> _fallback = new("--fallback-to-cpu")
     {
-        Description = "Takes the CPU, with a warning, where the GPU is missing.",
+        Description = "Uses the CPU, with a warning, where the GPU is missing.",
     };
     private readonly Option<int?> _threads = new("--threads")
     {
-        Description = "Threads on the CPU. Default: one for each core. Results depend on it in their last digits.",
+        Description = "Threads on the CPU. Default: one for each core. The last digits of results depend on it.",
         HelpName = "number",
     };
 
@@ -80,7 +80,7 @@ internal sealed class ModelOptions
             LibTorchRuntime.Threads = threads;
         string device = arguments.GetRequiredValue(_device);
         if (!arguments.GetValue(_fallback))
-            RequireDevice(device, $"--device {device}", "Or let the CPU do it, without --device or with --fallback-to-cpu.");
+            RequireDevice(device, $"--device {device}", "Or use the CPU, without --device or with --fallback-to-cpu.");
     }
 
     /// <summary>Checks that a device is available before anything is read or downloaded.</summary>

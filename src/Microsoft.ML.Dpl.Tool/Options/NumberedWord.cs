@@ -42,7 +42,7 @@ internal sealed record NumberedWord(string Word, params IReadOnlyList<WordNumber
         NumberedWord word = words.FirstOrDefault(each => each.Word.Equals(name, StringComparison.OrdinalIgnoreCase))
             ?? throw new ArgumentException(
                 $"{option} '{text}' is unknown: give one of {string.Join(", ", words.Select(each => each.Word))}, with numbers as in "
-                    + $"{words.MaxBy(each => each.Numbers.Count)!.Example} where they are to be others."
+                    + $"{words.MaxBy(each => each.Numbers.Count)!.Example} to change the defaults."
             );
         return (word, colon < 0 ? word.Standards : word.ReadNumbers(option, text, text[(colon + 1)..], word.Example));
     }

@@ -31,15 +31,15 @@ internal sealed class OutputOptions
         _output = new Option<string>("--output", "-o")
         {
             HelpName = "file",
-            Description = $"Where {what} goes; a file there is replaced once the new one is whole.",
+            Description = $"File for {what}; an existing one is replaced once the new one is complete.",
             DefaultValueFactory = _ => standard,
         };
         if (hasReport)
             _report = new Option<string?>("--report")
             {
                 Description =
-                    "Where the report goes, one HTML page: warnings, accuracy, finalists, alphas, curves, confusions, the worst "
-                    + "mistakes with heat maps. Default: beside the output, as NAME.report.html; none: nowhere.",
+                    "File for the report, one HTML page: warnings, accuracy, finalists, alphas, curves, confusions, the worst mistakes "
+                    + "with heat maps. Default: beside the output, as NAME.report.html; none: no report.",
                 HelpName = "file|none",
             };
     }

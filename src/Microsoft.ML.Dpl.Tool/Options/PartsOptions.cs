@@ -18,26 +18,26 @@ internal sealed class PartsOptions
     private readonly Option<string?> _output = new("--output", "-o")
     {
         Description =
-            "A folder for the predictions, as files of --part-size images in the order of the input, each written whole. One after "
-            + "another, by name, they are what would have been written to the standard output.",
+            "A folder for the predictions, as files of --part-size images in the order of the input, each written as a whole. Concatenated "
+            + "in the order of their names, they are what would have been written to the standard output.",
         HelpName = "folder",
     };
     private readonly Option<string?> _shard = new("--shard")
     {
         Description =
-            "With --output: does the i-th of n stretches of the input only. Default: what SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX and "
-            + "their counts say, else all. The files do not depend on it.",
+            "With --output: processes only the i-th of n sections of the input. Default: from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX "
+            + "and their counts, else all. The files do not depend on it.",
         HelpName = "i/n",
     };
     private readonly Option<int> _size = new("--part-size")
     {
-        Description = "With --output: images of a file, and what a process that is killed loses at most.",
+        Description = "With --output: images per file, which is also the most that a killed process loses.",
         HelpName = "number",
         DefaultValueFactory = _ => StandardSize,
     };
     private readonly Option<bool> _resume = new("--resume")
     {
-        Description = "With --output: goes on where an earlier process was ended, and begins where there was none.",
+        Description = "With --output: continues where an earlier process stopped, or begins if there was none.",
     };
 
     public void AddTo(System.CommandLine.Command command)
@@ -60,7 +60,7 @@ internal sealed class PartsOptions
         if (string.IsNullOrWhiteSpace(folder))
             throw new ArgumentException("--output is empty: name a folder.");
         if (format == PredictionFormat.Table)
-            throw new ArgumentException("--output takes no tables: give --format jsonl or csv.");
+            throw new ArgumentException("--output cannot be used with tables: give --format jsonl or csv.");
         int size = arguments.GetValue(_size);
         if (size < 1)
             throw new ArgumentException($"--part-size must be at least 1; it is {size}.");

@@ -20,7 +20,7 @@ internal sealed class PlanOptions
 
     private readonly Option<string?> _clip = new("--clip")
     {
-        Description = "With it the plan is written from these options, and then run. " + BackboneArgument.Description,
+        Description = "Writes the plan from these options before running it. " + BackboneArgument.Description,
         HelpName = "CLIP",
     };
     private readonly Option<string?> _protocol = new("--protocol")
@@ -30,18 +30,19 @@ internal sealed class PlanOptions
     };
     private readonly Option<string?> _source = new("--source")
     {
-        Description = "The data set that is trained on, with the protocols that have one.",
+        Description = "The data set to train on, for protocols that have one.",
         HelpName = "data set",
     };
     private readonly Option<string[]> _dataSets = List<string>(
         "--data-sets",
-        "Known ones by name, which --data has, and your own as NAME=PATH of a folder or table with test images, or NAME=TRAIN,TEST of two.",
+        "Known ones by name, which --data contains, and your own as NAME=PATH, a folder or table with test images, or NAME=TRAIN,TEST, two "
+            + "of them.",
         "data sets"
     );
     private readonly Option<string[]> _methods = List<string>("--methods", "For instance zero-shot uniform:4 default.", "methods");
-    private readonly Option<int[]> _shots = List<int>("--shots", "Training images of each class. Default: all there are.", "numbers");
-    private readonly Option<int[]> _seeds = List<int>("--seeds", "Of the draws and of the fits. Default: 1 2 3.", "numbers");
-    private readonly Option<int?> _threads = new("--threads") { Description = "Of each run. Default: 1.", HelpName = "number" };
+    private readonly Option<int[]> _shots = List<int>("--shots", "Training images of each class. Default: all.", "numbers");
+    private readonly Option<int[]> _seeds = List<int>("--seeds", "Seeds of the draws and of the fits. Default: 1 2 3.", "numbers");
+    private readonly Option<int?> _threads = new("--threads") { Description = "Threads of each run. Default: 1.", HelpName = "number" };
     private readonly Option<string?> _device = new("--device") { Description = "cpu, cuda or cuda:n. Default: cpu.", HelpName = "device" };
 
     public PlanOptions()
@@ -83,8 +84,8 @@ internal sealed class PlanOptions
         return File.ReadAllText(file).ReplaceLineEndings("\n") == text
             ? false
             : throw new ArgumentException(
-                $"The plan '{file}' is there and says something else than {string.Join(", ", given.Select(option => option.Name))}: leave "
-                    + "these out to run it as it is, or name another file."
+                $"The plan '{file}' already exists and differs from {string.Join(", ", given.Select(option => option.Name))}: leave these "
+                    + "out to run it as it is, or name another file."
             );
     }
 

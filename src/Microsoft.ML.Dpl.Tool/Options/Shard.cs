@@ -34,7 +34,7 @@ internal sealed record Shard(int Index, int Count)
                 && index >= 1
                 && index <= count
                 ? new Shard(index - 1, count)
-                : throw new ArgumentException($"--shard '{option}' is none: write 1/4 to 4/4 for the four quarters of the whole.");
+                : throw new ArgumentException($"--shard '{option}' is not a shard: write 1/4 to 4/4 for the four quarters of the whole.");
         }
         int? Number(string name) =>
             variable(name) is not { Length: > 0 } text ? null
@@ -60,5 +60,5 @@ internal sealed record Shard(int Index, int Count)
     private static Shard Checked(int index, int? count, string indexName, string countName) =>
         count is not int all ? throw new ArgumentException($"{indexName} is set, but {countName} is not: set it, or give --shard.")
         : index >= 0 && index < all ? new Shard(index, all)
-        : throw new ArgumentException($"{indexName} names shard {index + 1} of {all} ({countName}), which there is not: give --shard.");
+        : throw new ArgumentException($"{indexName} names shard {index + 1} of {all} ({countName}), which does not exist: give --shard.");
 }

@@ -35,7 +35,7 @@ internal sealed class TemplatesOption : Option<string[]?>
             ) is
             { } twice
         )
-            throw new ArgumentException($"{OptionName} gives '{twice}' twice, and CLIP reads it alike: leave one of them out.");
+            throw new ArgumentException($"{OptionName} gives '{twice}' twice as far as CLIP can tell: leave one of them out.");
         return templates;
     }
 

@@ -14,7 +14,7 @@ internal static class ConfusionSection
     public static Section Create(FitResults results)
     {
         const string id = "confusion",
-            title = "What is taken for what";
+            title = "Which classes are confused";
         if (results.Test is not { } test)
             return Section.Missing(id, title, TestSections.NoTest);
         Markup whole = test.Classes.Count switch
@@ -76,7 +76,7 @@ internal static class ConfusionSection
             .OrderByDescending(pair => pair.Count)
             .ToArray();
         if (pairs.Length == 0)
-            return Markup.Format($"<p>Nothing is taken for anything else.</p>");
+            return Markup.Format($"<p>No class is confused with another.</p>");
         Markup rows = Markup.Join(
             pairs
                 .Take(ShownConfusions)

@@ -114,9 +114,9 @@ internal static class EpochSections
         return epoch is int number
             ? Markup.Format(
                 $"<p>The prompts that were kept are those after epoch {number}: they classify {Written.Percent(accuracy)} of the "
-                    + $"validation rows rightly.</p>"
+                    + $"validation rows correctly.</p>"
             )
-            : Markup.Format($"<p>The prompts that were kept classify {Written.Percent(accuracy)} of the validation rows rightly.</p>");
+            : Markup.Format($"<p>The prompts that were kept classify {Written.Percent(accuracy)} of the validation rows correctly.</p>");
     }
 
     /// <summary>A note for a run that was resumed from a checkpoint and has only its own epochs.</summary>

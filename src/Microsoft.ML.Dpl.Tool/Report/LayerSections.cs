@@ -38,9 +38,9 @@ internal static class LayerSections
     public static Section Lengths(FitResults results)
     {
         const string id = "lengths",
-            title = "The prompt lengths on the two towers";
+            title = "The prompt lengths in the two towers";
         if (results.Configuration is not { } configuration)
-            return Section.Missing(id, title, "No configuration was reached.");
+            return Section.Missing(id, title, "There is no configuration.");
         return new Section(
             id,
             title,

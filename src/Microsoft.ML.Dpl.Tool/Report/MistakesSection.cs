@@ -14,7 +14,7 @@ internal static class MistakesSection
     public static Section Create(FitResults results, Func<string, string> locate, DplTransformer? model)
     {
         const string id = "mistakes",
-            title = "Most wrong about";
+            title = "Worst mistakes";
         if (results.Test is not { } test)
             return Section.Missing(id, title, TestSections.NoTest);
         TestPrediction[] wrong =
@@ -25,9 +25,9 @@ internal static class MistakesSection
                 .ThenBy(p => p.File, StringComparer.Ordinal),
         ];
         if (wrong.Length == 0)
-            return Section.Missing(id, title, "No test image was classified wrongly.");
+            return Section.Missing(id, title, "Every test image was classified correctly.");
         string maps = model is null
-            ? "There are no heat maps, since the model was not at hand."
+            ? "There are no heat maps, since the model was not available."
             : "Beside each, what spoke for the wrong class: yellow most, violet least (Chefer et al. 2021).";
         return new Section(
             id,

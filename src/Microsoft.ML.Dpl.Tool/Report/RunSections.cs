@@ -36,7 +36,7 @@ internal static class RunSections
         const string id = "data",
             title = "Images";
         if (results.Data is not { Classes.Count: > 0 } data)
-            return Section.Missing(id, title, "The results do not say which images there were.");
+            return Section.Missing(id, title, "The results do not list the images.");
         int samples = Math.Clamp(MostSamples / data.Classes.Count, 1, SamplesPerClass);
         Markup head = Markup.Join(data.Splits.Select(split => Markup.Format($"""<th scope="col" class="number">{split.Name}</th>""")));
         Markup sources = Markup.Join(data.Splits.Select(split => Markup.Format($"<li>{split.Name}: <code>{split.Source}</code></li>")));
@@ -135,12 +135,12 @@ internal static class RunSections
                 $"""
             <div class="wide">{Pairs([
                 ("seed", results.Asked.Seed is int seed ? Written.Number(seed, "0") : "none was given"),
-                ("CLIP", clip.Name), ("its SHA-256", clip.Sha256), ("its place", clip.Location ?? "within the library or the model"),
+                ("CLIP", clip.Name), ("its SHA-256", clip.Sha256), ("its location", clip.Location ?? "within the library or the model"),
                 ("its images", FormattableString.Invariant($"{clip.ImageSize} × {clip.ImageSize} pixels in patches of {clip.PatchSize} × {clip.PatchSize}")),
                 ("its text tower", Shape(clip.Text)), ("its image tower", Shape(clip.Image)), ("its embedding", FormattableString.Invariant($"{clip.EmbeddingWidth} wide")),
                 ("Microsoft.ML.Dpl", of.Library), ("ML.NET", of.MLNet), ("TorchSharp", of.TorchSharp), ("libtorch", of.LibTorch), (".NET", of.DotNet), ("system", of.OperatingSystem),
                 ("processor", FormattableString.Invariant($"{of.Processor}, {of.Processors} logical processors, {of.Threads} threads")), ("device", of.Device),
-                ("begun", results.Asked.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", System.Globalization.CultureInfo.InvariantCulture))])}</div>
+                ("started", results.Asked.Started.ToString("yyyy-MM-dd HH:mm:ss zzz", System.Globalization.CultureInfo.InvariantCulture))])}</div>
             """
             )
         );

@@ -43,7 +43,7 @@ internal static class TestSections
         );
         Markup alone =
             results.Comparison.Count == 0
-                ? Markup.Format($"""<p class="missing">Nothing else was run on these images to compare with.</p>""")
+                ? Markup.Format($"""<p class="missing">No other model was run on these images for comparison.</p>""")
                 : Markup.Empty;
         string leads = paired
             ? " This model's lead is the difference on the same images in percentage points (95 %, Agresti and Min 2005); it can tell "
@@ -70,7 +70,7 @@ internal static class TestSections
     public static Section Calibration(FitResults results)
     {
         const string id = "calibration",
-            title = "Can its probabilities be believed?";
+            title = "Are its probabilities reliable?";
         if (results.Test is not { } test)
             return Section.Missing(id, title, NoTest);
         CalibrationBin[] filled = [.. test.Calibration.Bins.Where(bin => bin.Images > 0)];

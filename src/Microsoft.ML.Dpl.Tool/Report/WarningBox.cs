@@ -51,7 +51,7 @@ internal static class WarningBox
         if (results is { Configuration.IsZeroShot: true, Training: not null } && results.Design is not { LearnsBesidePrompts: true })
             yield return (
                 "Training did not beat zero-shot CLIP, so the model is zero-shot CLIP without prompts.",
-                "see that --template and the classes' names say what the images show, and give each class more images."
+                "check that --template and the classes' names describe the images, and give each class more images."
             );
     }
 
@@ -78,7 +78,7 @@ internal static class WarningBox
         )
             yield return (
                 $"The test accuracy, {Written.Percent(accuracy)}, is not above that of zero-shot CLIP, {Written.Percent(zeroShot)}.",
-                "give each class more images, or stay nearer to CLIP with --distillation-weight 1; until then dpl zeroshot does as well."
+                "give each class more images, or stay closer to CLIP with --distillation-weight 1; until then dpl zeroshot does as well."
             );
     }
 

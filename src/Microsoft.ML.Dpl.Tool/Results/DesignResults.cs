@@ -133,7 +133,7 @@ internal sealed record ContextResults(
     public static string Described(PromptContext context)
     {
         string Vectors(int? number) =>
-            number is null ? "as many vectors as its words have tokens" : string.Create(CultureInfo.InvariantCulture, $"{number} vectors");
+            number is null ? "one vector per token of its words" : string.Create(CultureInfo.InvariantCulture, $"{number} vectors");
         string stand = context switch
         {
             { Position: ContextPosition.Front } => $"the class name, then {Vectors(context.Length)}",
@@ -144,8 +144,8 @@ internal sealed record ContextResults(
             { Position: ContextPosition.Middle } => $"{Vectors(null)}, around the class name",
             _ => $"{Vectors(context.Length)}, then the class name",
         };
-        return $"{stand}; {(context.ClassSpecific ? "of each class its own" : "shared by the classes")}; "
-            + (context.Words is null ? "drawn at the start" : $"at the start '{context.Words}'");
+        return $"{stand}; {(context.ClassSpecific ? "separate for each class" : "shared by the classes")}; "
+            + (context.Words is null ? "initialised at random" : $"initialised with '{context.Words}'");
     }
 }
 

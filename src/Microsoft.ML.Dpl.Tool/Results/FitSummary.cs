@@ -14,7 +14,7 @@ internal static class FitSummary
         if (transformer.ValidationAccuracy is double accuracy)
             Terminal.Line(
                 $"Validation accuracy: {EvaluationTables.Percent(accuracy)}"
-                    + (results.WasRefitted ? " in the comparison; the last training was on these images, too" : "")
+                    + (results.WasRefitted ? " in the comparison; the final training used these images, too" : "")
             );
         if (results.Test is { } test)
             Terminal.Line(
@@ -26,8 +26,8 @@ internal static class FitSummary
         Terminal.Line($"Model: {files.Main.FullPath}");
         if (transformer is { Contents: ModelContents.PromptsOnly or ModelContents.WithOnnx, Backbone.Location: { } location })
             Terminal.Line(
-                $"  It names the CLIP at {location} and does not contain it: to predict elsewhere with libtorch, have that CLIP there "
-                    + "(--clip, or DPL_CLIP), or fit with --contents image-tower."
+                $"  It names the CLIP at {location} and does not contain it: to predict elsewhere with libtorch, make that CLIP available "
+                    + "there (--clip, or DPL_CLIP), or fit with --contents image-tower."
             );
         if (files.Results is { } written)
             Terminal.Line($"Results: {written.FullPath}");

@@ -37,7 +37,7 @@ internal sealed record PartSettings(
             ? made.Precision is { } precision ? $"another --precision: '{precision.ToString().ToLowerInvariant()}'"
                 : "no --precision"
         : made.PartSize != PartSize ? $"another --part-size: {made.PartSize}"
-        : made.Images is int before && Images is int now && before != now ? $"another number of images: {before} instead of {now}"
+        : made.Images is int before && Images is int now && before != now ? $"a different number of images: {before} instead of {now}"
         : null;
 }
 

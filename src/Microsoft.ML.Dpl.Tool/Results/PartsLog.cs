@@ -30,7 +30,7 @@ internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDis
             return [];
         if (PartsJournal.TryRead(journal.FullPath) is not { } whole)
         {
-            warn($"'{journal.FullPath}' cannot be read, so its parts are made again.");
+            warn($"'{journal.FullPath}' cannot be read, so its parts are written again.");
             return [];
         }
         return [.. whole.Parts, .. ReadLines(warn)];
@@ -96,7 +96,7 @@ internal sealed class PartsLog(OutputFile journal, PartSettings settings) : IDis
             if (TryParse(all.AsSpan(start, end - start)) is { } part)
                 yield return part;
             else
-                warn($"Line {number} of '{LinesPath}' cannot be read, so the part that it tells of is made again.");
+                warn($"Line {number} of '{LinesPath}' cannot be read, so the part that it lists is written again.");
         }
         // What has no end was being written when the process ended, and its part is made again.
     }

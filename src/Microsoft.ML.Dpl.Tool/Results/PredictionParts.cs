@@ -42,7 +42,7 @@ internal sealed class PredictionParts
             Keep();
         else if (_log.Exists || Mine("part-*." + _extension).Any())
             throw new ArgumentException(
-                $"'{request.Folder}' holds parts of this shard: give --resume to go on with them, or name another folder with --output."
+                $"'{request.Folder}' holds parts of this shard: give --resume to continue with them, or name another folder with --output."
             );
     }
 
@@ -141,8 +141,7 @@ internal sealed class PredictionParts
         foreach (string file in Directory.EnumerateFiles(_request.Folder, "shard-*-of-*.json").Order(StringComparer.Ordinal))
             if (PartsJournal.TryRead(file) is { } journal && _settings.Difference(journal.Settings) is { } difference)
                 throw new InvalidDataException(
-                    $"The parts of '{file}' were made with {difference}. Give what they were made with, or name another folder with "
-                        + "--output."
+                    $"The parts of '{file}' were made with {difference}. Run with the same settings, or name another folder with --output."
                 );
     }
 
@@ -155,15 +154,15 @@ internal sealed class PredictionParts
             if (new FileInfo(FileOf(part.Part)) is { Exists: true } file && file.Length == part.Bytes)
                 _before[part.Part] = part;
             else
-                Terminal.Warn($"'{FileOf(part.Part)}' is gone or has another length, so it is made again.");
+                Terminal.Warn($"'{FileOf(part.Part)}' is missing or has a different length, so it is written again.");
     }
 
     private void RequireSame(bool isSame, int part)
     {
         if (!isSame)
             throw new InvalidDataException(
-                $"The images of '{FileOf(part)}' are others than before, or in another order. Give the list that '{_request.Folder}' was "
-                    + "started with, or name another folder with --output."
+                $"The images of '{FileOf(part)}' are not the same as before, or not in the same order. Give the list that "
+                    + $"'{_request.Folder}' was started with, or name another folder with --output."
             );
     }
 

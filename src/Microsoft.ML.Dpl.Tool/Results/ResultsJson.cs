@@ -39,11 +39,11 @@ internal static class ResultsJson
                     throw new FormatException("This is not a results file of dpl: it has no schemaVersion.");
                 if (written is < 1 or > FitResults.CurrentSchemaVersion)
                     throw new FormatException(
-                        $"The results are of schema version {written}; this dpl reads versions 1 to "
-                            + $"{FitResults.CurrentSchemaVersion}. Use the dpl that wrote them, or a later one."
+                        $"The results have schema version {written}; this dpl reads versions 1 to {FitResults.CurrentSchemaVersion}. Use "
+                            + "the dpl that wrote them, or a later one."
                     );
             }
-            return JsonSerializer.Deserialize<FitResults>(json, Form) ?? throw new FormatException("The results file holds nothing.");
+            return JsonSerializer.Deserialize<FitResults>(json, Form) ?? throw new FormatException("The results file is empty.");
         }
         catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException)
         {

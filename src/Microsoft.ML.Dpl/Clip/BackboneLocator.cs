@@ -81,7 +81,7 @@ internal static class BackboneLocator
         )
             yield return (path, EnvironmentVariable);
         if (IsLocal(savedLocation))
-            yield return (savedLocation, "where it lay at saving");
+            yield return (savedLocation, "where it was at saving");
         if (InHubCache(name) is { } folder)
             yield return (folder, "the hub's cache");
     }

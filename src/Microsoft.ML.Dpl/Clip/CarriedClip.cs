@@ -83,7 +83,7 @@ internal sealed class CarriedClip : IClipSource
         return [.. tensors.Select(tensor => tensor.to(device, copy: true).DetachFromDisposeScope())];
     }
 
-    private static IOException Gone() => new("it came in a model zip, and the model loaded from that was disposed. Load the model again.");
+    private static IOException Gone() => new("it came in a model zip, and the model loaded from it was disposed. Load the model again.");
 
     private static IOException NoText() =>
         new(

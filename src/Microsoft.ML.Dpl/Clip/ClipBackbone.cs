@@ -188,8 +188,8 @@ public sealed class ClipBackbone
             throw new FileNotFoundException($"There is no weights file '{location}'.", location);
         if (FolderLayout.IsOpenClipWeights(location))
             throw new InvalidDataException(
-                $"'{location}' is one of open_clip's files, whose activation only {FolderLayout.OpenClipConfig} tells: put that one "
-                    + "beside it and open the folder. If these are OpenAI's own weights, give the file another name."
+                $"'{location}' is one of open_clip's files, whose activation only {FolderLayout.OpenClipConfig} names: put that file "
+                    + "beside it and open the folder. If these are OpenAI's own weights, rename the file."
             );
         VocabularyFiles vocabulary = vocabularyPath is null ? VocabularyFor(location) : VocabularyFiles.Named(vocabularyPath);
         return new ClipBackbone(
@@ -265,7 +265,7 @@ public sealed class ClipBackbone
     internal string? PreprocessingNote =>
         Files is { IsOpenAILayout: false, PreprocessorConfigPath: null }
             ? $"'{Location}' has neither {ClipImageProcessorConfig.PartFile} nor {ClipImageProcessorConfig.AloneFile}, so images are "
-                + "prepared as for OpenAI's CLIPs. Copy the file of this CLIP there if it wants another size, mean or deviation."
+                + "prepared as for OpenAI's CLIPs. Copy the file of this CLIP there if it needs another size, mean or deviation."
             : null;
 
     /// <summary>Reads the image preprocessing of this CLIP.</summary>

@@ -98,7 +98,7 @@ internal static class ClipConfigReader
         // Configurations from before this value was corrected all say 2; for them, the end of the text is the highest token id.
         if (id == LegacyEndOfText)
             return null;
-        return id < vocabulary ? id : throw text.Fault("eos_token_id", $"is {id}, but ids end below vocab_size {vocabulary}");
+        return id < vocabulary ? id : throw text.Fault("eos_token_id", $"is {id}, but ids must be below vocab_size {vocabulary}");
     }
 }
 
@@ -264,7 +264,7 @@ internal static class OpenAIConfig
             );
         if (width % HeadWidth != 0)
             throw new InvalidDataException(
-                $"{source.Location}: tensor '{widthFrom}' makes the width {width}, which is not a multiple of {HeadWidth}, the width of "
+                $"{source.Location}: tensor '{widthFrom}' implies a width of {width}, which is not a multiple of {HeadWidth}, the width of "
                     + "a head in OpenAI's models."
             );
         string up = $"{prefix}0.mlp.c_fc.weight";
@@ -285,7 +285,7 @@ internal static class OpenAIConfig
         long grid = positions < 2 ? 0 : (long)Math.Sqrt(positions - 1);
         if (grid == 0 || grid * grid != positions - 1)
             throw new InvalidDataException(
-                $"{source.Location}: tensor 'visual.positional_embedding' has {positions} rows, which is not one more than a square."
+                $"{source.Location}: tensor 'visual.positional_embedding' has {positions} rows, which is not a square number plus one."
             );
         return Size(source, "visual.positional_embedding", grid);
     }
@@ -307,5 +307,5 @@ internal static class OpenAIConfig
     private static int Size(ITensorSource source, string name, long size) =>
         size is > 0 and < 1 << 24
             ? (int)size
-            : throw new InvalidDataException($"{source.Location}: tensor '{name}' makes a size of {size}, which no CLIP has.");
+            : throw new InvalidDataException($"{source.Location}: tensor '{name}' implies a size of {size}, which no CLIP has.");
 }

@@ -242,7 +242,7 @@ internal static class ClipDownload
             .All.Select(known => known.Name)
             .Where(n => !n.Contains("laion", StringComparison.Ordinal));
         throw new ArgumentException(
-            $"'{name}' is not a name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: "
+            $"'{name}' is not the name of a model. Use one such as openai/clip-vit-base-patch16, or a short one: "
                 + $"{string.Join(", ", shortNames)}.",
             nameof(name)
         );

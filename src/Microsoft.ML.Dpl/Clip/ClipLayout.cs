@@ -112,7 +112,7 @@ internal abstract class ClipNaming
     {
         public override StoredTensor Locate(ExpectedTensor tensor) => new([tensor.Name], tensor.Shape, Transposed: false);
 
-        public override string Explain(ExpectedTensor tensor) => "the file's other tensors ask for that";
+        public override string Explain(ExpectedTensor tensor) => "the file's other tensors require that";
     }
 
     private sealed class OpenClipNaming(string textPrefix) : ClipNaming
@@ -128,7 +128,7 @@ internal abstract class ClipNaming
                 Transposed: false
             );
 
-        public override string Explain(ExpectedTensor tensor) => $"{FolderLayout.OpenClipConfig} asks for that";
+        public override string Explain(ExpectedTensor tensor) => $"{FolderLayout.OpenClipConfig} requires that";
     }
 
     private sealed class HuggingFaceNaming : ClipNaming
@@ -189,6 +189,6 @@ internal abstract class ClipNaming
         }
 
         public override string Explain(ExpectedTensor tensor) =>
-            tensor.Fields is null ? "that is so in every CLIP" : $"config.json asks for that with {tensor.Fields}";
+            tensor.Fields is null ? "that is so in every CLIP" : $"config.json requires that with {tensor.Fields}";
     }
 }

@@ -90,7 +90,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         {
             string token = merges[i].Replace(" ", "", StringComparison.Ordinal);
             if (!ids.TryAdd(token, ids.Count))
-                throw new InvalidDataException($"Vocabulary '{path}', merge {i + 1}: '{token}' comes twice.");
+                throw new InvalidDataException($"Vocabulary '{path}', merge {i + 1}: '{token}' occurs twice.");
         }
         ids.Add(StartToken, ids.Count);
         ids.Add(EndToken, ids.Count);
@@ -137,7 +137,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
             if (id > MaximumId)
                 throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is beyond {MaximumId}.");
             if (!seen.Add(id))
-                throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' is another token's already.");
+                throw new InvalidDataException($"Vocabulary '{path}': id {id} of token '{token}' already belongs to another token.");
         }
         return ids;
     }
@@ -158,7 +158,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
             merges.Add(text);
         }
         if (merges.Count == 0)
-            throw new InvalidDataException($"Merges '{path}' holds no merge.");
+            throw new InvalidDataException($"Merges '{path}' contains no merges.");
         return merges;
     }
 
@@ -168,7 +168,7 @@ internal sealed record ClipVocabulary(IReadOnlyDictionary<string, int> Ids, IRea
         for (int i = 0; i < merges.Count; i++)
         {
             if (!seen.Add(merges[i]))
-                throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): the pair comes twice.");
+                throw new InvalidDataException($"Merges '{mergesPath}', merge {i + 1} ('{merges[i]}'): the pair occurs twice.");
             string[] parts = merges[i].Split(' ');
             foreach (string token in (string[])[parts[0], parts[1], parts[0] + parts[1]])
                 if (!ids.ContainsKey(token))

@@ -156,7 +156,7 @@ internal sealed class ClipCheckpoint
             )
         )
             throw new InvalidDataException(
-                $"{source.Location}: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16."
+                $"{source.Location}: this CLIP's image tower is a ResNet; only vision transformers are supported, such as ViT-B/16."
             );
     }
 

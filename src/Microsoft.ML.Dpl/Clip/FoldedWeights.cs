@@ -182,15 +182,14 @@ internal static class FoldedWeights
                 throw new InvalidDataException($"{location}: there is no tensor '{tensor.Name}'.");
             if (entry.Type != tensor.Type || !entry.Shape.SequenceEqual(tensor.Shape))
                 throw new InvalidDataException(
-                    $"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} "
-                        + $"[{string.Join(", ", entry.Shape)}], but the configuration asks for "
-                        + $"{SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}]."
+                    $"{location}: tensor '{tensor.Name}' is {SafetensorsType.NameOf(entry.Type)} [{string.Join(", ", entry.Shape)}], but "
+                        + $"the configuration requires {SafetensorsType.NameOf(tensor.Type)} [{string.Join(", ", tensor.Shape)}]."
                 );
         }
         return header.Entries.Count == expected.Length
             ? digest
             : throw new InvalidDataException(
-                $"{location}: there are {header.Entries.Count} tensors where the configuration asks for {expected.Length}."
+                $"{location}: there are {header.Entries.Count} tensors, but the configuration requires {expected.Length}."
             );
     }
 
@@ -198,7 +197,7 @@ internal static class FoldedWeights
     {
         if (computed != kept)
             throw new InvalidDataException(
-                $"{location}: the weights have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
+                $"{location}: the weights do not match the SHA-256 saved with them, so they are damaged. Copy or save the model again."
             );
     }
 

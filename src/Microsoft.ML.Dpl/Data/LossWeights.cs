@@ -39,9 +39,8 @@ internal static class LossWeights
             : throw new InvalidOperationException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The weights reach from {weights.Min():g3} to {weights.Max():g3} (row weight times class weight), too far apart "
-                        + $"for the smallest to count at all. Bring them nearer to each other, or give rows that are not to count a "
-                        + $"weight of 0."
+                    $"The weights range from {weights.Min():g3} to {weights.Max():g3} (row weight times class weight), too far apart for "
+                        + $"the smallest to have any effect. Bring them closer together, or give rows that should not count a weight of 0."
                 )
             );
     }

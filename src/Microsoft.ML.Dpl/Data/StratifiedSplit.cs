@@ -28,7 +28,7 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
     public static StratifiedSplit ByFraction(IReadOnlyList<int> labels, IReadOnlyList<string> classNames, double fraction, int seed)
     {
         if (!(fraction is > 0 and < 1))
-            throw new ArgumentOutOfRangeException(nameof(fraction), fraction, "The fraction lies between 0 and 1, both excluded.");
+            throw new ArgumentOutOfRangeException(nameof(fraction), fraction, "The fraction must be above 0 and below 1.");
         return Split(labels, classNames, rows => (int)Math.Round(fraction * rows), seed);
     }
 
@@ -55,8 +55,8 @@ internal sealed record StratifiedSplit(IReadOnlyList<int> Train, IReadOnlyList<i
                 continue;
             if (all.Count == 1)
                 throw new InvalidOperationException(
-                    $"Class '{classNames[label]}' has one row; training and validation rows of every class are needed, so add rows to "
-                        + "make at least 2 or leave the class out."
+                    $"Class '{classNames[label]}' has one row, but every class needs a training row and a validation row: add rows, so "
+                        + "that it has at least 2, or leave the class out."
                 );
             int[] rows = [.. all];
             Seeds.Random(seed, "split", label).Shuffle(rows);

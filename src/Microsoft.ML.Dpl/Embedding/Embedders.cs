@@ -89,7 +89,7 @@ internal sealed class ImageEmbedder : IEmbedder, IImageScorer
             prepared,
             images => Use(() => Embedders.Rows(_encoder.Tower.Forward(_encoder.Normalised(images)), _description.Normalize)),
             "embedding one image",
-            "Let the process have more, end others, or use a smaller CLIP."
+            "Give this process more memory, end other processes, or use a smaller CLIP."
         );
 
     public T Use<T>(Func<T> work) => _gate.Use(work);
@@ -135,7 +135,7 @@ internal sealed class TextEmbedder : IEmbedder, IBatchScorer<int[]>
                     return Embedders.Rows(new TextTower(_weights.Value).Features(arranged, plain), _normalize);
                 }),
             "embedding one text",
-            "Let the process have more, end others, or use a smaller CLIP."
+            "Give this process more memory, end other processes, or use a smaller CLIP."
         );
 
     public T Use<T>(Func<T> work) => _gate.Use(work);

@@ -72,8 +72,8 @@ internal sealed record EmbeddingDescription(
             throw new InvalidDataException($"{ModelZipFormat.EmbeddingEntry} of the model zip lacks the backbone. Save the model again.");
         if (description.MaxImagePixels < 1 || description.MaxImagePixels > ImageDecoder.LargestMaximumPixels)
             throw new InvalidDataException(
-                $"{ModelZipFormat.EmbeddingEntry} of the model zip allows images of {description.MaxImagePixels} pixels, where 1 to "
-                    + $"{ImageDecoder.LargestMaximumPixels} are possible. Save the model again."
+                $"{ModelZipFormat.EmbeddingEntry} of the model zip limits images to {description.MaxImagePixels} pixels, but the limit "
+                    + $"must be from 1 to {ImageDecoder.LargestMaximumPixels}. Save the model again."
             );
         return description;
     }

@@ -32,9 +32,9 @@ internal sealed class TokenReader(ClipTokenizer tokenizer, int longest, bool ref
             string which =
                 $"Row {row.Position} (counted from 0), text column '{columnName}': the text is longer than CLIP's {longest} tokens";
             if (refuse)
-                throw new TextTooLongException($"{which}. Shorten it, or let the end of such texts go unread.", row.Position);
+                throw new TextTooLongException($"{which}. Shorten it, or allow the end of such texts to be ignored.", row.Position);
             if (!told)
-                warn($"{which}; what lies beyond them is not read. Further texts of this pass may be as long.");
+                warn($"{which}; the rest is not read. Further texts of this pass may be too long as well.");
             told = true;
             return tokens;
         };

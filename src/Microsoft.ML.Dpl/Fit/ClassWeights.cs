@@ -21,8 +21,8 @@ public sealed class ClassWeights
                 throw new ArgumentException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"The weight of class '{name}' is {weight}. It must be a finite number above 0; leave out the rows of a class "
-                            + $"that is not to count."
+                        $"The weight of class '{name}' is {weight}. It must be a finite number above 0; to ignore a class, leave out its "
+                            + $"rows."
                     ),
                     nameof(weights)
                 );
@@ -30,7 +30,7 @@ public sealed class ClassWeights
         var named = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach (var (name, weight) in weights)
             if (!named.TryAdd(ComposedText.Compose(name), weight))
-                throw new ArgumentException($"The class '{name}' has two weights, in two forms of Unicode.", nameof(weights));
+                throw new ArgumentException($"The class '{name}' has two weights, under two Unicode forms of its name.", nameof(weights));
         Named = named;
     }
 

@@ -33,11 +33,13 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         if (!onCpu)
             return;
         if (settings.Precision == ComputePrecision.TensorFloat32)
-            log.Warning("Compute.Precision is TensorFloat32, which only NVIDIA's GPUs have: on this CPU products stay float32.");
+            log.Warning(
+                "Compute.Precision is TensorFloat32, which only NVIDIA GPUs support: on this CPU, matrix products stay in float32."
+            );
         if (settings.Precision == ComputePrecision.BFloat16 && multipliesBFloat16 == false)
             log.Warning(
-                "Compute.Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is made of float32 ones and "
-                    + "takes longer than with Float32."
+                "Compute.Precision is BFloat16, but this CPU has neither AMX nor AVX512-BF16: each product is composed of float32 products "
+                    + "and takes longer than with Float32."
             );
     }
 
@@ -58,8 +60,7 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         string place = reader.Splits ? "Training rows repeat files, so that" : "Training data and validation set share files:";
         log.Warning(
             $"{place} {shared.Length} of {reader.ValidationOrigins.Count} validation images are trained on too (the first: row "
-                + $"{shared[0]}). The search and the choice of the best epoch then reward what was learnt by heart: give each file to "
-                + "one side only."
+                + $"{shared[0]}). The search and the choice of the best epoch then reward memorised images: put each file on one side only."
         );
     }
 

@@ -82,8 +82,8 @@ internal sealed class FitCheckpoints : IDisposable
         }
         if (fingerprint.OtherThreads(earlier) is var (before, now))
             _log.Warning(
-                $"The interrupted fit computed with {before} threads, and this one does with {now}: it goes on, but its last bits may "
-                    + $"differ from those of a fit without interruption. For the same bits set OMP_NUM_THREADS={before}."
+                $"The interrupted fit ran with {before} threads, but this one runs with {now}: it continues, but its results may differ in "
+                    + $"the last bits from those of an uninterrupted fit. For identical bits, set OMP_NUM_THREADS={before}."
             );
     }
 
@@ -230,8 +230,8 @@ internal sealed class FitCheckpoints : IDisposable
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 _all._log.Warning(
-                    $"No checkpoint could be written to '{_all._folder.FullPath}': {e.Message} The fit goes on; interrupted now, it "
-                        + "would begin at an earlier one."
+                    $"No checkpoint could be written to '{_all._folder.FullPath}': {e.Message} The fit continues; if it is interrupted "
+                        + "now, it will resume from an earlier checkpoint."
                 );
             }
             _latest = Stopwatch.GetTimestamp();

@@ -95,10 +95,9 @@ internal sealed class DivergenceAnalysis(
             );
         if (e.LossBefore is not double before)
         {
-            return "No step had been taken, so it is not the learning rate: CLIP itself gives no number for these images or these "
-                + "class texts. "
-                + "Weights that overflowed when they were converted to half precision are the usual reason: take CLIP's float32 "
-                + "weights, or look at these images with another CLIP.";
+            return "No step had been taken, so the learning rate is not the cause: CLIP itself gives no number for these images or these "
+                + "class texts. The usual reason is weights that overflowed when they were converted to half precision: use CLIP's float32 "
+                + "weights, or try another CLIP on these images.";
         }
         double rate =
             settings.Training.Recipe == TrainingRecipe.Paper
@@ -113,8 +112,8 @@ internal sealed class DivergenceAnalysis(
         {
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"The likely cause is a weight: one of these rows counts {heaviest:g3} times as much as the average row. Bring the "
-                    + $"weights (ExampleWeightColumnName, Training.ClassWeights) nearer to each other, or lower {option}; {course}."
+                $"The likely cause is a weight: one of these rows counts {heaviest:g3} times as much as the average row. Bring the weights "
+                    + $"(ExampleWeightColumnName, Training.ClassWeights) closer together, or lower {option}; {course}."
             );
         }
         string alphas =
@@ -122,8 +121,8 @@ internal sealed class DivergenceAnalysis(
                 ? FormattableString.Invariant($" Search.AlphaLearningRate is {settings.Search!.AlphaLearningRate:g4}.")
                 : "";
         return $"The likely cause is too high a learning rate: {course}.{alphas} Set "
-            + $"{FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it happens at the same rows with a low "
-            + "learning rate too, look at these images.";
+            + $"{FormattableString.Invariant($"{option} to {highest / 10:g2}")} or less. If it also happens at the same rows with a low "
+            + "learning rate, check these images.";
     }
 
     private string Kept(NonFiniteValueException e)

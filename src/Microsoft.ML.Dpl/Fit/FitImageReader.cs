@@ -85,8 +85,8 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                 // Labels and weights were read in an earlier pass, on which the split is based.
                 if (!labels.TryGetValue(row.Row, out RowLabel before) || before != new RowLabel(row.Class, row.Weight))
                     throw new InvalidOperationException(
-                        $"At row {row.Row} the training data gave another label or weight than before. It is read several times: give "
-                            + "it data that keeps its order, or put Cache before it."
+                        $"At row {row.Row} the training data gave a different label or weight than before. It is read several times: use "
+                            + "data whose order does not change, or cache it first with Data.Cache."
                     );
                 if (aside.Contains(row.Row))
                 {
@@ -121,8 +121,8 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             int read = trainRows.Count + (Splits ? validation.Count : 0);
             if (read < labels.Count)
                 throw new InvalidOperationException(
-                    $"The training data gave {labels.Count} rows, and {read} when it was read again. It is read several times: give it "
-                        + "data that stays as it is, or put Cache before it."
+                    $"The training data gave {labels.Count} rows, and {read} when it was read again. It is read several times: use data "
+                        + "that does not change, or cache it first with Data.Cache."
                 );
             return new FitImages(
                 cache,
@@ -266,7 +266,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         foreach (int label in all.Values.Select(label => label.Class).Distinct())
             if (!present.Contains(label))
                 throw new InvalidOperationException(
-                    $"Class '{classes.Names[label]}' has no readable image. Mend or replace its images, or leave the class out."
+                    $"Class '{classes.Names[label]}' has no readable image. Repair or replace its images, or leave the class out."
                 );
         return readable;
     }

@@ -84,12 +84,14 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled && searched is not null)
         {
-            log.Warning("Cancelled in the comparison: the prompts that the search has for its choice are returned.");
+            log.Warning("The comparison was cancelled: the prompts that the search trained for its choice are returned.");
             return searched.AsTrained(StageEnd.Cancelled);
         }
         catch (NonFiniteValueException e) when (settings.ReturnBestWhenDiverged && searched is not null)
         {
-            log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            log.Warning(
+                $"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search trained for its choice are returned."
+            );
             return searched.AsTrained(StageEnd.Diverged);
         }
         return new TrainingStage(fit, _watch).Run(searched, finalists, fit.Checkpoints?.ForTraining(searched, finalists));
@@ -177,7 +179,7 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         }
         catch (OperationCanceledException) when (settings.ReturnBestWhenCancelled)
         {
-            log.Warning("Cancelled in the calibration: the model is trained to its end, but its probabilities are not calibrated.");
+            log.Warning("The calibration was cancelled: the model is fully trained, but its probabilities are not calibrated.");
             return trained.Temperature;
         }
         log.Info(

@@ -78,7 +78,7 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         FitImages images = fit.Images!;
-        fit.Log.Info($"Teacher: {backbone.Name} looks at {images.Cache.Count} images.");
+        fit.Log.Info($"Teacher: {backbone.Name} processes {images.Cache.Count} images.");
         var batches = new TrainingBatches(
             images.Cache,
             images.Labels,

@@ -75,19 +75,19 @@ internal sealed class FitTexts : IDisposable
         int[] words = asked.Words is { } given ? ClassTokens.FromWords(given, backbone) : [];
         if (asked.Words is not null && words.Length == 0)
             throw new InvalidOperationException(
-                $"Of Design.Context's words '{asked.Words}' nothing is left for CLIP to read: give others, or a Length alone."
+                $"The words '{asked.Words}' of Design.Context leave nothing for CLIP to read: give others, or only a Length."
             );
         if (asked.Words is not null && asked.Length is int length && length != words.Length)
             throw new InvalidOperationException(
-                $"Design.Context begins with the words '{asked.Words}', which are {words.Length} tokens to CLIP, but is to have "
-                    + $"{length} vectors: leave out its Length, or give other words."
+                $"Design.Context begins with the words '{asked.Words}', which are {words.Length} tokens to CLIP, but should have {length} "
+                    + "vectors: leave out its Length, or give other words."
             );
         PromptContext context = asked with { Length = asked.Length ?? (words.Length > 0 ? words.Length : PromptContext.DefaultLength) };
         int longest = ContextLayout.LongestOf(backbone.Config);
         if (context.Length > longest)
             throw new InvalidOperationException(
-                $"Design.Context has {context.Length} vectors, but CLIP's {backbone.Config.ContextLength} tokens leave room for a name "
-                    + $"beside at most {longest}: give fewer words, or a shorter Length."
+                $"Design.Context has {context.Length} vectors, but CLIP's {backbone.Config.ContextLength} tokens leave room for at most "
+                    + $"{longest} beside a name: give fewer words, or a shorter Length."
             );
         var layout = new ContextLayout(context.Length!.Value, context.Position, context.ClassSpecific);
         return new(backbone, classes, settings, ClassTokens.WithContext(classes, layout, backbone, warn), words, context, warn, beforeEach);

@@ -51,9 +51,9 @@ internal sealed class InitialPrompts : IDisposable
     {
         if (!classes.Names.SequenceEqual(Classes, StringComparer.Ordinal))
             throw new InvalidOperationException(
-                $"The model to go on from has the classes {Listed(Classes)}, but the data has {Listed(classes.Names)}: they must be the "
-                    + "same in the same order. Make the label's key of the model's ClassNames (keyData of MapValueToKey), or "
-                    + "train from scratch."
+                $"The model to continue from has the classes {Listed(Classes)}, but the data has {Listed(classes.Names)}: they must be the "
+                    + "same, in the same order. Create the label's key from the model's ClassNames (keyData of MapValueToKey), or train "
+                    + "from scratch."
             );
     }
 
@@ -62,8 +62,8 @@ internal sealed class InitialPrompts : IDisposable
     {
         if (context != Rows.Context?.Layout)
             throw new InvalidOperationException(
-                $"The model to go on from has a context of {Rows.Context?.Layout.Length ?? 0} vectors in its texts, but "
-                    + $"Design.Context asks for {context?.Length ?? 0}: give the same length."
+                $"The model to continue from has a context of {Rows.Context?.Layout.Length ?? 0} vectors in its texts, but Design.Context "
+                    + $"asks for {context?.Length ?? 0}: give the same length."
             );
     }
 

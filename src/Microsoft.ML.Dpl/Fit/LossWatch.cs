@@ -31,7 +31,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
             epoch.Trouble == LossTrouble.Chance
                 ? string.Create(
                     CultureInfo.InvariantCulture,
-                    $"of epochs {now.Epoch - 1} and {now.Epoch} is {epoch.TrainLoss:g3}, that of guessing: the prompts drown "
+                    $"of epochs {now.Epoch - 1} and {now.Epoch} is {epoch.TrainLoss:g3}, no better than guessing: the prompts drown out "
                         + $"images or class names, and no gradient leads back"
                 )
                 : string.Create(
@@ -49,7 +49,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         log.Warning(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{now.Stage}: the mean training loss {what}. Steps are too long for this CLIP and these images: set {option} to "
+                $"{now.Stage}: the mean training loss {what}. The steps are too large for this CLIP and these images: set {option} to "
                     + $"{rate / 3:g2} or less (it is {rate:g2}), or {other}."
             )
         );

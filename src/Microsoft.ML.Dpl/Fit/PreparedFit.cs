@@ -208,8 +208,8 @@ internal sealed class PreparedFit : IDisposable
             return;
         Log.Info(
             ended is null
-                ? $"An interrupted fit goes on: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}."
-                : "A fit of the same data and options is in the workspace: its model is taken from there."
+                ? $"An interrupted fit continues: {stage.ToString().ToLowerInvariant()} epoch {epochs + 1}, step {step + 1}."
+                : "The workspace holds a completed fit of the same data and options: its model is used."
         );
     }
 

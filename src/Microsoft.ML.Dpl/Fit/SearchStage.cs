@@ -66,8 +66,8 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
         {
             (end, epochs) = (StageEnd.Cancelled, state.Epochs.Count);
             log.Warning(
-                $"Cancelled in the search: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the "
-                    + "search has for it."
+                $"The search was cancelled: the choice after {epochs} of {search.Epochs} epochs is returned, with the prompts that the "
+                    + "search trained for it."
             );
         }
         catch (NonFiniteValueException e) when (settings.ReturnBestWhenDiverged && e.HasGoodValues)
@@ -75,7 +75,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
             (end, epochs) = (StageEnd.Diverged, state.GoodEpochs);
             log.Warning(
                 $"{fit.Analysis.Explain(e, returns: true).Message} The choice after {epochs} of {search.Epochs} epochs is returned, with "
-                    + "the prompts that the search had for it."
+                    + "the prompts that the search trained for it."
             );
         }
         var report = new SearchReport(search.Candidates, [.. state.Epochs.Take(epochs)]);

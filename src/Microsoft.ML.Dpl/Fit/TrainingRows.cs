@@ -73,7 +73,7 @@ internal sealed class TrainingRows(
         }
         catch (UnreadableImageException e)
         {
-            throw e.Advising("Mend or replace the image, or leave such images out with Images.SkipUnreadable.");
+            throw e.Advising("Repair or replace the image, or leave such images out with Images.SkipUnreadable.");
         }
     }
 }

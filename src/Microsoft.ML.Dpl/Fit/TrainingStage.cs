@@ -88,13 +88,13 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && state.Epochs.Count > 0)
         {
-            log.Warning($"Cancelled in training: the best prompts of {state.Epochs.Count} of {training.Epochs} epochs are returned.");
+            log.Warning($"The training was cancelled: the best prompts of {state.Epochs.Count} of {training.Epochs} epochs are returned.");
             return Present() with { End = StageEnd.Cancelled };
         }
         catch (OperationCanceledException) when (_settings.ReturnBestWhenCancelled && searched is not null)
         {
             branches.Dispose();
-            log.Warning("Cancelled before the first epoch of training ended: the prompts that the search has for its choice are returned.");
+            log.Warning("The training was cancelled in its first epoch: the prompts that the search trained for its choice are returned.");
             return searched.AsTrained(StageEnd.Cancelled);
         }
         catch (NonFiniteValueException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
@@ -106,7 +106,9 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         catch (NonFiniteValueException e) when (_settings.ReturnBestWhenDiverged && searched is not null)
         {
             branches.Dispose();
-            log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search has for its choice are returned.");
+            log.Warning(
+                $"{fit.Analysis.Explain(e, returns: true).Message} The prompts that the search trained for its choice are returned."
+            );
             return searched.AsTrained(StageEnd.Diverged);
         }
         catch
@@ -124,10 +126,10 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
             fit.Log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Training ended with a mean loss of {state.Epochs[^1].TrainLoss:g3}, after {state.Epochs[0].TrainLoss:g3} in "
-                        + $"its first epoch. Instead of the last prompts those after {after} epochs are returned, with which the loss "
-                        + $"was lowest ({state.LowestLoss(fit.Classes.Count):g3}). With validation rows "
-                        + $"(Validation.RowsPerClass, Validation.Set) the most accurate epoch would be."
+                    $"Training ended with a mean loss of {state.Epochs[^1].TrainLoss:g3}, after {state.Epochs[0].TrainLoss:g3} in its "
+                        + $"first epoch. The prompts after {after} epochs are returned instead of the last ones, since their loss was "
+                        + $"lowest ({state.LowestLoss(fit.Classes.Count):g3}). With validation rows (Validation.RowsPerClass, "
+                        + $"Validation.Set), those of the most accurate epoch would be."
                 )
             );
     }
@@ -146,7 +148,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         if (state.BestAccuracy() < zeroShot.ValidationAccuracy - Tolerated)
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"the validation accuracy came to {state.BestAccuracy():p1} at best, but is {zeroShot.ValidationAccuracy:p1} without "
+                $"the validation accuracy reached {state.BestAccuracy():p1} at best, but is {zeroShot.ValidationAccuracy:p1} without "
                     + $"prompts."
             );
         return null;

@@ -80,9 +80,9 @@ internal sealed class BlobDownload
             if (again || !resumed)
                 throw new HubException(
                     HubFailure.Damaged,
-                    $"'{file.Name}' of '{file.Repository}' arrived with {file.Length} bytes that are not those of its hash "
-                        + $"{file.Etag}; they were thrown away. A proxy or mirror changes them, or the connection is bad: try again, "
-                        + "or set HF_ENDPOINT to another address."
+                    $"'{file.Name}' of '{file.Repository}' arrived with {file.Length} bytes that do not match its hash {file.Etag}; they "
+                        + "were discarded. A proxy or mirror changes them, or the connection is faulty: try again, or set HF_ENDPOINT to "
+                        + "another address."
                 );
         }
     }
@@ -126,8 +126,8 @@ internal sealed class BlobDownload
         if (response.Content.Headers.ContentEncoding.Count > 0)
             throw Wrong(
                 file,
-                $"answers with the encoding {HubAnswers.Shown(string.Join(", ", response.Content.Headers.ContentEncoding))} that was "
-                    + "not asked for"
+                $"answers with the encoding {HubAnswers.Shown(string.Join(", ", response.Content.Headers.ContentEncoding))} that was not "
+                    + "requested"
             );
         if (response.Content.Headers.ContentLength is { } length && start + length != file.Length)
             throw Wrong(file, $"offers {length} bytes from byte {start} on, but the file has {file.Length}");
@@ -261,7 +261,7 @@ internal static class BlobLock
                 {
                     throw new HubException(
                         HubFailure.Locked,
-                        $"Another process holds '{path}' and has not got on with '{growing}' for {timeout.TotalSeconds:0} s. End it, "
+                        $"Another process holds '{path}' and has made no progress on '{growing}' for {timeout.TotalSeconds:0} s. End it, "
                             + "or wait and try again.",
                         e
                     );

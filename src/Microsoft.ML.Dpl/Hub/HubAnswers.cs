@@ -63,8 +63,8 @@ internal static class HubAnswers
         new(
             HubFailure.BadAnswer,
             $"{address.Authority}, where the hub keeps files of '{repository}', answered {(int)response.StatusCode} "
-                + $"({Shown(response.ReasonPhrase)}). Not the token is the matter, which is not sent there: try again, and see whether a "
-                + $"proxy or firewall lets {address.Authority} through."
+                + $"({Shown(response.ReasonPhrase)}). The token is not the cause, since it is not sent there: try again, and check whether "
+                + $"a proxy or firewall blocks {address.Authority}."
         );
 
     /// <summary>The exception for a response that is neither a success nor a missing file.</summary>
@@ -98,7 +98,7 @@ internal static class HubAnswers
             ),
             (_, HttpStatusCode.Unauthorized) => new HubException(
                 HubFailure.AccessDenied,
-                $"{settings.Endpoint.Authority} gives '{repository}' to nobody without access (401), and says the same where there is "
+                $"{settings.Endpoint.Authority} gives '{repository}' only to accounts with access (401), and answers the same if there is "
                     + $"no such repository. Check the spelling. {token}{words}"
             ),
             (_, HttpStatusCode.Forbidden) => new HubException(

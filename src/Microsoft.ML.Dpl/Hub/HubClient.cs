@@ -36,8 +36,8 @@ internal sealed class HubClient : IDisposable
     {
         if (settings.Token is { } token && !token.All(c => c is > ' ' and <= '~'))
             throw new ArgumentException(
-                "The access token (HF_TOKEN, the token file, or HubOptions.Token) holds a blank or a character that no token has. Set "
-                    + "it again, or to nothing: public models need none.",
+                "The access token (HF_TOKEN, the token file, or HubOptions.Token) contains a space or another character that a token "
+                    + "cannot have. Set it again, or unset it: public models need none.",
                 nameof(settings)
             );
         (_settings, _questionRetries) = (settings, hasAnswer ? 0 : settings.Options.Retries);
@@ -140,8 +140,8 @@ internal sealed class HubClient : IDisposable
         if (reason is HttpRequestException { InnerException: AuthenticationException untrusted })
             throw new HubException(
                 HubFailure.Unreachable,
-                $"There is no safe connection to {address.Authority}: {untrusted.Message} If a proxy reads along, make its "
-                    + "certificate known to this machine; check the clock and HF_ENDPOINT.",
+                $"There is no secure connection to {address.Authority}: {untrusted.Message} If a proxy decrypts the traffic, install its "
+                    + "certificate on this machine; check the clock and HF_ENDPOINT.",
                 reason
             );
         if (failures >= retries)
@@ -171,7 +171,7 @@ internal sealed class HubClient : IDisposable
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException($"The server was silent for {_settings.Options.Timeout.TotalSeconds:0.#} s.", e);
+            throw new TimeoutException($"The server sent nothing for {_settings.Options.Timeout.TotalSeconds:0.#} s.", e);
         }
     }
 
@@ -199,7 +199,7 @@ internal sealed class HubClient : IDisposable
                 if (!IsHub(at) && !IsPublicHub(at))
                     throw new HubException(
                         HubFailure.BadAnswer,
-                        $"{address} leads to {at.Authority} without saying which content it has (X-Linked-Etag). Is HF_ENDPOINT right?"
+                        $"{address} redirects to {at.Authority} without naming the content's hash (X-Linked-Etag). Is HF_ENDPOINT right?"
                     );
                 continue;
             }
@@ -271,14 +271,14 @@ internal sealed class HubClient : IDisposable
     internal static Uri Next(HttpResponseMessage response, Uri from, int hops)
     {
         if (response.Headers.Location is not { } location)
-            throw new HubException(HubFailure.BadAnswer, $"{from} redirects to nowhere.");
+            throw new HubException(HubFailure.BadAnswer, $"{from} redirects without naming an address.");
         var next = new Uri(from, location);
         if (hops >= MostRedirections)
             throw new HubException(HubFailure.BadAnswer, $"{from} redirects more than {MostRedirections} times.");
         if (next.Scheme != from.Scheme && next.Scheme != "https")
             throw new HubException(
                 HubFailure.BadAnswer,
-                $"{from} redirects to {next.Scheme}://{next.Authority}, which is not protected; that is refused."
+                $"{from} redirects to {next.Scheme}://{next.Authority}, which is not encrypted; such redirects are refused."
             );
         return next;
     }

@@ -97,7 +97,7 @@ internal sealed class HubRepository : IDisposable
         {
             throw new HubException(
                 HubFailure.CacheNotWritable,
-                $"The cache '{_settings.CacheFolder}' cannot be written: {e.Message} Set HF_HUB_CACHE to a folder that can.",
+                $"The cache '{_settings.CacheFolder}' cannot be written: {e.Message} Set HF_HUB_CACHE to a writable folder.",
                 e
             );
         }

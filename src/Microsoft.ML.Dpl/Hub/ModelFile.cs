@@ -33,7 +33,7 @@ internal static class ModelFile
     /// <param name="blob">The hash under which the cache stores it.</param>
     public static InvalidDataException Damaged(string path, string blob) =>
         new(
-            $"{path}: the content is not what the hub's cache keeps it as ({blob}), so it was damaged on the disk. Delete "
+            $"{path}: the content does not match the hash that the hub's cache names it by ({blob}), so the file is damaged. Delete "
                 + $"'{File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName}' and download the model again."
         );
 }

@@ -113,7 +113,7 @@ internal sealed class ConfigSection(JsonElement? element, string path, string lo
         {
             if (known.Contains(property.Name) || property.Value.ValueKind is JsonValueKind.Null or JsonValueKind.False)
                 continue;
-            throw Fault(property.Name, $"is {Shown(property.Value)}, which makes another network than CLIP's; that is not supported");
+            throw Fault(property.Name, $"is {Shown(property.Value)}, which describes another network than CLIP's; that is not supported");
         }
     }
 

@@ -84,7 +84,7 @@ internal static class ImageDecoder
             using SKData data = SKData.Create((nint)start, bytes.Length);
             using SKCodec codec = SKCodec.Create(data)
                 ?? throw new InvalidDataException(
-                    $"Image '{name}' cannot be decoded: it begins as a {ImageSignature.Readable} file does, but its header is damaged."
+                    $"Image '{name}' cannot be decoded: it begins like a {ImageSignature.Readable} file, but its header is damaged."
                 );
             (int width, int height) = (codec.Info.Width, codec.Info.Height);
             maximumPixels = Math.Min(maximumPixels, LargestMaximumPixels);
@@ -211,7 +211,7 @@ internal static class ImageFile
     public static byte[] Read(string path)
     {
         if (path.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is not a path: it holds the character 0.");
+            throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is not a path: it contains a null character.");
         if (Directory.Exists(path))
             throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is a folder. Give the path of an image file.");
         try
@@ -220,7 +220,7 @@ internal static class ImageFile
             // The length of a symbolic link is not that of its target.
             long length = ((FileInfo?)named.ResolveLinkTarget(returnFinalTarget: true) ?? named).Length;
             if (length == 0)
-                throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is empty, or no ordinary file.");
+                throw new InvalidDataException($"Image '{ShownText.Escape(path)}' is empty, or not a regular file.");
             if (length > Array.MaxLength)
                 throw new InvalidDataException(
                     $"Image '{ShownText.Escape(path)}' has {length} bytes, more than the {Array.MaxLength} that an image file can have "
@@ -252,7 +252,7 @@ internal static class ImageFile
 
     private static string BackslashHint(string path) =>
         Path.DirectorySeparatorChar != '\\' && path.Contains('\\', StringComparison.Ordinal)
-            ? " The path has backslashes, which separate folders on Windows only: write slashes."
+            ? " The path has backslashes, which separate folders only on Windows: use slashes."
             : "";
 
     private static bool IsWebAddress(string path) =>

@@ -178,8 +178,8 @@ internal static class MLNetInternals
         {
             // ML.NET's own message refers to ML.NET's version and suggests retraining.
             throw new InvalidDataException(
-                $"This version of Microsoft.ML.Dpl reads model format {FormatVersion:X8}, which the model zip is not of: a newer "
-                    + "version wrote it, or it is damaged. Update the package, or save the model again.",
+                $"This version of Microsoft.ML.Dpl reads model format {FormatVersion:X8}, but the model zip has another: a newer version "
+                    + "wrote it, or it is damaged. Update the package, or save the model again.",
                 e
             );
         }
@@ -225,8 +225,8 @@ internal abstract class UnconvertedView(IDataView source) : IDataTransform, ITra
     private static NotSupportedException Unconverted() =>
         new(
             "ConvertToOnnx would leave CLIP out of the file. Call SaveAsOnnx on the DplTransformer or the ClipEmbeddingTransformer "
-                + "instead; it comes with the package Microsoft.ML.Dpl.Onnx. What follows an embedding is converted alone, from its "
-                + "vectors on."
+                + "instead; it comes with the package Microsoft.ML.Dpl.Onnx. Transformers that follow an embedding can be converted on "
+                + "their own, with its vectors as their input."
         );
 }
 

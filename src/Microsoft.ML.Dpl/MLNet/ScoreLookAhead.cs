@@ -107,7 +107,7 @@ internal sealed class ScoreLookAhead(IDataView input, ScoredColumn column, Cance
 
     private static InvalidOperationException InputChanged(long row) =>
         new(
-            $"At row {row} the input gave another row than before. Scoring reads its input twice side by side: give it data that "
-                + "keeps its order, or put Cache before it."
+            $"At row {row} the input gave a different row than before. Scoring reads its input twice side by side: use data whose order "
+                + "does not change, or cache it first with Data.Cache."
         );
 }

@@ -55,7 +55,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private float[] CurrentScores()
     {
         if (_main.Position < 0)
-            throw new InvalidOperationException("The cursor is at no row: call MoveNext first.");
+            throw new InvalidOperationException("The cursor is not positioned at a row: call MoveNext first.");
         DataViewRowId id = default;
         _id!(ref id);
         return _scores!.At(_main.Position, id);

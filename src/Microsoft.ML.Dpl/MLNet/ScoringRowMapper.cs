@@ -36,7 +36,7 @@ internal sealed class ScoringRowMapper : IRowToRowMapper
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         if (input.Schema != InputSchema)
-            throw new ArgumentException("The row is not of the schema that this mapper was made for.", nameof(input));
+            throw new ArgumentException("The row's schema is not the one that this mapper was created for.", nameof(input));
         bool[] active = new bool[OutputSchema.Count];
         foreach (DataViewSchema.Column column in activeColumns)
             active[column.Index] = true;

@@ -19,8 +19,8 @@ internal sealed class UseGate(string model)
             if (_disposed)
                 throw new ObjectDisposedException(
                     model,
-                    "The model was disposed: by its owner, and by each PredictionEngine that was made of it. Load it again, or dispose it "
-                        + "later."
+                    "The model was disposed, by its owner and by each PredictionEngine that was created from it. Load it again, or dispose "
+                        + "of it later."
                 );
             return work();
         }

@@ -85,16 +85,16 @@ internal static class ClassTokens
             string name = classes.Names[i].Replace('_', ' ');
             if (ClipText.Clean(name).Length == 0)
                 throw new InvalidOperationException(
-                    $"Of the class name {Shown(classes.Names[i])} nothing is left for CLIP to read: give the class a name in words."
+                    $"The class name {Shown(classes.Names[i])} leaves nothing for CLIP to read: give the class a name in words."
                 );
             if (name.Any(c => char.IsControl(c) && !char.IsWhiteSpace(c)))
                 warn(
-                    $"The class name {Shown(classes.Names[i])} has control characters, which CLIP takes for part of the name; remove "
+                    $"The class name {Shown(classes.Names[i])} contains control characters, which CLIP reads as part of the name; remove "
                         + "them from the labels."
                 );
             texts[i] = tokenizer.Encode(template.Replace("{}", name, StringComparison.Ordinal), room, out cut[i]);
             if (cut[i])
-                warn($"The text of class {Shown(classes.Names[i])} is longer than {longest}; what lies beyond them is not read.");
+                warn($"The text of class {Shown(classes.Names[i])} is longer than {longest}; the rest is not read.");
         }
         if (
             Enumerable.Range(0, texts.Length).GroupBy(i => string.Join(' ', texts[i])).FirstOrDefault(group => group.Count() > 1) is
@@ -102,9 +102,9 @@ internal static class ClassTokens
         )
         {
             string why = same.Any(i => cut[i])
-                ? $"They are longer than {longest} and alike up to there: shorten the names or the template."
-                : "Case, underscores, and kinds and numbers of spaces make no difference to CLIP: if they mean one class, give its "
-                    + "rows one label; if not, rename all but one.";
+                ? $"They are longer than {longest} and identical up to that point: shorten the names or the template."
+                : "CLIP ignores case, underscores, and the kind and number of spaces: if the names mean one class, give its rows one "
+                    + "label; if not, rename all but one.";
             throw new InvalidOperationException(
                 $"CLIP reads the same text for the classes {string.Join(", ", same.Select(i => Shown(classes.Names[i])))} and cannot "
                     + $"tell them apart. {why}"

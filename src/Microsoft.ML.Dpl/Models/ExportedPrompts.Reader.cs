@@ -84,8 +84,8 @@ public sealed partial record ExportedPrompts
                 image = Named(ImagePrefix);
             if (Named(TextMixturePrefix).Count + Named(ImageMixturePrefix).Count > 0)
                 throw new InvalidDataException(
-                    $"{source.Location} holds the prompts of a mixture without the text '{MixtureName}', which says how many rows are "
-                        + "whose: [0, 2, 4, 6] for three candidates beside the plain block."
+                    $"{source.Location} holds the prompts of a mixture but not the text '{MixtureName}', which says how many rows each "
+                        + "candidate has: [0, 2, 4, 6] for three candidates beside the plain block."
                 );
             if (configuration is null && text.Count + image.Count == 0)
                 throw new InvalidDataException(
@@ -104,7 +104,7 @@ public sealed partial record ExportedPrompts
         {
             if (source.Metadata.ContainsKey(ConfigurationName) || Named(TextPrefix).Count + Named(ImagePrefix).Count > 0)
                 throw new InvalidDataException(
-                    $"{source.Location} holds the prompts of a mixture beside those of fixed lengths; only one of them can be a model's."
+                    $"{source.Location} holds both the prompts of a mixture and prompts of fixed lengths; a model has only one of the two."
                 );
             int[] lengths = Understood(MixtureName, () => LengthsIn(candidates));
             TrainedMixture mixture = Understood(MixtureName, () =>
@@ -142,7 +142,7 @@ public sealed partial record ExportedPrompts
             return shape.Length == 1
                 ? values
                 : throw new InvalidDataException(
-                    $"{source.Location}: '{name}' has the shape [{string.Join(", ", shape)}]; a weight for each candidate is expected."
+                    $"{source.Location}: '{name}' has the shape [{string.Join(", ", shape)}]; one weight for each candidate is expected."
                 );
         }
 

@@ -207,7 +207,7 @@ public sealed partial record ExportedPrompts
                 if ((layers[layer]?.GetLength(0) ?? 0) != Mixture.Rows)
                     throw new ArgumentException(
                         $"The prompt of {branch} layer {layer} has {layers[layer]?.GetLength(0) ?? 0} rows, but the candidates of the "
-                            + $"mixture have {Mixture.Rows} together."
+                            + $"mixture have {Mixture.Rows} in total."
                     );
         }
     }

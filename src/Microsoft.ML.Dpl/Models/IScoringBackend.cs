@@ -57,7 +57,7 @@ internal static class ScoringBackend
             return light.Obstacle is null
                 ? asked
                 : throw new InvalidOperationException(
-                    light.Remedy is null ? light.Obstacle : $"{light.Obstacle} To score it by ONNX Runtime, {light.Remedy}."
+                    light.Remedy is null ? light.Obstacle : $"{light.Obstacle} To score it with ONNX Runtime, {light.Remedy}."
                 );
         if (LibTorch.IsAtHand)
             return null;
@@ -71,9 +71,9 @@ internal static class ScoringBackend
         catch (DllNotFoundException e)
         {
             string way =
-                light.Obstacle is null ? $"Or go without libtorch: add the package {Package}, by which ONNX Runtime scores this model."
+                light.Obstacle is null ? $"Or do without libtorch: add the package {Package}, with which ONNX Runtime scores this model."
                 : light.Remedy is null ? light.Obstacle
-                : $"Or go without libtorch: {light.Remedy}, and add the package {Package} here.";
+                : $"Or do without libtorch: {light.Remedy}, and add the package {Package} here.";
             throw new DllNotFoundException($"{e.Message} {way}", e);
         }
     }

@@ -58,10 +58,10 @@ internal static class LoadedZip
         string shown = ShownText.Escape(filePath);
         throw new InvalidDataException(
             found.Length == 0
-                ? $"The model zip '{shown}' holds no model of Differentiable Prompt Learning; it is made of "
-                    + $"{string.Join(", ", parts.Select(part => part.GetType().Name))}. Model.Load loads it."
+                ? $"The model zip '{shown}' holds no model of Differentiable Prompt Learning; it consists of "
+                    + $"{string.Join(", ", parts.Select(part => part.GetType().Name))}. Load it with Model.Load."
                 : $"The model zip '{shown}' holds {found.Length} models of Differentiable Prompt Learning: load it with Model.Load, and "
-                    + "take the one that you mean out of the chain."
+                    + "take the one you want out of the chain."
         );
     }
 }

@@ -114,8 +114,8 @@ public sealed class ModelInfo
             );
         if (description.Length > ModelZipFormat.LargestSizeOf(ModelZipFormat.DescriptionEntry))
             throw new InvalidDataException(
-                $"The entry {ModelZipFormat.DescriptionEntry} of '{shown}' is {description.Length} bytes long, which no model's is. Copy "
-                    + "or save the model again."
+                $"The entry {ModelZipFormat.DescriptionEntry} of '{shown}' is {description.Length} bytes long, more than a model's can be. "
+                    + "Copy or save the model again."
             );
         string folder = description.FullName[..^description.Name.Length];
         return From(

@@ -66,7 +66,7 @@ public static class ModelZip
             if (entry.Length > AlwaysAllowed && entry.Length / LargestRatio > entry.CompressedLength)
                 throw Refused(
                     path,
-                    $"its entry '{name}' would unpack {entry.CompressedLength} bytes to {entry.Length}, which no model does"
+                    $"its entry '{name}' would unpack {entry.CompressedLength} bytes to {entry.Length}, more than a model's entry can"
                 );
             if (ModelZipFormat.LargestSizeOf(parts[^1]) is long largest && entry.Length > largest)
                 throw Refused(path, $"its entry '{name}' would unpack to {entry.Length} bytes, more than the {largest} that it can have");

@@ -49,7 +49,8 @@ internal static class OnnxEntries
             throw new InvalidDataException($"The entry '{Digest}' of the model zip is not an SHA-256. Copy or save the model again.");
         if (Sha256.Compute(graph) != expected)
             throw new InvalidDataException(
-                $"The entry '{Graph}' of the model zip has another SHA-256 than at saving, so it is damaged. Copy or save the model again."
+                $"The entry '{Graph}' of the model zip does not match the SHA-256 saved with it, so it is damaged. Copy or save the model "
+                    + "again."
             );
         return graph;
     }

@@ -32,7 +32,7 @@ internal sealed record PromptRows(
     {
         if (!branches.Text.Candidates.SequenceEqual(branches.Image.Candidates))
             throw new ArgumentException(
-                $"A mixture has the same candidates in both branches, not {string.Join(' ', branches.Text.Candidates)} and "
+                $"A mixture must have the same candidates in both branches, not {string.Join(' ', branches.Text.Candidates)} and "
                     + $"{string.Join(' ', branches.Image.Candidates)}.",
                 nameof(branches)
             );

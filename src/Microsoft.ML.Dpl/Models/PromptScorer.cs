@@ -65,7 +65,7 @@ internal sealed class PromptScorer : IImageScorer, IDisposable
                     return probabilities.cpu().data<float>().ToArray().Chunk((int)_classFeatures.shape[0]).ToArray();
                 }),
             "classifying one image",
-            "Let the process have more, end others, or use a model of a smaller CLIP."
+            "Give this process more memory, end other processes, or use a model of a smaller CLIP."
         );
 
     /// <summary>How much each patch of an image contributes to a class, and the rectangle that the patches cover, in pixels of the

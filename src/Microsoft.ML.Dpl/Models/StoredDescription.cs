@@ -169,8 +169,8 @@ internal sealed record StoredDescription(
             );
         if (!Enum.IsDefined(description.Contents))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip says that it carries {(int)description.Contents}, which is not known. "
-                    + "Update the package, or save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has the unknown contents {(int)description.Contents}. Update the "
+                    + "package, or save the model again."
             );
         foreach (int length in description.TextLengths.Concat(description.ImageLengths))
             if (length is < 0 or > LayerPrompt.MaximumLength)
@@ -205,8 +205,8 @@ internal sealed record StoredDescription(
             );
         if (description.MaxImagePixels is long pixels && (pixels < 1 || pixels > ImageDecoder.LargestMaximumPixels))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip allows images of {pixels} pixels, where 1 to "
-                    + $"{ImageDecoder.LargestMaximumPixels} are possible. Save the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip limits images to {pixels} pixels, but the limit must be from 1 to "
+                    + $"{ImageDecoder.LargestMaximumPixels}. Save the model again."
             );
         if (description.Search is { } search && !IsComplete(search, description))
             throw new InvalidDataException(
@@ -214,8 +214,8 @@ internal sealed record StoredDescription(
             );
         if (description.Threshold is double threshold && !(threshold > 0 && threshold <= 1))
             throw new InvalidDataException(
-                $"{ModelZipFormat.DescriptionEntry} of the model zip has a threshold of {threshold}, where above 0 to 1 is possible. Save "
-                    + "the model again."
+                $"{ModelZipFormat.DescriptionEntry} of the model zip has a threshold of {threshold}, but it must be above 0 and at most 1. "
+                    + "Save the model again."
             );
         if (description.Onnx is not (null or OnnxEntries.Graph))
             throw new InvalidDataException(
@@ -277,7 +277,7 @@ internal sealed record StoredDescription(
                 if (string.Equals(name, known, StringComparison.OrdinalIgnoreCase))
                     return contents;
             }
-            throw new JsonException("It does not say what of CLIP the zip carries: none, imageTower or clip.");
+            throw new JsonException("It does not say which part of CLIP the zip carries: none, imageTower or clip.");
         }
 
         public override void Write(Utf8JsonWriter writer, ModelContents value, JsonSerializerOptions options) =>

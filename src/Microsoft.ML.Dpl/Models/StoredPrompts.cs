@@ -70,7 +70,7 @@ internal sealed record StoredPrompts(
         Dictionary<string, byte[]> numbers = SafetensorsStream.ReadBytes(stream, name, read => header = read);
         if (header!.Metadata.TryGetValue(TensorDigest.Name, out string? digest) && TensorDigest.Compute(numbers) != digest)
             throw new InvalidDataException(
-                $"{name}: the values have another SHA-256 than at saving, so they are damaged. Copy or save the model again."
+                $"{name}: the values do not match the SHA-256 saved with them, so they are damaged. Copy or save the model again."
             );
         TensorEntry Require(string tensorName, params long[] shape)
         {
@@ -79,7 +79,7 @@ internal sealed record StoredPrompts(
             if (!entry.Shape.SequenceEqual(shape))
                 throw new InvalidDataException(
                     $"{name}: tensor '{tensorName}' is [{string.Join(", ", entry.Shape)}], but the model's description and backbone "
-                        + $"ask for [{string.Join(", ", shape)}]."
+                        + $"require [{string.Join(", ", shape)}]."
                 );
             if (entry.Type is not (ElementType.Float64 or ElementType.Float32 or ElementType.Float16 or ElementType.BFloat16))
                 throw new InvalidDataException(
@@ -153,8 +153,8 @@ internal sealed record StoredPrompts(
         const long header = 1 << 20;
         if (stream.CanSeek && stream.Length > header + 16 * numbers)
             throw new InvalidDataException(
-                $"{name} of the model zip has {stream.Length} bytes, far more than the {numbers} numbers of this model take. Copy or "
-                    + "save the model again."
+                $"{name} of the model zip has {stream.Length} bytes, far more than the {numbers} numbers of this model need. Copy or save "
+                    + "the model again."
             );
     }
 }

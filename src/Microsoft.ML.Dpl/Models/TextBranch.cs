@@ -101,7 +101,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
         }
         catch (InvalidOperationException e)
         {
-            throw new ArgumentException($"New classes cannot be taken: {e.Message}", e);
+            throw new ArgumentException($"New classes cannot be used: {e.Message}", e);
         }
     }
 

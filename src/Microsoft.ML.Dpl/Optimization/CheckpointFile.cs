@@ -51,7 +51,7 @@ internal static class CheckpointFile
                 .Metadata.Where(text => text.Key != DigestName)
                 .ToDictionary(text => text.Key, text => text.Value);
             if (!file.Metadata.TryGetValue(DigestName, out string? digest) || digest != Digest(texts, tensors))
-                throw new InvalidDataException($"{path}: the content does not fit its SHA-256.");
+                throw new InvalidDataException($"{path}: the content does not match its SHA-256.");
             return new Checkpoint(texts, tensors);
         }
         catch

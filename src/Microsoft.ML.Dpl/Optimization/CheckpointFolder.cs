@@ -58,8 +58,8 @@ internal sealed partial class CheckpointFolder : IDisposable
             taken?.Dispose();
             throw new IOException(
                 $"The workspace '{full}' cannot be used: {e.Message.TrimEnd('.')}. It must be a folder that can be written, has "
-                    + $"{(bytes >> 20) + 1} MiB of free space and serves one fit at a time. Set Compute.WorkspacePath to such a folder, or "
-                    + "to null to go without checkpoints.",
+                    + $"{(bytes >> 20) + 1} MiB of free space and is used by one fit at a time. Set Compute.WorkspacePath to such a "
+                    + "folder, or to null to go without checkpoints.",
                 e
             );
         }
@@ -108,7 +108,7 @@ internal sealed partial class CheckpointFolder : IDisposable
             );
         }
         foreach (var (path, reason) in failures)
-            warn($"The checkpoint '{path}' is damaged or cannot be read and is passed over: {reason.Message}");
+            warn($"The checkpoint '{path}' is damaged or cannot be read, and is skipped: {reason.Message}");
         return whole;
     }
 

@@ -37,7 +37,7 @@ internal static class CacheFolders
         }
         throw new IOException(
             "Neither the user's cache nor the temporary folder can be used: "
-                + $"{string.Join(" ", refusals.Select(e => ShownText.Escape(e.Message)))} Set XDG_CACHE_HOME to a folder that can.",
+                + $"{string.Join(" ", refusals.Select(e => ShownText.Escape(e.Message)))} Set XDG_CACHE_HOME to a usable folder.",
             new AggregateException(refusals)
         );
     }
@@ -64,7 +64,7 @@ internal static class CacheFolders
         const UnixFileMode mine = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         Directory.CreateDirectory(folder, mine);
         if (new DirectoryInfo(folder).LinkTarget is not null)
-            throw new IOException($"'{folder}' is a link, which someone else may have made.");
+            throw new IOException($"'{folder}' is a link, which another user may have created.");
         if (FileOwner.Get(folder) is { } owner && owner != FileOwner.Self())
             throw new IOException($"'{folder}' belongs to another user ({owner}).");
         // A folder that existed before may be open to others. Only its owner can change the mode.

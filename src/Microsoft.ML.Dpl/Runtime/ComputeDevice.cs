@@ -41,11 +41,11 @@ internal static class ComputeDevice
         }
         if (!fallbackToCpu)
             throw new InvalidOperationException(
-                $"Device cuda:{ordinal} was asked for, but {missing}. Ask for the cpu, or allow FallbackToCpu."
+                $"Device cuda:{ordinal} was requested, but {missing}. Use the cpu, or allow FallbackToCpu."
             );
         warn(
-            $"Device: cpu, {get_num_threads()} threads, because {missing} (cuda:{ordinal} was asked for and FallbackToCpu is "
-                + $"allowed); {native}."
+            $"Device: cpu, {get_num_threads()} threads, because {missing} (cuda:{ordinal} was requested and FallbackToCpu is allowed); "
+                + $"{native}."
         );
         return CPU;
     }

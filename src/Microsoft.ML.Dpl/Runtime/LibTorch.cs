@@ -78,15 +78,15 @@ internal static class LibTorch
         string? asked = Environment.GetEnvironmentVariable(FolderVariable);
         if (!string.IsNullOrWhiteSpace(asked) && !File.Exists(Path.Combine(asked, "libtorch_cpu.so")))
             throw new DllNotFoundException(
-                $"{FolderVariable} is '{asked}', but there is no libtorch_cpu.so. It must name a folder with libtorch's libraries, "
-                    + "such as torch/lib of an installed PyTorch, or not be set."
+                $"{FolderVariable} is '{asked}', but there is no libtorch_cpu.so. Set it to a folder with libtorch's libraries, such as "
+                    + "torch/lib of an installed PyTorch, or unset it."
             );
         string? own = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so")));
         // TorchSharp loads the application's own libtorch by path, and two in one process crash it.
         if (!string.IsNullOrWhiteSpace(asked) && own is not null)
             throw new DllNotFoundException(
-                $"{FolderVariable} is set, but the application brings a libtorch of its own in {own}. Build it without one (no "
-                    + $"libtorch package; in this repository -p:LibTorch=none), or do not set {FolderVariable}."
+                $"{FolderVariable} is set, but the application brings a libtorch of its own in {own}. Build it without one (no libtorch "
+                    + $"package; in this repository -p:LibTorch=none), or unset {FolderVariable}."
             );
         string? folder = string.IsNullOrWhiteSpace(asked) ? own : Path.GetFullPath(asked);
         string? shimFolder = NativeFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, Shim)));
@@ -110,8 +110,8 @@ internal static class LibTorch
             return $"libtorch loaded from {folder}";
         string copy = WeakenedCopy(shim);
         NativeLibrary.Load(copy);
-        return $"libtorch loaded from {folder}; this system's libstdc++ is older than TorchSharp's build asks for, so a copy of "
-            + $"{Shim} without that requirement was loaded from {copy}";
+        return $"libtorch loaded from {folder}; this system's libstdc++ is older than TorchSharp's build requires, so a copy of {Shim} "
+            + $"without that requirement was loaded from {copy}";
     }
 
     /// <summary>

@@ -62,7 +62,7 @@ internal static partial class MemoryShortage
         string text = match.Groups["size"].Value;
         if (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong bytes))
             text = FormattableString.Invariant($"{Math.Max(bytes >> 20, 1)} MiB");
-        return $" ({text} more could not be had)";
+        return $" ({text} more could not be allocated)";
     }
 
     [GeneratedRegex("tried to allocate|out of memory|not enough memory|bad_alloc", RegexOptions.IgnoreCase)]

@@ -112,7 +112,7 @@ internal sealed record CoupledPrompts : IPromptDesign
         return first < 0
             ? null
             : $"layer {first} has {configuration.Text[first]} text and {configuration.Image[first]} image rows, but coupled prompts have "
-                + "as many in both towers";
+                + "the same number in both towers";
     }
 
     public long ParametersBeside(ClipConfig clip) =>

@@ -85,7 +85,7 @@ internal static class ArrayFiles
         int wrong = Array.FindIndex(values, value => !float.IsFinite(value));
         if (wrong >= 0)
             throw new InvalidDataException(
-                $"{what} holds {values[wrong]} at place {wrong}, counted row by row from 0; every number must be finite."
+                $"{what} holds {values[wrong]} at index {wrong}, counted row by row from 0; every number must be finite."
             );
         return (values, [.. stored.shape.Select(size => (int)size)]);
     }

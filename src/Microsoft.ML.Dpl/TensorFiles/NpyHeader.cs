@@ -41,7 +41,7 @@ internal sealed record NpyHeader(ElementType Type, bool IsFortran, IReadOnlyList
         int available = (int)Math.Min(bytes.Length, prefix.Length);
         bytes.Read(0, prefix[..available]);
         if (available < MagicLength + VersionLength + sizeof(ushort) || !prefix.StartsWith(NpyFormat.Magic))
-            throw Fault("this is no .npy file: it does not begin as one");
+            throw Fault("this is not a .npy file: it does not begin like one");
         (byte major, byte minor) = (prefix[MagicLength], prefix[MagicLength + 1]);
         if (major is < 1 or > 3 || minor != 0)
             throw Fault($"the .npy format has version {major}.{minor}; 1.0, 2.0 and 3.0 can be read");

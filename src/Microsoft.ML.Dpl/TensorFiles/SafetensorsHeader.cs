@@ -183,7 +183,7 @@ internal sealed class SafetensorsHeader
             while (_json.Read() && _json.TokenType != JsonTokenType.EndArray)
             {
                 if (_json.TokenType != JsonTokenType.Number || !_json.TryGetInt64(out long number) || number < 0)
-                    throw Fault($"{what} hold something that is not a whole number from 0 on");
+                    throw Fault($"{what} contain something other than a whole number from 0 on");
                 if (numbers.Count == maximum)
                     throw Fault($"{what} hold more than {maximum} numbers");
                 numbers.Add(number);

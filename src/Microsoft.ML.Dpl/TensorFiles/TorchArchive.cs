@@ -147,7 +147,7 @@ internal sealed class TorchArchive : ITensorSource
             throw new InvalidDataException(At($"is over {int.MaxValue} bytes"));
         long span = TorchTensors.Span(tensor);
         if (span > int.MaxValue / size)
-            throw new InvalidDataException(At($"reaches over more than {int.MaxValue} bytes"));
+            throw new InvalidDataException(At($"spans more than {int.MaxValue} bytes"));
         if (elements > span)
             throw new InvalidDataException(At("repeats numbers instead of storing them; save a contiguous copy"));
         if (span > tensor.Storage.Count - tensor.Offset)

@@ -44,7 +44,7 @@ public sealed class ClipConfigReaderTests
             { """{"model_type":"clip","text_config":{"eos_token_id":-1}}""", "text_config.eos_token_id is -1" },
             {
                 """{"model_type":"clip","text_config":{"vocab_size":500}}""",
-                "text_config.eos_token_id is 49407, but ids end below vocab_size 500"
+                "text_config.eos_token_id is 49407, but ids must be below vocab_size 500"
             },
             { """{"model_type":"clip","text_config_dict":{"num_attention_heads":7}}""", "text_config_dict.hidden_size is 512" },
             { """{"model_type":"clip","vision_config":{"num_attention_heads":0}}""", "vision_config.num_attention_heads is 0" },

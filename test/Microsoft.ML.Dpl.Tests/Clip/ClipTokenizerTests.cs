@@ -130,7 +130,7 @@ public sealed class ClipTokenizerTests : IDisposable
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Small(merges)).Message);
 
     [Theory]
-    [InlineData("[1, 2]", "no JSON object")]
+    [InlineData("[1, 2]", "not a JSON object")]
     [InlineData("null", "empty")]
     [InlineData("{\"a\": 1}", "<|startoftext|>")]
     [InlineData("{\"<|startoftext|>\": 1, \"<|endoftext|>\": 1}", "id 1")]
@@ -155,7 +155,7 @@ public sealed class ClipTokenizerTests : IDisposable
         string repeated = Path.Combine(_folder, "repeated.gz");
         using (StreamWriter writer = new(new GZipStream(File.Create(repeated), CompressionLevel.Fastest)))
             writer.Write("#version\na b\na b\n");
-        Assert.Contains("'ab' comes twice", Assert.Throws<InvalidDataException>(() => ClipTokenizer.FromOpenAI(repeated)).Message);
+        Assert.Contains("'ab' occurs twice", Assert.Throws<InvalidDataException>(() => ClipTokenizer.FromOpenAI(repeated)).Message);
     }
 
     /// <summary>A tokenizer of all bytes, with and without the end-of-word mark, two merged tokens and the special tokens.</summary>

@@ -204,9 +204,9 @@ public sealed class ClipWeightsReaderTests
             return Assert.Throws<InvalidDataException>(() => OpenAIConfig.FromShapes(file)).Message;
         }
         Assert.Contains("no tensor 'text_projection'", Refusal("text_projection", _ => null));
-        Assert.Contains("not one more than a square", Refusal("visual.positional_embedding", t => t[..4]));
+        Assert.Contains("not a square number plus one", Refusal("visual.positional_embedding", t => t[..4]));
         Assert.Contains("4 dimensions", Refusal("token_embedding.weight", t => t.reshape(1, 1, 500, 64)));
-        Assert.Contains("no multiple of 64", Refusal("token_embedding.weight", t => t[.., ..60]));
+        Assert.Contains("not a multiple of 64", Refusal("token_embedding.weight", t => t[.., ..60]));
         Assert.Contains("no transformer", Refusal("transformer.resblocks.0.attn.in_proj_weight", _ => null));
         Assert.Contains("no tensor 'visual.conv1.weight'", Refusal("visual.conv1.weight", _ => null));
         Assert.Contains("size of 0", Refusal("token_embedding.weight", t => t[..0]));
@@ -220,7 +220,7 @@ public sealed class ClipWeightsReaderTests
         using Tensor one = ones(1);
         using var file = SafetensorsFile.FromBytes(SafetensorsBytes.Write([new(name, one)]), "RN50.safetensors");
         Assert.Equal(
-            "RN50.safetensors: this CLIP sees with a ResNet; only vision transformers are supported, such as ViT-B/16.",
+            "RN50.safetensors: this CLIP's image tower is a ResNet; only vision transformers are supported, such as ViT-B/16.",
             Assert.Throws<InvalidDataException>(() => OpenAIConfig.FromShapes(file)).Message
         );
     }

@@ -105,7 +105,7 @@ public sealed class OpenClipTests : IDisposable
     [InlineData("model_cfg.init_logit_bias", "-10", "init_logit_bias")]
     [InlineData("model_cfg.multimodal_cfg", "{}", "multimodal_cfg")]
     [InlineData("model_cfg.vision_cfg.head_width", "7", "head_width 7")]
-    [InlineData("model_cfg.embed_dim", "24", "open_clip_config.json asks for that")]
+    [InlineData("model_cfg.embed_dim", "24", "open_clip_config.json requires that")]
     [InlineData("preprocess_cfg.interpolation", "\"bilinear\"", "only bicubic")]
     [InlineData("preprocess_cfg.std", "[1, 0, 1]", "not positive")]
     [InlineData("preprocess_cfg.std", "[1, 1e-20, 1]", "far from")]
@@ -157,7 +157,7 @@ public sealed class OpenClipTests : IDisposable
         File.WriteAllText(_folder.File("tokenizer.json"), Json(""));
         Assert.Contains("'</w>'", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
         File.WriteAllText(_folder.File("tokenizer.json"), "{\"model\": {}}");
-        Assert.Contains("no byte-pair tokenizer", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
+        Assert.Contains("not a byte-pair tokenizer", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
         File.WriteAllText(_folder.File("tokenizer.json"), "{");
         Assert.Contains("not JSON", Assert.Throws<InvalidDataException>(backbone.ReadVocabulary).Message);
     }

@@ -112,7 +112,7 @@ public sealed class LightTextEmbeddingTests(SmallBackbone small) : IClassFixture
     }
 
     [Theory]
-    [InlineData("clip.text.safetensors", "clip.text.safetensors: the weights have another SHA-256 than at saving")]
+    [InlineData("clip.text.safetensors", "clip.text.safetensors: the weights do not match the SHA-256 saved with them")]
     [InlineData("clip.vocab.json", "clip.vocab.json")]
     [InlineData("clip.merges.txt", "has no entry 'clip.merges.txt'")]
     public void A_damaged_zip_is_named_with_its_entry(string entry, string reason)

@@ -95,7 +95,7 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
             ).Message;
             Assert.Contains(path, message);
             Assert.Contains($"Row {images.Train.Count}", message);
-            Assert.EndsWith(". Mend or replace the image, or leave such images out with Images.SkipUnreadable.", message);
+            Assert.EndsWith(". Repair or replace the image, or leave such images out with Images.SkipUnreadable.", message);
         }
     }
 

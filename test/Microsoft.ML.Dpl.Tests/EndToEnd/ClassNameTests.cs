@@ -21,7 +21,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     }
 
     [Theory]
-    [InlineData("light_blue", "light blue", "'light blue', 'light_blue' and cannot tell them apart. Case, underscores")]
+    [InlineData("light_blue", "light blue", "'light blue', 'light_blue' and cannot tell them apart. CLIP ignores case")]
     [InlineData("Red", "red", "'Red', 'red' and cannot tell them apart")]
     [InlineData("red", "red\r", @"'red', 'red\u000D' and cannot tell them apart")]
     [InlineData("red", "red\u00A0", @"'red', 'red\u00A0' and cannot tell them apart")]
@@ -29,10 +29,10 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
     [InlineData(
         "zero one two three four five six seven eight nine ten",
         "zero one two three four five six seven eight nine eleven",
-        "longer than CLIP's 48 tokens and alike up to there: shorten"
+        "longer than CLIP's 48 tokens and identical up to that point: shorten"
     )]
-    [InlineData("__", "red", "Of the class name '__' nothing is left")]
-    [InlineData("red", "&nbsp;", "Of the class name '&nbsp;' nothing is left")]
+    [InlineData("__", "red", "The class name '__' leaves nothing")]
+    [InlineData("red", "&nbsp;", "The class name '&nbsp;' leaves nothing")]
     public void Names_that_clip_reads_alike_or_not_at_all_are_refused_before_any_image_is_read(string first, string second, string expected)
     {
         LabelledImage[] rows = [.. Rows(first, second, "third"), new LabelledImage { ImagePath = "/missing/a.png", Label = first }];
@@ -83,7 +83,7 @@ public sealed class ClassNameTests : IClassFixture<SmallBackbone>, IClassFixture
         const string endless = "a name that goes on for longer than any context of any CLIP has ever been";
         using DplTransformer trained = Fit(Rows("bell\u0007", endless, "blue"));
         Assert.Equal(3, trained.ClassNames.Count);
-        Assert.Contains(_log, line => line.Contains(@"The class name 'bell\u0007' has control characters", StringComparison.Ordinal));
+        Assert.Contains(_log, line => line.Contains(@"The class name 'bell\u0007' contains control characters", StringComparison.Ordinal));
         Assert.Contains(_log, line =>
             line.Contains($"The text of class '{endless}' is longer than CLIP's 48 tokens", StringComparison.Ordinal)
         );

@@ -45,7 +45,7 @@ public sealed class CrossValidationTests(SmallBackbone small, ColourImages image
         Assert.Equal(whole.Models, again.Models);
         Assert.Equal(whole.Losses, again.Losses);
         Assert.Equal(0, again.Steps.Sum());
-        Assert.Equal(Folds, _log.Count(line => line.Contains("its model is taken from there", StringComparison.Ordinal)));
+        Assert.Equal(Folds, _log.Count(line => line.Contains("its model is used", StringComparison.Ordinal)));
         Assert.Equal(Folds, Directory.GetDirectories(Workspace, "data-*").Length);
     }
 

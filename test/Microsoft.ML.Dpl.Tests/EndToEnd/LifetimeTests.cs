@@ -58,7 +58,7 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
         {
             var e = Assert.Throws<ObjectDisposedException>(use);
             Assert.Contains("DplTransformer", e.Message);
-            Assert.Contains("by its owner, and by each PredictionEngine", e.Message);
+            Assert.Contains("by its owner and by each PredictionEngine", e.Message);
         }
     }
 

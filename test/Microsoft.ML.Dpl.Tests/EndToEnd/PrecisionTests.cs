@@ -57,7 +57,7 @@ public sealed class PrecisionTests(SmallBackbone small, ColourImages images) : C
 
     [Theory]
     [InlineData(ComputePrecision.Float32, true, false, null)]
-    [InlineData(ComputePrecision.TensorFloat32, true, true, "products stay float32")]
+    [InlineData(ComputePrecision.TensorFloat32, true, true, "products stay in float32")]
     [InlineData(ComputePrecision.TensorFloat32, false, true, null)]
     [InlineData(ComputePrecision.BFloat16, true, false, "neither AMX nor AVX512-BF16")]
     [InlineData(ComputePrecision.BFloat16, true, true, null)]

@@ -93,7 +93,7 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
         });
         Assert.True(transformer.WasCancelled);
         Assert.Equal(transformer.SearchReport!.Configuration, transformer.Configuration);
-        Assert.Contains(Warnings, line => line.Contains("Cancelled in the comparison", StringComparison.Ordinal));
+        Assert.Contains(Warnings, line => line.Contains("The comparison was cancelled", StringComparison.Ordinal));
         Assert.Equal(Images.Test.Count, Scores(transformer).Length);
     }
 

@@ -60,7 +60,7 @@ public sealed class SavedModelTests(SmallBackbone small, ColourImages images) : 
     [InlineData("textLengths", "\"none\"", "cannot be read")]
     [InlineData("template", "null", "lacks")]
     [InlineData("carries", "\"everything\"", "cannot be read")]
-    [InlineData("carries", "7", "not known")]
+    [InlineData("carries", "7", "unknown contents 7")]
     [InlineData("carries", "\"imageTower\"", "no entry 'clip.config.json'")]
     [InlineData(
         "search",

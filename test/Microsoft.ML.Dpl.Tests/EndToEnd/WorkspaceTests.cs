@@ -57,7 +57,7 @@ public sealed class WorkspaceTests
                 Assert.Equal(expected, content);
         }
         Assert.True(interruptions >= 2, $"{interruptions} interruptions");
-        Assert.Contains(_log, line => line.Contains("interrupted fit goes on", StringComparison.Ordinal));
+        Assert.Contains(_log, line => line.Contains("interrupted fit continues", StringComparison.Ordinal));
         Assert.Empty(Checkpoints);
     }
 
@@ -70,8 +70,8 @@ public sealed class WorkspaceTests
         Assert.Equal(2, Checkpoints.Length);
         Damage(Latest());
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
-        Assert.Contains(_log, line => line.Contains("is damaged or cannot be read and is passed over", StringComparison.Ordinal));
-        Assert.Contains(_log, line => line.Contains("interrupted fit goes on", StringComparison.Ordinal));
+        Assert.Contains(_log, line => line.Contains("is damaged or cannot be read, and is skipped", StringComparison.Ordinal));
+        Assert.Contains(_log, line => line.Contains("interrupted fit continues", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class WorkspaceTests
         }
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
         Assert.Contains(_log, line =>
-            line.Contains("computed with 64 threads", StringComparison.Ordinal)
+            line.Contains("ran with 64 threads", StringComparison.Ordinal)
             && line.Contains("OMP_NUM_THREADS=64", StringComparison.Ordinal)
         );
     }

@@ -278,7 +278,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
         );
         var e = Assert.Throws<DivergedException>(() => Fit(o => o.Backbone = overflowing));
         Assert.Equal((1, 1), (e.Epoch, e.Step));
-        Assert.Contains("No step had been taken, so it is not the learning rate", e.Message);
+        Assert.Contains("No step had been taken, so the learning rate is not the cause", e.Message);
         Assert.DoesNotContain("OnDivergence", e.Message);
         Assert.Throws<DivergedException>(() => Fit(o => (o.Backbone, o.OnDivergence) = (overflowing, InterruptionBehavior.ReturnBest)));
         Assert.Throws<DivergedException>(() =>

@@ -30,7 +30,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
         int lowest = losses.LastIndexOf(losses.Skip(1).Min());
         Assert.Contains(
             "Training: the mean training loss of epoch ",
-            Assert.Single(Warnings, line => line.Contains("Steps are too long", StringComparison.Ordinal))
+            Assert.Single(Warnings, line => line.Contains("The steps are too large", StringComparison.Ordinal))
         );
         Assert.Single(Warnings, line =>
             line.Contains(
@@ -39,7 +39,7 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
             )
         );
         Assert.Single(Warnings, line =>
-            line.Contains($"Instead of the last prompts those after {lowest} epochs are returned", StringComparison.Ordinal)
+            line.Contains($"The prompts after {lowest} epochs are returned instead of the last ones", StringComparison.Ordinal)
         );
 
         // A fit that is cancelled after that epoch returns the same prompts.

@@ -84,7 +84,7 @@ public sealed class HubAnswersTests : IDisposable
             ClipBackbone.FromPretrained(HubServer.Repository, options, cancellationToken.Token)
         );
         Assert.Equal(HubFailure.Unreachable, refusal.Failure);
-        Assert.Contains("no safe connection", refusal.Message);
+        Assert.Contains("no secure connection", refusal.Message);
         Assert.Contains("certificate", refusal.Message);
         Assert.Equal((1, 0), (connections, bytes));
     }
@@ -111,7 +111,7 @@ public sealed class HubAnswersTests : IDisposable
         }
         HubException refusal = Assert.Throws<HubException>(() => HubClient.Next(response, new Uri(from), hops: 0));
         Assert.Equal(HubFailure.BadAnswer, refusal.Failure);
-        Assert.Contains("not protected", refusal.Message);
+        Assert.Contains("not encrypted", refusal.Message);
     }
 
     [Fact]
@@ -162,7 +162,7 @@ public sealed class HubAnswersTests : IDisposable
     {
         HubServer.Answer elsewhere = HubServer.Empty(302, ("Location", "ftp://127.0.0.1/x"));
         _hub.Server.Change = (request, answer) => request.Method == "GET" ? elsewhere : answer;
-        Assert.Contains("redirects to ftp://127.0.0.1, which is not protected", _hub.Refusal().Message);
+        Assert.Contains("redirects to ftp://127.0.0.1, which is not encrypted", _hub.Refusal().Message);
     }
 
     [Fact]

@@ -109,7 +109,7 @@ public sealed class HubFailureTests : IDisposable
         HubException refusal = _hub.Refusal(_hub.Options with { Timeout = TimeSpan.FromMilliseconds(200), Retries = 1 });
         never.Set();
         Assert.Equal(HubFailure.Unreachable, refusal.Failure);
-        Assert.Contains("silent for 0.2 s", refusal.Message);
+        Assert.Contains("sent nothing for 0.2 s", refusal.Message);
     }
 
     [Fact]

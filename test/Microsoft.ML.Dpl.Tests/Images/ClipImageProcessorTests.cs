@@ -184,8 +184,8 @@ public sealed class ClipImageProcessorTests(ITestOutputHelper output)
     [InlineData("{\"image_mean\": [0, 1e999, 0]}", "image_mean")]
     [InlineData("{\"size\": 2147483647}", "more than 16 times")]
     [InlineData("{\"resample\": \"\\ud800\"}", "resample")]
-    [InlineData("[]", "no JSON object")]
-    [InlineData("{", "no JSON")]
+    [InlineData("[]", "not a JSON object")]
+    [InlineData("{", "not JSON")]
     public void RefusesWhatItDoesNotDo(string json, string message) =>
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => ReadJson(json, c => c.CropSize)).Message);
 

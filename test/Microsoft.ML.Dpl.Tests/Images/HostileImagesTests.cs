@@ -237,7 +237,7 @@ public sealed class HostileImagesTests : IDisposable
         string link = _folder.File("link.png");
         File.CreateSymbolicLink(link, path);
         foreach (string named in (string[])[path, link])
-            Assert.Contains("no ordinary file", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(named)).Message);
+            Assert.Contains("not a regular file", Assert.Throws<InvalidDataException>(() => ImageDecoder.FromFile(named)).Message);
     }
 
     private static void Close(byte[] expected, RgbImage image)

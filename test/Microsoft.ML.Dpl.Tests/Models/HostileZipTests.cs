@@ -186,7 +186,7 @@ public sealed class HostileZipTests : IDisposable
                 .Select(e => e.Name == Prompts ? (e.Name, (byte[])[.. e.Content[..^1], (byte)(e.Content[^1] ^ 1)]) : e)
         );
         ModelZip.Check(Written(zip));
-        Assert.Contains("another SHA-256", Assert.IsType<InvalidDataException>(LoadError(zip)).Message);
+        Assert.Contains("do not match the SHA-256", Assert.IsType<InvalidDataException>(LoadError(zip)).Message);
     }
 
     [Theory]
@@ -208,7 +208,7 @@ public sealed class HostileZipTests : IDisposable
         byte[] bytes = Encoding.UTF8.GetBytes(content);
         string message = Assert.Throws<InvalidDataException>(() => ModelZip.Check(Written(bytes))).Message;
         Assert.Contains(_folder.File("model.zip"), message);
-        Assert.Contains("no zip", message);
+        Assert.Contains("not a zip", message);
         LoadError(bytes);
     }
 
@@ -225,7 +225,7 @@ public sealed class HostileZipTests : IDisposable
     [Theory]
     [InlineData("\"textLengths\": [", "\"textLengths\": [5000,", "prompt length of 5000")]
     [InlineData("\"template\": \"", "\"template\": \"{} ", "template")]
-    [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "images of -")]
+    [InlineData("\"maxImagePixels\": ", "\"maxImagePixels\": -", "limits images to -")]
     public void A_description_out_of_range_is_refused(string text, string changed, string named)
     {
         byte[] zip = ZipBytes.Create(

@@ -36,7 +36,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
         new()
         {
             { "rows of fewer candidates", "image_mixture.1", rows => rows.narrow(0, 0, 4), "'image_mixture.1' is [4, 24]" },
-            { "a vector of rows", "text_mixture.0", rows => rows.flatten(), "ask for [6, 32]" },
+            { "a vector of rows", "text_mixture.0", rows => rows.flatten(), "require [6, 32]" },
             { "no rows", "image_mixture.0", _ => null, "no tensor 'image_mixture.0'" },
             { "a row that is not a number", "text_mixture.1", rows => rows * float.NaN, "'text_mixture.1'" },
             { "weights of fewer candidates", "image_weights.2", weights => weights.narrow(0, 0, 2), "'image_weights.2' is [2]" },
@@ -132,7 +132,7 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
             {
                 "other candidates",
                 p => p with { Mixture = new([0, 5], p.Mixture!.TextWeights.Halves(), p.Mixture.ImageWeights.Halves()) },
-                "5 together"
+                "5 in total"
             },
         };
 
@@ -154,12 +154,12 @@ public sealed partial class MixtureFilesTests : IClassFixture<SmallBackbone>, IC
     public static TheoryData<string, string, string, string> BrokenFiles =>
         new()
         {
-            { "no candidates named", "mixture", "", "without the text 'mixture'" },
+            { "no candidates named", "mixture", "", "but not the text 'mixture'" },
             { "candidates are not a list", "mixture", "[0, 2", "'mixture' cannot be read" },
             { "no candidates", "mixture", "null", "'mixture' cannot be read" },
             { "a sum of rows too high", "mixture", "[0, 1000, 1001]", "1 to 1024 rows" },
             { "other candidates", "mixture", "[0, 1, 2]", "asks for 3 rows of text_mixture.0" },
-            { "fixed lengths beside it", "configuration", "text 1 | image 1", "beside those of fixed lengths" },
+            { "fixed lengths beside it", "configuration", "text 1 | image 1", "prompts of a mixture and prompts of fixed lengths" },
         };
 
     [Theory]

@@ -128,7 +128,7 @@ public sealed class ModelContentsTests(ColourImages images) : IClassFixture<Colo
         Change("whole.zip", "short.zip", name, all => all[..^5]);
         Change("whole.zip", "flipped.zip", name, all => [.. all[..^6], (byte)(all[^6] ^ 1), .. all[^5..]]);
         Assert.Contains(ReasonOf("flipped.zip"), message =>
-            message.Contains($"{name}: the weights have another SHA-256", StringComparison.Ordinal)
+            message.Contains($"{name}: the weights do not match the SHA-256", StringComparison.Ordinal)
         );
         Change("whole.zip", "long.zip", name, all => [.. all, 0]);
         Assert.Contains(ReasonOf("short.zip"), message =>

@@ -143,7 +143,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
             { "a blank class", p => p with { ClassNames = ["a", " "] }, "blank" },
             { "a class twice", p => p with { ClassNames = ["a", "a"] }, "twice" },
             { "classes that CLIP reads alike", p => p with { ClassNames = ["a", "A"] }, "'a', 'A' and cannot tell them apart" },
-            { "a class of nothing to read", p => p with { ClassNames = ["a", "_"] }, "nothing is left for CLIP to read" },
+            { "a class of nothing to read", p => p with { ClassNames = ["a", "_"] }, "leaves nothing for CLIP to read" },
             { "template without a place", p => p with { Template = "a photo" }, "{}" },
         };
 

@@ -70,7 +70,7 @@ public sealed partial class OnnxRuntimeTests
 
         string none = Save(_mlContext.Transforms.CopyColumns("Copy", "ImagePath").Fit(Test));
         Assert.Contains(
-            "holds no model of Differentiable Prompt Learning; it is made of ColumnCopyingTransformer",
+            "holds no model of Differentiable Prompt Learning; it consists of ColumnCopyingTransformer",
             Assert.Throws<InvalidDataException>(() => _mlContext.Model.LoadDplWithOnnxRuntime(none)).Message
         );
     }

@@ -143,7 +143,7 @@ public sealed partial class OnnxRuntimeTests
         SampleProcess.Outcome ended = await SampleProcess.Start(program, WithoutLibTorch, Save(trained), images.Test[0].ImagePath);
         Assert.Equal(1, ended.ExitCode);
         Assert.Contains("libtorch was not found beside the application", ended.Error);
-        Assert.Contains("add the package Microsoft.ML.Dpl.OnnxRuntime, by which ONNX Runtime scores this model", ended.Error);
+        Assert.Contains("add the package Microsoft.ML.Dpl.OnnxRuntime, with which ONNX Runtime scores this model", ended.Error);
         Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 

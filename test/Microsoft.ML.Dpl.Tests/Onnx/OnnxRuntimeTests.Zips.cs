@@ -60,12 +60,12 @@ public sealed partial class OnnxRuntimeTests
     }
 
     [Theory]
-    [InlineData("clip.image.safetensors", "flip", "clip.image.safetensors: the weights have another SHA-256 than at saving")]
+    [InlineData("clip.image.safetensors", "flip", "clip.image.safetensors: the weights do not match the SHA-256 saved with them")]
     [InlineData("clip.image.safetensors", "short", "'clip.image.safetensors' of the model zip ends too early")]
     [InlineData("clip.image.safetensors", "drop", "has no entry 'clip.image.safetensors'")]
     [InlineData("clip.config.json", "short", "clip.config.json")]
     [InlineData("clip.config.json", "drop", "has no entry 'clip.config.json'")]
-    [InlineData("prompts.safetensors", "flip", "prompts.safetensors: the values have another SHA-256 than at saving")]
+    [InlineData("prompts.safetensors", "flip", "prompts.safetensors: the values do not match the SHA-256 saved with them")]
     [InlineData("prompts.safetensors", "short", "'prompts.safetensors' of the model zip ends too early")]
     public void A_damaged_image_tower_is_named_with_its_entry(string entry, string how, string reason)
     {
@@ -100,7 +100,7 @@ public sealed partial class OnnxRuntimeTests
     }
 
     [Theory]
-    [InlineData("model.onnx", "flip", "model.onnx' of the model zip has another SHA-256")]
+    [InlineData("model.onnx", "flip", "model.onnx' of the model zip does not match the SHA-256")]
     [InlineData("model.onnx", "drop", "has no entry 'model.onnx'")]
     [InlineData("model.onnx.sha256", "short", "'model.onnx.sha256' of the model zip is not an SHA-256")]
     [InlineData("model.onnx.sha256", "drop", "has no entry 'model.onnx.sha256'")]
@@ -129,9 +129,9 @@ public sealed partial class OnnxRuntimeTests
             others = trained.WithClasses(["pink", "brown"]);
         string zip = Save(trained);
         Replace(OnnxModel.Written(others));
-        Assert.Contains("gives no 'probabilities' of [batch, 3]", Refusal());
+        Assert.Contains("has no output 'probabilities' of [batch, 3]", Refusal());
         Replace(OnnxModel.Written(trained, OnnxInput.Image));
-        Assert.Contains("takes no 'pixels'", Refusal());
+        Assert.Contains("has no input 'pixels'", Refusal());
         Replace([1, 2, 3]);
         Assert.Contains("cannot open the entry 'model.onnx'", Refusal());
 

@@ -18,7 +18,7 @@ public sealed class MemoryShortageTests
         Assert.True(MemoryShortage.IsUntold(error), error.ToString());
         InsufficientMemoryException told = MemoryShortage.For(error, "a fit in steps of 8 images", "Lower Training.BatchSize (8).");
         Assert.Equal(
-            "There is not enough memory for a fit in steps of 8 images (1073741824 MiB more could not be had). Lower "
+            "There is not enough memory for a fit in steps of 8 images (1073741824 MiB more could not be allocated). Lower "
                 + "Training.BatchSize (8).",
             told.Message
         );
@@ -30,7 +30,7 @@ public sealed class MemoryShortageTests
     {
         var gpu = new ExternalException(Cuda);
         Assert.True(MemoryShortage.IsUntold(gpu));
-        Assert.Contains("(2.50 GiB more could not be had)", MemoryShortage.For(gpu, "this", "").Message);
+        Assert.Contains("(2.50 GiB more could not be allocated)", MemoryShortage.For(gpu, "this", "").Message);
         var workers = new AggregateException(new InvalidOperationException("other"), gpu);
         Assert.True(MemoryShortage.IsUntold(workers));
         Assert.Contains("2.50 GiB", MemoryShortage.For(workers, "this", "").Message);
@@ -61,6 +61,6 @@ public sealed class MemoryShortageTests
                 MemoryShortage.InParts<int, int>([1, 2], _ => throw new ExternalException(Cuda), "classifying one image", "End others.")
             )
             .Message;
-        Assert.Equal("There is not enough memory for classifying one image (2.50 GiB more could not be had). End others.", message);
+        Assert.Equal("There is not enough memory for classifying one image (2.50 GiB more could not be allocated). End others.", message);
     }
 }

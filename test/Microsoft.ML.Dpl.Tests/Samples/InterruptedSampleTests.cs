@@ -74,7 +74,7 @@ public sealed class InterruptedSampleTests(SmallBackbone small, ColourImages ima
         );
         await sample.Says(" step 1 ");
         sample.Send(Signals.Terminate);
-        await sample.Says("once more ends at once");
+        await sample.Says("interrupt again to stop at once");
         // A signal that follows at once counts as the same request; a later one is a second request.
         sample.Send(Signals.Terminate);
         using (var limit = new CancellationTokenSource(Limit))

@@ -107,7 +107,7 @@ public sealed class PretrainingTests : IDisposable
             training.Save(checkpoint);
         using Pretraining wider = Begin(Small with { Width = 128 });
         var refused = Assert.Throws<InvalidDataException>(() => wider.Resume(checkpoint));
-        Assert.Contains("another shape", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("different shape", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -249,7 +249,7 @@ public sealed class TorchArchiveTests : IDisposable
         Assert.Contains("ResNet", Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("RN50.pt"))).Message);
         Write("other.pt", TorchZip.Modules(new Dictionary<string, Tensor> { ["x"] = ones(1) }));
         Assert.Contains(
-            "no CLIP in OpenAI's names",
+            "not a CLIP in OpenAI's names",
             Assert.Throws<InvalidDataException>(() => ClipBackbone.Open(_folder.File("other.pt"))).Message
         );
     }

@@ -38,7 +38,7 @@ public sealed class AdviceTests(DrawnData data)
         ToolProcess.Outcome refused = (await ToolProcess.Run(Train(table, "damaged.zip"))).Expect(2);
         string line = Assert.Single(refused.ErrorLines);
         Assert.Contains(broken, line);
-        Assert.EndsWith(" Mend or replace the image, or leave such images out with --skip-unreadable.", line);
+        Assert.EndsWith(" Repair or replace the image, or leave such images out with --skip-unreadable.", line);
 
         ToolProcess.Outcome skipped = (await ToolProcess.Run(Train(table, "damaged.zip", "--skip-unreadable"))).Expect(0);
         Assert.Contains(skipped.ErrorLines, warning => warning.Contains("1 training images could not be read"));
@@ -59,7 +59,7 @@ public sealed class AdviceTests(DrawnData data)
     {
         ToolProcess.Outcome outcome = (await ToolProcess.Run(Train(data.Table("train"), "few.zip", "--shots", "50"))).Expect(0);
         Assert.Contains(outcome.ErrorLines, line =>
-            line.Contains("8 classes have fewer than --shots 50 training images and give all they have, '", StringComparison.Ordinal)
+            line.Contains("8 classes have fewer than --shots 50 training images, of which all are used; '", StringComparison.Ordinal)
         );
     }
 

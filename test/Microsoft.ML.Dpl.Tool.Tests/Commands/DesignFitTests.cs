@@ -81,7 +81,7 @@ public sealed class DesignFitTests(DrawnData data)
         Assert.Contains(">photo</span>", page);
 
         string table = (await ToolProcess.Run("inspect", model)).Expect(0).Output;
-        Assert.Contains("4 vectors, then the class name; shared by the classes; at the start 'a photo of a'", table);
+        Assert.Contains("4 vectors, then the class name; shared by the classes; initialised with 'a photo of a'", table);
         Assert.Contains(summary, table);
         Assert.Contains("60 templates (promptsrc-60)", table);
         using JsonDocument info = JsonDocument.Parse((await ToolProcess.Run("inspect", model, "--format", "json")).Expect(0).Output);
@@ -272,7 +272,7 @@ public sealed class DesignFitTests(DrawnData data)
             second = (await ToolProcess.Run("inspect", context)).Expect(0).Output;
         Assert.DoesNotContain('\u001b', first + second);
         Assert.Contains("the mean of 2 templates: [red]{}[/] \\u001b[31m; a {}", first);
-        Assert.Contains("1 vectors, the class name, then 2; shared by the classes; at the start 'a \\u001b]0;title\\u0007 [b]'", second);
+        Assert.Contains("vectors, the class name, then 2; shared by the classes; initialised with 'a \\u001b]0;title\\u0007 [b]'", second);
     }
 
     private sealed class Row

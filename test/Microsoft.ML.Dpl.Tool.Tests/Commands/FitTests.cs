@@ -246,7 +246,7 @@ public sealed class FitTests(DrawnData data)
             string rest = await process.StandardError.ReadToEndAsync(limit.Token);
             await process.WaitForExitAsync(limit.Token);
             Assert.True(process.ExitCode == 130, rest);
-            Assert.Contains("Cancelled; the model is the best there was by then.", rest);
+            Assert.Contains("Cancelled; the model is the best one so far.", rest);
             Assert.Contains(model, await output);
             Assert.True(ModelInfo.Read(model).WasCancelled);
         }

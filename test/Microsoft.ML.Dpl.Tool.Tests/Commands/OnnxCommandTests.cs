@@ -75,7 +75,7 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
         Assert.InRange(described.GetProperty("contextLength").GetInt32(), 2, 77);
 
         outcome = (await ToolProcess.Run([.. command, "--input", "image"])).Expect(2);
-        Assert.Contains("takes tokens and no image: leave out --input", Assert.Single(outcome.ErrorLines));
+        Assert.Contains("takes tokens, not images: leave out --input", Assert.Single(outcome.ErrorLines));
         outcome = (await ToolProcess.Run("onnx", model.Zip, "--tower", "text", "--output", path)).Expect(2);
         Assert.Contains("--tower text is for plain CLIP", Assert.Single(outcome.ErrorLines));
     }
@@ -86,7 +86,7 @@ public sealed class OnnxCommandTests(ExportImportTests.SavedModel model) : IClas
         string path = Path.Combine(_folder, "model.onnx"),
             data = path + ".data";
         ToolProcess.Outcome outcome = (await ToolProcess.Run("onnx", model.Zip, "--external-data", "-o", path)).Expect(0);
-        Assert.Contains($"Weights, to stay beside it: {data}", outcome.Output);
+        Assert.Contains($"Weights, which must stay beside it: {data}", outcome.Output);
         Assert.Equal([path, data], Directory.GetFileSystemEntries(_folder).Order(StringComparer.Ordinal));
         TensorProto outside = ModelProto
             .Parser.ParseFrom(File.ReadAllBytes(path))

@@ -79,7 +79,7 @@ public sealed class PredictPartsTests(DrawnData data)
         string unfinished = Path.Combine(data.File("killed-parts"), ".part-00000003.jsonl.0123.partial");
         File.WriteAllText(unfinished, "half");
         ToolProcess.Outcome resumed = (await ToolProcess.Run(list, killed)).Expect(0);
-        Assert.Contains($"'{there[0]}' is gone or has another length, so it is made again.", resumed.Error);
+        Assert.Contains($"'{there[0]}' is missing or has a different length, so it is written again.", resumed.Error);
         Assert.False(File.Exists(unfinished));
         Assert.False(File.Exists(lines));
         Assert.Equal(Parts("never-killed").Select(Name), Parts("killed-parts").Select(Name));
@@ -103,16 +103,16 @@ public sealed class PredictPartsTests(DrawnData data)
         Assert.Contains("were made with another --part-size: 4.", await Refused(list, "--part-size", "2", "--resume"));
         Assert.Contains("were made with another --top: 1.", await Refused(list, "--part-size", "4", "--top", "2", "--resume"));
         string reversed = string.Join('\n', Paths.Take(6).Reverse()) + "\n";
-        Assert.Contains("are others than before, or in another order.", await Refused(reversed, "--part-size", "4", "--resume"));
+        Assert.Contains("are not the same as before, or not in the same order.", await Refused(reversed, "--part-size", "4", "--resume"));
         string shorter = string.Join('\n', Paths.Take(4)) + "\n";
-        Assert.Contains("are others than before, or in another order.", await Refused(shorter, "--part-size", "4", "--resume"));
+        Assert.Contains("are not the same as before, or not in the same order.", await Refused(shorter, "--part-size", "4", "--resume"));
     }
 
     [Theory]
-    [InlineData("--shard '5/4' is none: write 1/4 to 4/4", "--format", "csv", "--output", "o", "--shard", "5/4")]
+    [InlineData("--shard '5/4' is not a shard: write 1/4 to 4/4", "--format", "csv", "--output", "o", "--shard", "5/4")]
     [InlineData("--shard is for files: name a folder for them with --output.", "--format", "csv", "--shard", "1/4")]
     [InlineData("--resume is for files: name a folder", "--format", "csv", "--resume")]
-    [InlineData("--output takes no tables: give --format jsonl or csv.", "--output", "o")]
+    [InlineData("--output cannot be used with tables: give --format jsonl or csv.", "--output", "o")]
     [InlineData("--part-size must be at least 1; it is 0.", "--format", "csv", "--output", "o", "--part-size", "0")]
     public async Task What_cannot_be_done_is_told_before_the_model_is_looked_for(string message, params string[] options) =>
         Assert.Contains(message, (await ToolProcess.Run(["predict", "nowhere.zip", "a.png", .. options])).Expect(2).Error);

@@ -115,7 +115,7 @@ public sealed class SavedModelTests(DrawnData data)
         Assert.Empty(outcome.Error);
         string other = data.File("other.zip");
         File.WriteAllText(other, "no zip");
-        Assert.Contains("no zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
+        Assert.Contains("not a zip", Assert.Single((await ToolProcess.Run("inspect", other)).Expect(2).ErrorLines));
     }
 
     /// <summary>Inspect only looks at the zip, so it can say what is wrong with it.</summary>
@@ -129,7 +129,7 @@ public sealed class SavedModelTests(DrawnData data)
             archive.CreateEntry("../outside.txt");
 
         ToolProcess.Outcome table = (await ToolProcess.Run("inspect", zip)).Expect(0);
-        Assert.Contains("REFUSED: no other verb opens it", table.Output);
+        Assert.Contains("REFUSED: no other command opens it", table.Output);
         string reason = Assert.Single(table.ErrorLines);
         Assert.Contains("is refused: the name of its entry '../outside.txt' leads out of the zip.", reason);
         ToolProcess.Outcome predict = (await ToolProcess.Run("predict", zip, data.Rows("test")[0].Path)).Expect(2);
@@ -166,7 +166,7 @@ public sealed class SavedModelTests(DrawnData data)
         ).Expect(0);
         string[] lines = (await ToolProcess.Run("inspect", zip)).Expect(0).Output.Split('\n');
         Assert.Contains(
-            "turned as their files ask (EXIF)",
+            "rotated as their EXIF orientation says",
             Assert.Single(lines, line => line.TrimStart().StartsWith("images ", StringComparison.Ordinal))
         );
         string[] names = [.. lines.Select(line => line.Trim().Split("  ")[0]).Where(name => name.Length > 0)];

@@ -31,7 +31,7 @@ public sealed class FoundDataTests : IDisposable
     public void Two_classes_of_a_split_file_need_two_names()
     {
         string message = Refusal(() => Split("""{"train": [["1.png", 0, "crane"], ["2.png", 7, "crane"]]}"""));
-        Assert.Contains("'train', entry 1 calls class 7 'crane', but so is class 0", message);
+        Assert.Contains("'train', entry 1 calls class 7 'crane', as class 0", message);
     }
 
     [Theory]
@@ -174,7 +174,7 @@ public sealed class FoundDataTests : IDisposable
         Assert.Equal(_folder.File("a/1.png"), paths[0]);
         Assert.Equal(_folder.File("a/1.png"), Assert.Single(Split("""{"test": [["a\\1.png", 0, "red"]]}""").Test).ImagePath);
         Assert.Contains(
-            OperatingSystem.IsWindows() ? "missing" : "write slashes",
+            OperatingSystem.IsWindows() ? "missing" : "use slashes",
             Assert
                 .Throws<FileNotFoundException>(() =>
                     ImageChecks.RequireFiles([new ImageRow { ImagePath = paths[1] }], "images", skipUnreadable: false)

@@ -38,8 +38,8 @@ public sealed class InterruptionTests(DrawnData data)
             ]
         );
         Assert.Equal(Cancelled, outcome.ExitCode);
-        Assert.Contains("once more ends at once", outcome.Error);
-        Assert.Contains("the model is the best there was by then", outcome.Error);
+        Assert.Contains("interrupt again to stop at once", outcome.Error);
+        Assert.Contains("the model is the best one so far", outcome.Error);
         Assert.True(ModelInfo.Read(model).WasCancelled);
         Assert.True(File.Exists(Path.ChangeExtension(model, ".report.html")));
     }
@@ -269,7 +269,7 @@ public sealed class InterruptionTests(DrawnData data)
             signal: Signals.Terminate
         );
         Assert.Equal(Cancelled, outcome.ExitCode);
-        Assert.Contains("the model is the best there was by then", outcome.Error);
+        Assert.Contains("the model is the best one so far", outcome.Error);
         Assert.True(ModelInfo.Read(model).WasCancelled);
     }
 

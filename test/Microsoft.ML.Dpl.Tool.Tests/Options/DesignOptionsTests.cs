@@ -160,9 +160,9 @@ public sealed class DesignOptionsTests
     [InlineData("--context must be at least 1; it is 0.", "--context", "0")]
     [InlineData("Give either --context or --context-words", "--context", "4", "--context-words", "a photo of a")]
     [InlineData("--context-words is empty", "--context-words", " _ ")]
-    [InlineData("--context-position says how a context stands, but there is none", "--context-position", "end")]
-    [InlineData("--context-per-class says how a context stands, but there is none", "--context-per-class")]
-    [InlineData("--teacher is given, but nothing goes by its probabilities", "--teacher", "tiny-drawn", "--regulariser", "kgcoop")]
+    [InlineData("--context-position describes a context, but there is none", "--context-position", "end")]
+    [InlineData("--context-per-class describes a context, but there is none", "--context-per-class")]
+    [InlineData("--teacher is given, but nothing uses its probabilities", "--teacher", "tiny-drawn", "--regulariser", "kgcoop")]
     [InlineData("give --distillation-weight or --prograd with it", "--teacher", "tiny-drawn", "--distillation-weight", "0")]
     public void What_is_wrong_is_told_with_the_way_out(string part, params string[] words)
     {

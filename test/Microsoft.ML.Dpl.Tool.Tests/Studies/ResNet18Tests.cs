@@ -101,7 +101,7 @@ public sealed class ResNet18Tests : IDisposable
             whole.Zip(rounded, (a, b) => (double)a * b).Sum() / Math.Sqrt(whole.Sum(a => (double)a * a) * rounded.Sum(b => (double)b * b));
         Assert.InRange(cosine, 0.998, 1.0001);
         Assert.Contains(
-            "computes no 'elsewhere'",
+            "does not compute 'elsewhere'",
             Assert.Throws<InvalidDataException>(() => ConvolutionGraph.Read(onnx, torch.CPU, "elsewhere")).Message
         );
     }

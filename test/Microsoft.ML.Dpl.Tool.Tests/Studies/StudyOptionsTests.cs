@@ -44,7 +44,7 @@ public sealed class StudyOptionsTests(DrawnData data)
             Assert.Contains("5 of 5 runs were done before.", (await ToolProcess.Run(again)).Expect(0).Error);
         string[] other = Study(plan, "--methods", "zero-shot");
         Assert.Contains(
-            "says something else than --clip, --data-sets, --methods: leave these out to run it as it is, or name another file.",
+            "already exists and differs from --clip, --data-sets, --methods: leave these out to run it as it is, or name another file.",
             Assert.Single((await ToolProcess.Run(other)).Expect(2).ErrorLines)
         );
     }

@@ -112,7 +112,7 @@ public sealed class StudyPlanTests : IDisposable
     [InlineData("""{ "clip": "tiny-drawn" """, "is not JSON")]
     [InlineData("""[]""", "must be an object in {}")]
     [InlineData("""{ "seeds": [1] }""", "lacks 'clip'")]
-    [InlineData("""{ "clip": "tiny-drawn", "colour": 1, PART }""", "has a property 'colour', which is not known: known are clip, data")]
+    [InlineData("""{ "clip": "tiny-drawn", "colour": 1, PART }""", "has an unknown property 'colour'; the known ones are clip, data")]
     [InlineData("""{ "clip": "tiny-drawn", "threads": 0, PART }""", "threads must be a whole number of at least 1")]
     [InlineData(
         """{ "clip": "tiny-drawn", "protocol": "many-shot", REST }""",
@@ -127,7 +127,7 @@ public sealed class StudyPlanTests : IDisposable
     [InlineData("""{ "clip": "tiny-drawn", "shots": [0], PART }""", "shots[0] must be a whole number of at least 1")]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": ["mnist"], "methods": ["default"] }""",
-        "dataSets[0] names the data set 'mnist', which is not known: known are imagenet, caltech101"
+        "dataSets[0] names the unknown data set 'mnist'; the known ones are imagenet, caltech101"
     )]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": ["eurosat"], "methods": ["default"] }""",
@@ -188,14 +188,14 @@ public sealed class StudyPlanTests : IDisposable
         "parts[0].source has no meaning with the protocol few-shot: leave it out"
     )]
     [InlineData("""{ "clip": "tiny-drawn", REST, "parts": [{ "protocol": "few-shot", "seeds": null }] }""", "parts[0] lacks 'seeds'")]
-    [InlineData("""{ "clip": "tiny-drawn", REST, "colour": 1, "parts": [{ "protocol": "few-shot" }] }""", "has a property 'colour'")]
+    [InlineData("""{ "clip": "tiny-drawn", REST, "colour": 1, "parts": [{ "protocol": "few-shot" }] }""", "unknown property 'colour'")]
     [InlineData(
         """{ "clip": "tiny-drawn", "data": ".", "seeds": [1], "protocol": "few-shot", "dataSets": ["imagenet-a"], "methods": ["default"] }""",
         "cannot be trained on 'imagenet-a'"
     )]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "tset": "u" }], "methods": ["default"] }""",
-        "dataSets[0] has a property 'tset', which is not known: known are name, train, validation, test"
+        "dataSets[0] has an unknown property 'tset'; the known ones are name, train, validation, test"
     )]
     [InlineData(
         """{ "clip": "tiny-drawn", "seeds": [1], "protocol": "few-shot", "dataSets": [{ "name": "own", "train": "t", "template": "a photo" }], "methods": ["default"] }""",

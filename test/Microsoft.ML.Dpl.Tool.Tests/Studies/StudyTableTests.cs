@@ -133,11 +133,10 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Single(StudyResults.Read(_folder.FullPath, warnings.Add).Runs);
         Assert.Contains("other.json' is not a result of a run", Assert.Single(warnings));
         Assert.Contains(
-            "has m",
+            "is not a method of these runs: 'm'",
             Assert
                 .Throws<ArgumentException>(() => new StudyTable(StudyResults.Read(_folder.FullPath, _ => { }), "x", withSeconds: true))
-                .Message.Replace("'", "", StringComparison.Ordinal)
-                .Replace("they have", "has", StringComparison.Ordinal)
+                .Message
         );
     }
 

@@ -32,7 +32,7 @@ public sealed class StudyTests(DrawnData data)
         File.WriteAllText(there[0], "{\"form\": 1");
         var written = there.Skip(1).ToDictionary(file => file, File.GetLastWriteTimeUtc);
         ToolProcess.Outcome resumed = (await ToolProcess.Run(killed)).Expect(0);
-        Assert.Contains($"'{there[0]}' cannot be read as the result of a run, so the run is done again.", resumed.Error);
+        Assert.Contains($"'{there[0]}' cannot be read as the result of a run, so the run is repeated.", resumed.Error);
         Assert.All(written, file => Assert.Equal(file.Value, File.GetLastWriteTimeUtc(file.Key)));
         Assert.Equal(expected, await Table("killed"));
 
@@ -170,7 +170,7 @@ public sealed class StudyTests(DrawnData data)
         result["library"] = "0.0.1";
         File.WriteAllText(good, result.ToJsonString());
         ToolProcess.Outcome again = (await ToolProcess.Run("study", plan, "--output", data.File("partly"), "--jobs", "1")).Expect(3);
-        Assert.Contains("1 of 2 runs were done before, 1 of them by another version of the library than ", again.Error);
+        Assert.Contains("1 of 2 runs were done before, 1 of them with another version of the library; ", again.Error);
         Assert.Equal("0.0.1", (string)JsonNode.Parse(File.ReadAllText(good))!["library"]!);
     }
 
@@ -233,7 +233,7 @@ public sealed class StudyTests(DrawnData data)
         string said = string.Join('\n', lines);
         Assert.True(process.ExitCode == 0, said);
         if (OperatingSystem.IsLinux())
-            Assert.Contains("the process that did it ended with code 137; it is done once more.", said);
+            Assert.Contains("the process that did it ended with code 137; it is repeated.", said);
     }
 
     private static string Json(string text) => JsonSerializer.Serialize(text);

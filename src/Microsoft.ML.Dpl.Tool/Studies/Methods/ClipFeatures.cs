@@ -83,7 +83,7 @@ internal sealed class ClipFeatures : IImageFeatures
             )
             .Fit(_context.Data.LoadFromEnumerable(Array.Empty<ImageRow>()));
         return zeroShot.ExportPrompts().LogitScale
-            ?? throw new InvalidOperationException($"The CLIP '{_task.Backbone.Name}' says no factor on its similarities.");
+            ?? throw new InvalidOperationException($"The CLIP '{_task.Backbone.Name}' does not give a factor for its similarities.");
     }
 
     public void Dispose() => _images.Dispose();

@@ -26,7 +26,7 @@ internal sealed class ConvolutionGraph : IDisposable
         },
         ["AveragePool"] = (node, x) =>
             Numbers(node, "pads").Any(pad => pad != 0)
-                ? throw new InvalidDataException($"The operator {node.OpType} has a padding, which is not known here.")
+                ? throw new InvalidDataException($"The operator {node.OpType} has a padding that is not supported.")
                 : nn.functional.avg_pool2d(x[0], Numbers(node, "kernel_shape"), Numbers(node, "strides")),
     };
 
@@ -45,11 +45,11 @@ internal sealed class ConvolutionGraph : IDisposable
         if (inputs.Length != 1 || graph.Output.Count != 1)
             throw new InvalidDataException($"It has {inputs.Length} inputs and {graph.Output.Count} outputs instead of one each.");
         if (graph.Node.FirstOrDefault(node => !Operators.ContainsKey(node.OpType)) is { } unknown)
-            throw new InvalidDataException($"It has the operator {unknown.OpType}, which is not known here.");
+            throw new InvalidDataException($"It has the operator {unknown.OpType}, which is not supported.");
         (_input, _output, _convolutions) = (inputs[0], output ?? graph.Output[0].Name, convolutions);
         int last = graph.Node.ToList().FindIndex(node => node.Output[0] == _output);
         if (last < 0)
-            throw new InvalidDataException($"It computes no '{_output}'.");
+            throw new InvalidDataException($"It does not compute '{_output}'.");
         _nodes = [.. graph.Node.Take(last + 1)];
         HashSet<string> kernels = [.. _nodes.Where(node => node.OpType == "Conv").SelectMany(node => node.Input.Skip(1))];
         _constants = graph.Initializer.ToDictionary(
@@ -130,7 +130,7 @@ internal sealed class ConvolutionGraph : IDisposable
     private static Tensor Constant(TensorProto constant, Device device, ScalarType type)
     {
         if (constant.DataType != (int)TensorProto.Types.DataType.Float)
-            throw new InvalidDataException($"'{constant.Name}' is not of float32, which is all that is known here.");
+            throw new InvalidDataException($"'{constant.Name}' is not of float32, the only type that is supported.");
         float[] values = constant.RawData.IsEmpty
             ? [.. constant.FloatData]
             : MemoryMarshal.Cast<byte, float>(constant.RawData.Span).ToArray();

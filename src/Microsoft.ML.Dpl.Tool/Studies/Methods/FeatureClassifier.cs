@@ -38,7 +38,7 @@ internal sealed class FeatureClassifier(
 
     public IStudyClassifier WithClasses(IReadOnlyList<string> names) =>
         throw new NotSupportedException(
-            $"It knows the {classes.Count} classes that it has images of, and no others: ask a method that reads names, such as zero-shot."
+            $"It knows only the {classes.Count} classes that it has images of: ask a method that reads names, such as zero-shot."
         );
 
     public void Dispose()

@@ -25,8 +25,8 @@ internal sealed class LinearProbe(bool refits) : IStudyMethod
     public static MethodFamily Family { get; } =
         new(
             [Kind],
-            $"{Kind} (logistic regression on image vectors), behind it {PromptWords.Refit} (at the chosen regularisation on validation "
-                + "images, too)",
+            $"{Kind} (logistic regression on image vectors), optionally followed by {PromptWords.Refit} (at the chosen regularisation on "
+                + "validation images, too)",
             Read
         );
 

@@ -43,7 +43,7 @@ internal static class PromptLengths
                 ? length
                 : throw method.Unknown(
                     method.Value is null ? kind : $"{kind}:{method.Value}",
-                    $"numbers of rows behind the colon, 0 to {PromptConfiguration.MaximumLength}"
+                    $"numbers of rows after the colon, 0 to {PromptConfiguration.MaximumLength}"
                 );
     }
 

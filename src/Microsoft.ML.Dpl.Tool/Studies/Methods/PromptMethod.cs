@@ -31,7 +31,7 @@ internal sealed class PromptMethod : IStudyMethod
     }
 
     public static MethodFamily Family { get; } =
-        new(PromptLengths.Kinds, $"{PromptLengths.Usage}; behind it {PromptWords.Usage}", text => new PromptMethod(text));
+        new(PromptLengths.Kinds, $"{PromptLengths.Usage}; optionally followed by {PromptWords.Usage}", text => new PromptMethod(text));
 
     public bool KnowsNewClasses => true;
 

@@ -16,8 +16,8 @@ internal sealed class ResNet18(string? folder, bool isTuned) : IStudyMethod
     public static MethodFamily Family { get; } =
         new(
             [Kind],
-            $"{Kind} (ML.NET's DnnFeaturizeImage and logistic regression, without CLIP), behind it {Tuned} (regularised by validation "
-                + "images)",
+            $"{Kind} (ML.NET's DnnFeaturizeImage and logistic regression, without CLIP), optionally followed by {Tuned} (regularised by "
+                + "validation images)",
             Read
         );
 

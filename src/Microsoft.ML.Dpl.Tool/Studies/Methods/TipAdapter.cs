@@ -21,7 +21,7 @@ internal sealed class TipAdapter(string kind, IReadOnlyList<string>? templates, 
     public static MethodFamily Family { get; } =
         new(
             [TrainingFree, Trained],
-            $"{TrainingFree} (a cache of image vectors), {Trained} (whose vectors are trained), behind them templates=, epochs= "
+            $"{TrainingFree} (a cache of image vectors), {Trained} (whose vectors are trained), optionally followed by templates=, epochs= "
                 + $"(of {Trained})",
             Read
         );

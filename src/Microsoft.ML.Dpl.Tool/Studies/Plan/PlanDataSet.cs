@@ -58,13 +58,11 @@ internal sealed class PlanDataSet
         string name = node.Text();
         KnownDataSet known = KnownDataSets.Find(name)
             ?? throw node.Wrong(
-                $"names the data set '{name}', which is not known: known are "
-                    + $"{string.Join(", ", KnownDataSets.All.Select(all => all.Name))}; own data is an object with name, train and test."
+                $"names the unknown data set '{name}'; the known ones are {string.Join(", ", KnownDataSets.All.Select(all => all.Name))}; "
+                    + "own data is an object with name, train and test."
             );
         return root is null
-            ? throw node.Wrong(
-                $"names '{name}', but the plan has no 'data': give the folder that CoOp's data sets lie in, there or with --data."
-            )
+            ? throw node.Wrong($"names '{name}', but the plan has no 'data': give the folder with CoOp's data sets, there or with --data.")
             : new PlanDataSet(node, known, Path.Combine(Path.GetFullPath(root, planFolder), known.Folder));
     }
 

@@ -48,7 +48,7 @@ internal sealed class PlanNode(string file, string path, JsonElement element)
         RequireObject();
         foreach (JsonProperty property in element.EnumerateObject())
             if (!_asked.Contains(property.Name))
-                throw Wrong($"has a property '{property.Name}', which is not known: known are {string.Join(", ", _asked.Distinct())}.");
+                throw Wrong($"has an unknown property '{property.Name}'; the known ones are {string.Join(", ", _asked.Distinct())}.");
     }
 
     public string Text() =>

@@ -87,7 +87,7 @@ internal sealed record StudyPlan(
         catch (JsonException e)
         {
             throw new InvalidDataException(
-                $"The plan '{file}' is not JSON: {e.Message.TrimEnd('.')}. Mend line {(e.LineNumber ?? 0) + 1}.",
+                $"The plan '{file}' is not JSON: {e.Message.TrimEnd('.')}. Correct line {(e.LineNumber ?? 0) + 1}.",
                 e
             );
         }

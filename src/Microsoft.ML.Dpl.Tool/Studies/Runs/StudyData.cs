@@ -45,8 +45,8 @@ internal sealed class StudyData(Action<string> warn, CancellationToken cancellat
                 throw new InvalidDataException($"{where} has no images for its test '{test.Name}': name some with 'test'.");
             if (test.Classes.Count < 2)
                 throw new InvalidDataException(
-                    $"{where} has a single class in its test '{test.Name}', '{test.Classes[0]}', and nothing to tell it from: give images "
-                        + "of more classes, or leave the protocol out for these data."
+                    $"{where} has a single class in its test '{test.Name}', '{test.Classes[0]}', so there is nothing to tell apart: give "
+                        + "images of more classes, or leave the protocol out for these data."
                 );
             ImageChecks.RequireKnown(test.Rows, test.Classes, $"{where}, test '{test.Name}': there are no training images of");
             ImageChecks.RequireFiles(test.Rows, $"images of the test '{test.Name}' of {run}", skipUnreadable: false);

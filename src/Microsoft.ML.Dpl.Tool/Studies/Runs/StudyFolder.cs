@@ -24,7 +24,7 @@ internal sealed class StudyFolder(string path)
             return null;
         if (RunResult.TryRead(file) is not { } result)
         {
-            Terminal.Warn($"'{file}' cannot be read as the result of a run, so the run is done again.");
+            Terminal.Warn($"'{file}' cannot be read as the result of a run, so the run is repeated.");
             return null;
         }
         return settings.Difference(run.Method.Text, result.Text, result.Settings) is { } difference

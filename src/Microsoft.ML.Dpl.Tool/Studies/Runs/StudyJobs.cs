@@ -105,10 +105,10 @@ internal sealed class StudyJobs(StudyPlan plan, StudyFolder folder, StudyProgres
                     worker = null;
                     if (attempt < Attempts)
                     {
-                        progress.Repeats(run, $"{end}; it is done once more.");
+                        progress.Repeats(run, $"{end}; it is repeated.");
                         continue;
                     }
-                    progress.Fails(run, $"{end}, for the second time. Give the command again, with fewer --jobs where memory was short.");
+                    progress.Fails(run, $"{end}, for the second time. Run the command again, with fewer --jobs if memory was short.");
                     break;
                 }
             }

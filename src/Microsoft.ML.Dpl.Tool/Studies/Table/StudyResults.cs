@@ -95,7 +95,7 @@ internal sealed record StudyResults(
         }
         catch (InvalidDataException e)
         {
-            warn($"{e.Message} The table goes by the results alone.");
+            warn($"{e.Message} The table uses only the results.");
             return null;
         }
     }

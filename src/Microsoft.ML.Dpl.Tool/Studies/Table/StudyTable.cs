@@ -140,8 +140,8 @@ internal sealed class StudyTable
         if (rows.Length > 0)
             yield return new StudySheet(
                 $"Minus {Baseline}",
-                "Differences in points on the same draws, over all data sets and seeds, with their 95 % bootstrap interval; pairs that "
-                    + "were won, equal and lost.",
+                "Differences in points on the same draws, over all data sets and seeds, with their 95 % bootstrap interval; pairs won, "
+                    + "tied and lost.",
                 ["what", "method", "pairs", "points", "95 % interval", "won / equal / lost"],
                 rows
             );
