@@ -133,13 +133,18 @@ internal sealed record ContextResults(
     public static string Described(PromptContext context)
     {
         string Vectors(int? number) =>
-            number is null ? "one vector per token of its words" : string.Create(CultureInfo.InvariantCulture, $"{number} vectors");
+            number switch
+            {
+                null => "one vector per token of its words",
+                1 => "1 vector",
+                _ => string.Create(CultureInfo.InvariantCulture, $"{number} vectors"),
+            };
         string stand = context switch
         {
             { Position: ContextPosition.Front } => $"the class name, then {Vectors(context.Length)}",
             { Position: ContextPosition.Middle, Length: int length } => string.Create(
                 CultureInfo.InvariantCulture,
-                $"{length / 2} vectors, the class name, then {length - length / 2}"
+                $"{Vectors(length / 2)}, the class name, then {length - length / 2}"
             ),
             { Position: ContextPosition.Middle } => $"{Vectors(null)}, around the class name",
             _ => $"{Vectors(context.Length)}, then the class name",

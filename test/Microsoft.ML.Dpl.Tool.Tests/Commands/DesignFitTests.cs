@@ -272,7 +272,7 @@ public sealed class DesignFitTests(DrawnData data)
             second = (await ToolProcess.Run("inspect", context)).Expect(0).Output;
         Assert.DoesNotContain('\u001b', first + second);
         Assert.Contains("the mean of 2 templates: [red]{}[/] \\u001b[31m; a {}", first);
-        Assert.Contains("vectors, the class name, then 2; shared by the classes; initialised with 'a \\u001b]0;title\\u0007 [b]'", second);
+        Assert.Contains("1 vector, the class name, then 2; shared by the classes; initialised with 'a \\u001b]0;title\\u0007 [b]'", second);
     }
 
     private sealed class Row
