@@ -86,8 +86,8 @@ public sealed class ArrayFilesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{", "is not JSON")]
-    [InlineData("""{"n": 1}""", "is not JSON")]
+    [InlineData("{", "is not a JSON object")]
+    [InlineData("""{"n": 1}""", "is not a JSON object")]
     [InlineData("null", "no object")]
     [InlineData("""{"n": null}""", "no object")]
     public void Broken_texts_are_named(string json, string message)
