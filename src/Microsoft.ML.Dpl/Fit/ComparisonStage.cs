@@ -72,7 +72,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
             state,
             checkpoints,
             temperature,
-            fit.TeachersOf(training.Beside)
+            () => fit.TeachersOf(training.Beside)
         );
         Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature.Value);
         return new Finalist
