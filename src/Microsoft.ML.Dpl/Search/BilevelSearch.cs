@@ -42,9 +42,14 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         IEnumerable<IReadOnlyList<float>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Layers : initial.Text.Concat(initial.Image);
         int steps = train.BatchesPerEpoch;
         double Done(long taken) => taken / ((double)settings.Epochs * steps);
+        // The sharpness of the last step taken, with which the alphas of that step are reported.
+        void SharpenAfter(long taken) => supernet.Sharpen(settings.SharpnessAt(Done(Math.Max(0, taken - 1))));
         SavedStage? saved = checkpoints?.Saved;
         if (saved is not null)
+        {
             Restore(saved, supernet, alphaStep, good, state);
+            SharpenAfter((long)state.Epochs.Count * steps + state.Step);
+        }
         if (state.ReasonToEnd(settings) is not null)
             return;
         // Teachers can take long, and a search that is cancelled meanwhile has the restored alphas and prompts to return.
@@ -81,6 +86,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             {
                 (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), good.Epochs > 0);
                 good.Restore();
+                SharpenAfter((long)good.Epochs * steps);
                 throw;
             }
             good.Confirm();
