@@ -6,9 +6,9 @@ namespace Microsoft.ML.Dpl;
 public sealed partial class DplTrainer
 {
     /// <summary>Continues training from an earlier model, for instance with more images of the same classes: the model's prompts, context,
-    /// task residual and temperature are the initial values. A model without a task residual gets one only if
-    /// <see cref="DesignOptions.TaskResidual"/> is set. There is no search or comparison; the prompt lengths are those of the
-    /// model.</summary>
+    /// task residual and temperature are the initial values; <see cref="TrainingRecipe.Paper"/> has no temperature, and drops that of the
+    /// model with a warning. A model without a task residual gets one only if <see cref="DesignOptions.TaskResidual"/> is set. There is no
+    /// search or comparison; the prompt lengths are those of the model.</summary>
     /// <param name="input">Training data as for <see cref="Fit(IDataView)"/>, with the same classes as the model in the same order.</param>
     /// <param name="initial">The model to start from, with the same <see cref="Options.Backbone"/>; not changed, and still owned by the
     /// caller.</param>

@@ -58,12 +58,16 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
             contender.IsMixture ? searched!.Prompts.CopyMixture(fit.Device) : fit.FreshPrompts(contender.Configuration, "training")
         );
         using TrainFeed train = fit.TrainingFeed("training batches");
-        using var temperature = new Temperature(1, fit.Device);
-        IBatchSource validation = fit.Validation!.InOrder(settings.PredictionBatchSize, fit.Device);
-        _zeroShot ??= state.ZeroShot ?? ZeroShotStart.Measure(fit.Clip, train.Source, validation: null, watch);
-        state.ZeroShot = _zeroShot;
-        temperature.Set(contender.IsMixture ? searched!.Temperature : state.ZeroShot.Temperature);
         TrainingSettings training = settings.Comparison!.Training.Over(train.Source.BatchesPerEpoch);
+        // Contenders are compared at the temperature that the winner is trained at.
+        using Temperature? temperature = training.Recipe == TrainingRecipe.Robust ? new Temperature(1, fit.Device) : null;
+        IBatchSource validation = fit.Validation!.InOrder(settings.PredictionBatchSize, fit.Device);
+        if (temperature is not null)
+        {
+            _zeroShot ??= state.ZeroShot ?? ZeroShotStart.Measure(fit.Clip, train.Source, validation: null, watch);
+            state.ZeroShot = _zeroShot;
+            temperature.Set(contender.IsMixture ? searched!.Temperature : state.ZeroShot.Temperature);
+        }
         fit.LogResumption(checkpoints, FitStage.Comparison, state.Epochs.Count, state.Step, state.ReasonToEnd(training));
         new PromptTraining(fit.Clip, training, new Part(watch, index, contenders.Count)).Run(
             prompts.Prompts.Passes,
@@ -72,9 +76,9 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
             state,
             checkpoints,
             temperature,
-            fit.TeachersOf(training.Beside)
+            () => fit.TeachersOf(training.Beside)
         );
-        Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature.Value);
+        Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature?.Value ?? 1);
         return new Finalist
         {
             Configuration = contender.Configuration,

@@ -12,7 +12,11 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     // A class with this many times the weight of the median class dominates nearly every batch.
     private const double Dominant = 10;
 
-    /// <summary>Warns of options that leave a stage nothing to do, before any data is read.</summary>
+    // Logit scales that were stored in single precision differ by less.
+    private const double Rounding = 1e-6;
+
+    /// <summary>Warns of options that leave a stage nothing to do or an earlier model's temperature unused, before any data is
+    /// read.</summary>
     /// <param name="searchesOnly">Whether no training follows.</param>
     public void CheckOptions(bool searchesOnly)
     {
@@ -20,6 +24,17 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         {
             CheckEpochs("Search", search.Epochs, search.Patience);
         }
+        if (
+            settings is { Training.Recipe: TrainingRecipe.Paper, Initial.Temperature: var temperature }
+            && Math.Abs(temperature - 1) > Rounding
+        )
+            log.Warning(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The model to go on from has a temperature of {temperature:g3}, and Training.Recipe = Paper has none: the prompts "
+                        + $"are trained at CLIP's own logit scale. Set Training.Recipe to Robust to go on from the temperature, too."
+                )
+            );
         if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0)))
             return;
         CheckEpochs("Training", settings.Training.Epochs, settings.Training.Patience);

@@ -114,7 +114,7 @@ internal sealed record FitSettings
     [JsonIgnore]
     public InitialPrompts? Initial { get; init; }
 
-    /// <summary>Hash of the initial prompts, for the fingerprint.</summary>
+    /// <summary>Hash of the initial prompts and their temperature, for the fingerprint.</summary>
     public string? InitialSha256 => Initial?.Sha256;
 
     /// <summary>These settings without search and comparison, starting from an earlier model's prompts.</summary>

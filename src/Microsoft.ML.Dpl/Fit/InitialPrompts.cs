@@ -15,11 +15,13 @@ internal sealed class InitialPrompts : IDisposable
     public InitialPrompts(PromptRows rows, IReadOnlyList<string> classes, double temperature)
     {
         (Rows, Classes, Temperature) = (rows, classes, temperature);
+        using Tensor divisor = tensor(temperature, ScalarType.Float64);
         Sha256 = TensorDigest.Compute(
             Named("text", rows.Text)
                 .Concat(Named("image", rows.Image))
                 .Concat(rows.Context is { } context ? [KeyValuePair.Create("context", context.Vectors)] : [])
                 .Concat(rows.ClassOffsets is { } offsets ? [KeyValuePair.Create("task_residual", offsets)] : [])
+                .Append(KeyValuePair.Create("temperature", divisor))
         );
     }
 
@@ -29,7 +31,7 @@ internal sealed class InitialPrompts : IDisposable
 
     public double Temperature { get; }
 
-    /// <summary>Hash of all prompts, for the fingerprint.</summary>
+    /// <summary>Hash of all prompts and the temperature, for the fingerprint.</summary>
     public string Sha256 { get; }
 
     /// <summary>Copies for training. The caller owns them.</summary>

@@ -52,7 +52,7 @@ internal sealed class SearchStage(PreparedFit fit, IRunObserver watch)
                 state.ZeroShot ??= ZeroShotStart.Measure(clip, train.Source, validation: null, watch);
                 temperature.Set(state.ZeroShot.Temperature);
             }
-            new BilevelSearch(clip, search, watch, fit.TeachersOf(search.Objective)).Run(
+            new BilevelSearch(clip, search, watch, () => fit.TeachersOf(search.Objective)).Run(
                 supernet,
                 train.Source,
                 validation,

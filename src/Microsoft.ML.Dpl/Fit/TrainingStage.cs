@@ -72,7 +72,7 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
                 state,
                 checkpoints,
                 temperature,
-                fit.TeachersOf(training.Beside)
+                () => fit.TeachersOf(training.Beside)
             );
             log.Info($"Training: {state.ReasonToEnd(training)}.");
             WarnOfLowestLoss(state);

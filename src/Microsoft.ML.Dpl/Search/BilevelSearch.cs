@@ -12,9 +12,9 @@ namespace Microsoft.ML.Dpl.Search;
 /// <param name="clip">The model.</param>
 /// <param name="settings">Settings of the search.</param>
 /// <param name="observer">Notified after every step; may cancel the search.</param>
-/// <param name="teachers">Reference models of the regularisers; not owned. Null: zero-shot CLIP, if the settings need one, computed for
-/// every batch.</param>
-internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer, Teachers? teachers = null)
+/// <param name="teachers">Computes the reference models of the regularisers, which are not owned, unless no step is left. Null: zero-shot
+/// CLIP, if the settings need one, computed for every batch.</param>
+internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, IRunObserver observer, Func<Teachers?>? teachers = null)
 {
     private const string AlphaOptimizer = "optimizer.alphas",
         PromptOptimizer = "optimizer.prompts",
@@ -37,27 +37,38 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
     )
     {
         using var alphaStep = new AlphaStep(clip, supernet, settings);
-        using var promptStep = new PromptStep(clip, supernet, settings, teachers);
         using var good = new GoodValues([.. supernet.Alphas, .. supernet.PromptsAndTemperature]);
         var initial = Read(supernet);
         IEnumerable<IReadOnlyList<float>> before = state.Epochs.Count > 0 ? state.Epochs[^1].Layers : initial.Text.Concat(initial.Image);
-        if (checkpoints?.Saved is { } saved)
-            Restore(saved, supernet, alphaStep, promptStep, good, state);
+        int steps = train.BatchesPerEpoch;
+        double Done(long taken) => taken / ((double)settings.Epochs * steps);
+        // The sharpness of the last step taken, with which the alphas of that step are reported.
+        void SharpenAfter(long taken) => supernet.Sharpen(settings.SharpnessAt(Done(Math.Max(0, taken - 1))));
+        SavedStage? saved = checkpoints?.Saved;
+        if (saved is not null)
+        {
+            Restore(saved, supernet, alphaStep, good, state);
+            SharpenAfter((long)state.Epochs.Count * steps + state.Step);
+        }
+        if (state.ReasonToEnd(settings) is not null)
+            return;
+        // Teachers can take long, and a search that is cancelled meanwhile has the restored alphas and prompts to return.
+        using var promptStep = new PromptStep(clip, supernet, settings, teachers?.Invoke());
+        if (saved is not null)
+            SavedParameters.Restore(promptStep.Optimizer, saved.Tensors[PromptOptimizer]);
         var schedule = new CheckpointSchedule(observer, checkpoints);
         while (state.ReasonToEnd(settings) is null)
         {
             schedule.BeforeStep(state.Step == 0, () => Snapshot(supernet, alphaStep, promptStep, good, state));
             int epoch = state.Epochs.Count,
-                step = state.Step,
-                steps = train.BatchesPerEpoch;
-            double rate = promptStep.SetRate(epoch, settings.Epochs, step, steps);
-            double done = ((double)epoch * steps + step) / ((double)settings.Epochs * steps);
-            supernet.Sharpen(settings.SharpnessAt(done));
-            alphaStep.SetLearningRate(settings.AlphaLearningRateAt(done));
-            if (settings.SinglePath)
-                supernet.DrawPath(Seeds.Random(settings.Seed, "path", epoch, step));
+                step = state.Step;
             // Each training batch is paired with one validation batch, so the index of the latter follows from the steps taken.
             long taken = (long)epoch * steps + step;
+            double rate = promptStep.SetRate(epoch, settings.Epochs, step, steps);
+            supernet.Sharpen(settings.SharpnessAt(Done(taken)));
+            alphaStep.SetLearningRate(settings.AlphaLearningRateAt(Done(taken)));
+            if (settings.SinglePath)
+                supernet.DrawPath(Seeds.Random(settings.Seed, "path", epoch, step));
             using ImageBatch validationBatch = validation.Read(
                 (int)(taken / validation.BatchesPerEpoch),
                 (int)(taken % validation.BatchesPerEpoch)
@@ -75,6 +86,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             {
                 (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), good.Epochs > 0);
                 good.Restore();
+                SharpenAfter((long)good.Epochs * steps);
                 throw;
             }
             good.Confirm();
@@ -127,19 +139,11 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
         return new SavedStage(state.ToJson(), tensors);
     }
 
-    private static void Restore(
-        SavedStage saved,
-        Supernet supernet,
-        AlphaStep alphas,
-        PromptStep prompts,
-        GoodValues good,
-        SearchState state
-    )
+    private static void Restore(SavedStage saved, Supernet supernet, AlphaStep alphas, GoodValues good, SearchState state)
     {
         SavedParameters.Restore([.. supernet.Alphas], saved.Tensors, "alphas");
         SavedParameters.Restore([.. supernet.PromptsAndTemperature], saved.Tensors, "prompts");
         SavedParameters.Restore(alphas.Optimizer, saved.Tensors[AlphaOptimizer]);
-        SavedParameters.Restore(prompts.Optimizer, saved.Tensors[PromptOptimizer]);
         if (state.GoodEpochs > 0)
             good.Resume(
                 state.GoodEpochs,

@@ -27,8 +27,8 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
     /// <param name="state">Progress of training; updated after every step.</param>
     /// <param name="checkpoints">Checkpoint to resume from and place to save new ones; null: none.</param>
     /// <param name="temperature">Trained and restored together with the prompts; null: the logits are CLIP's own.</param>
-    /// <param name="teachers">Reference models of the regularisers; not owned. Null: zero-shot CLIP, if the settings need one, computed for
-    /// every batch.</param>
+    /// <param name="teachers">Computes the reference models of the regularisers, which are not owned, unless no step is left. Null:
+    /// zero-shot CLIP, if the settings need one, computed for every batch.</param>
     /// <exception cref="NonFiniteValueException">A loss or a gradient became infinite or NaN. The branches hold the best values so far, or
     /// without validation images those of the latest good epoch, if there is one.</exception>
     /// <exception cref="OperationCanceledException">The observer cancelled the run.</exception>
@@ -39,7 +39,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         TrainingState state,
         IStageCheckpoints? checkpoints = null,
         Temperature? temperature = null,
-        Teachers? teachers = null
+        Func<Teachers?>? teachers = null
     )
         where TBranch : IPromptedBranch
     {
@@ -50,9 +50,6 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         foreach (Tensor parameter in parameters)
             parameter.requires_grad_(true);
         using var optimizer = new PromptOptimizer(rows, temperature, settings);
-        ObjectiveSettings beside = settings.Beside;
-        using Teacher? own = beside.IsPlain || teachers is not null ? null : Teacher.Create(clip);
-        var objective = new PromptObjective(beside, teachers ?? (own is null ? null : new Teachers(own)));
         using ParameterAverage? average = settings.Average is { } weights
             ? new ParameterAverage(parameters, weights, settings.Epochs)
             : null;
@@ -67,6 +64,12 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         SavedStage Now() => Snapshot(parameters, optimizer.Optimizer, best, good, lowest, average, state);
         try
         {
+            bool isOver = state.ReasonToEnd(settings) is not null;
+            ObjectiveSettings beside = settings.Beside;
+            // Teachers can take long, and a run that is cancelled meanwhile has the restored prompts to return.
+            Teachers? given = isOver ? null : teachers?.Invoke();
+            using Teacher? own = isOver || beside.IsPlain || given is not null ? null : Teacher.Create(clip);
+            var objective = new PromptObjective(beside, given ?? (own is null ? null : new Teachers(own)));
             while (state.ReasonToEnd(settings) is null)
             {
                 int epoch = state.Epochs.Count,

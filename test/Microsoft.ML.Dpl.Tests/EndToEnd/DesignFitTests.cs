@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Clip;
+using Microsoft.ML.Dpl.Tests.Fit;
 using Microsoft.ML.Dpl.Tests.Network;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -99,6 +100,64 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
         using DplTransformer resumed = Interrupted(Many, folder, stage, epoch);
         Assert.Equal(Scores(whole), Scores(resumed));
         Assert.Equal(whole.Finalists, resumed.Finalists);
+    }
+
+    [Theory]
+    [InlineData(FitStage.Search, 2)]
+    [InlineData(FitStage.Training, 3)]
+    public void Resumed_and_cancelled_while_the_teacher_looks_at_the_images_it_returns_the_best_of_before(FitStage stage, int epoch)
+    {
+        using var folder = new TemporaryFolder();
+        using CancellationTokenSource inStage = new(),
+            inTeacher = new();
+        void Taught(DplTrainer.Options o, CancellationTokenSource source)
+        {
+            Designs["ProGrad"](o);
+            (o.Compute.WorkspacePath, o.OnCancel, o.CancellationToken) = (
+                folder.File("workspace"),
+                InterruptionBehavior.ReturnBest,
+                source.Token
+            );
+        }
+        using DplTransformer before = Fit(o =>
+        {
+            Taught(o, inStage);
+            o.Progress = new ProgressRecorder(report =>
+            {
+                if (report.Stage == stage && report.Epoch == epoch && report.Step == 1)
+                    inStage.Cancel();
+            });
+        });
+        MLContext.Log += (_, e) =>
+        {
+            if (IsTeacher(e.Message))
+                inTeacher.Cancel();
+        };
+        var reports = new ProgressRecorder();
+        using DplTransformer resumed = Fit(o =>
+        {
+            Taught(o, inTeacher);
+            o.Progress = reports;
+        });
+        Assert.Empty(reports.Seen);
+        Assert.True(resumed.WasCancelled);
+        Assert.Equal(before.ValidationAccuracy, resumed.ValidationAccuracy);
+        Assert.Equal(Scores(before), Scores(resumed));
+    }
+
+    [Fact]
+    public void A_finished_fit_in_the_workspace_needs_no_teacher()
+    {
+        using var folder = new TemporaryFolder();
+        void Kept(DplTrainer.Options o)
+        {
+            Designs["ProGrad"](o);
+            (o.Compute.WorkspacePath, o.Compute.WorkspacePerDataSet) = (folder.File("workspace"), true);
+        }
+        using DplTransformer first = Fit(Kept),
+            again = Fit(Kept);
+        Assert.Equal(Scores(first), Scores(again));
+        Assert.Single(Log, line => IsTeacher(line));
     }
 
     [Fact]
@@ -270,4 +329,6 @@ public sealed class DesignFitTests(SmallBackbone small, ColourImages images) : C
             });
         Assert.True(Distance(kept, zeroShot) < 0.5 * Distance(free, zeroShot));
     }
+
+    private static bool IsTeacher(string message) => message.Contains("Teacher: ", StringComparison.Ordinal);
 }

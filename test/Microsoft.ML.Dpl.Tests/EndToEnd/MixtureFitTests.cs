@@ -63,6 +63,39 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
     }
 
     [Fact]
+    public void Resumed_and_cancelled_at_once_the_search_returns_the_mixture_of_before()
+    {
+        using var folder = new TemporaryFolder();
+        using CancellationTokenSource inEpoch = new(),
+            onResuming = new();
+        void Kept(DplTrainer.Options o, CancellationTokenSource source) =>
+            (o.Compute.WorkspacePath, o.OnCancel, o.CancellationToken) = (
+                folder.File("workspace"),
+                InterruptionBehavior.ReturnBest,
+                source.Token
+            );
+        using DplTransformer before = Fit(o =>
+        {
+            Kept(o, inEpoch);
+            o.Progress = new ProgressRecorder(report =>
+            {
+                if (report is { Stage: FitStage.Search, Epoch: 3, Step: 1 })
+                    inEpoch.Cancel();
+            });
+        });
+        MLContext.Log += (_, e) =>
+        {
+            if (e.Message.Contains("interrupted fit goes on", StringComparison.Ordinal))
+                onResuming.Cancel();
+        };
+        using DplTransformer resumed = Fit(o => Kept(o, onResuming));
+        Assert.Equal(2, resumed.SearchReport!.Epochs.Count);
+        Assert.Equal(before.Mixture!.TextWeights, resumed.Mixture!.TextWeights);
+        Assert.Equal(before.Mixture.ImageWeights, resumed.Mixture.ImageWeights);
+        Assert.Equal(Scores(before), Scores(resumed));
+    }
+
+    [Fact]
     public void Cancelled_before_training_the_searched_mixture_is_returned()
     {
         using var source = new CancellationTokenSource();

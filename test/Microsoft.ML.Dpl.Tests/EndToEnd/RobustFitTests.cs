@@ -38,6 +38,29 @@ public sealed class RobustFitTests(SmallBackbone small, ColourImages images) : C
     }
 
     [Fact]
+    public void Contenders_of_the_paper_s_recipe_are_trained_as_the_winner_is()
+    {
+        static void Paper(DplTrainer.Options o) => o.Training.Recipe = TrainingRecipe.Paper;
+        using DplTransformer compared = Fit(o =>
+        {
+            Paper(o);
+            // A contender takes a quarter of the epochs of training.
+            (o.Search.Compare, o.Training.Epochs) = (true, 8);
+        });
+        var reports = new ProgressRecorder();
+        var configuration = PromptConfiguration.Uniform(Small.Backbone, 3);
+        using DplTransformer alone = Fit(o =>
+        {
+            Paper(o);
+            (o.Configuration, o.Training.Epochs, o.Progress) = (configuration, 2, reports);
+        });
+        Finalist finalist = compared.Finalists.Single(one => one.Configuration.Equals(configuration));
+        EpochMetrics last = reports.Seen[^1].EndedEpoch!;
+        Assert.Equal(last.TrainLoss, finalist.TrainLoss);
+        Assert.Equal(last.ValidationLoss, finalist.ValidationLoss);
+    }
+
+    [Fact]
     public void Two_fits_find_the_same_bits_and_a_loaded_model_keeps_scores_and_finalists()
     {
         using DplTransformer first = Fit(_ => { }),

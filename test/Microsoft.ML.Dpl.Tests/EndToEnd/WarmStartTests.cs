@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests.Fit;
+using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Dpl.Tests.EndToEnd;
 
@@ -84,7 +86,8 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
     {
         using var folder = new TemporaryFolder();
         using DplTransformer first = Trainer(_ => { }).Fit(Load(images.Train)),
-            other = Trainer(o => o.Seed = 9).Fit(Load(images.Train));
+            other = Trainer(o => o.Seed = 9).Fit(Load(images.Train)),
+            warmer = WithLogitScale(first, first.ExportPrompts().LogitScale!.Value / 2);
         using var source = new CancellationTokenSource();
         Assert.Throws<OperationCanceledException>(() =>
             Trainer(o =>
@@ -98,13 +101,43 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
                 })
                 .Fit(Load(images.Train), first)
         );
-        string message = Assert
-            .Throws<InvalidOperationException>(() => Trainer(o => o.Compute.WorkspacePath = folder.FullPath).Fit(Load(images.Train), other))
-            .Message;
-        Assert.Contains("InitialSha256", message);
+        foreach (DplTransformer another in new[] { other, warmer })
+        {
+            DplTrainer trainer = Trainer(o => o.Compute.WorkspacePath = folder.FullPath);
+            string message = Assert.Throws<InvalidOperationException>(() => trainer.Fit(Load(images.Train), another)).Message;
+            Assert.Contains("InitialSha256", message);
+        }
         using DplTransformer resumed = Trainer(o => o.Compute.WorkspacePath = folder.FullPath).Fit(Load(images.Train), first),
             whole = Trainer(_ => { }).Fit(Load(images.Train), first);
         Assert.Equal(whole.ExportPrompts().Image, resumed.ExportPrompts().Image);
+    }
+
+    [Fact]
+    public void The_paper_s_recipe_trains_at_CLIP_s_own_scale_and_warns_where_the_model_had_another()
+    {
+        var warnings = new ConcurrentQueue<string>();
+        _mlContext.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Warning && e.Message.Contains("has a temperature of", StringComparison.Ordinal))
+                warnings.Enqueue(e.Message);
+        };
+        static void Plain(DplTrainer.Options o) => o.Design.TaskResidual = 0;
+        static void Paper(DplTrainer.Options o)
+        {
+            Plain(o);
+            o.Training.Recipe = TrainingRecipe.Paper;
+        }
+        using DplTransformer robust = Trainer(Plain).Fit(Load(images.Train)),
+            own = Trainer(Paper).Fit(Load(images.Train)),
+            warm = Trainer(Plain).Fit(Load(images.Train), robust),
+            further = Trainer(Paper).Fit(Load(images.Train), own);
+        Assert.Empty(warnings);
+        using DplTransformer dropped = Trainer(Paper).Fit(Load(images.Train), robust);
+        Assert.Contains("Training.Recipe = Paper has none", Assert.Single(warnings));
+        double? scale = own.ExportPrompts().LogitScale;
+        Assert.Equal(scale, further.ExportPrompts().LogitScale);
+        Assert.Equal(scale, dropped.ExportPrompts().LogitScale);
+        Assert.NotEqual(scale, warm.ExportPrompts().LogitScale);
     }
 
     [Fact]
@@ -137,6 +170,10 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
         void Refused(Action<DplTrainer.Options> change, string part) =>
             Assert.Contains(part, Assert.Throws<ArgumentException>(() => Trainer(change).Fit(Load(images.Train), first)).Message);
     }
+
+    /// <summary>The same prompts with another factor on cosine similarities.</summary>
+    private DplTransformer WithLogitScale(DplTransformer model, double scale) =>
+        _mlContext.DifferentiablePromptModel(model.ExportPrompts() with { LogitScale = scale }, small.Backbone, "ImagePath");
 
     private static void WithContext(DplTrainer.Options options, bool context) =>
         options.Design.Context = context ? new PromptContext { Length = 2 } : null;

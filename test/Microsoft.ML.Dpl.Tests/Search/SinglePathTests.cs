@@ -1,6 +1,7 @@
 using Microsoft.ML.Dpl.Attention;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using Microsoft.ML.Dpl.Tests.Optimization;
@@ -117,6 +118,58 @@ public sealed class SinglePathTests
         double mixture = Loss(nets.Supernet.Branches),
             choice = Loss(new BranchPair<FixedBranch>(text, image));
         Assert.InRange(choice, 0, mixture + 0.2);
+    }
+
+    [Fact]
+    public void A_search_that_diverges_leaves_the_mixture_that_its_last_good_epoch_reports()
+    {
+        using var scope = NewDisposeScope();
+        using var nets = new Nets();
+        var settings = new SearchSettings
+        {
+            Recipe = TrainingRecipe.Robust,
+            Candidates = Candidates,
+            Epochs = 4,
+            AlphaLearningRate = 0.5,
+            FinalSharpness = 20,
+            SinglePath = true,
+        };
+        var steps = new StepRecorder
+        {
+            After = report =>
+            {
+                if (report is { Epoch: 3, Step: 1 })
+                    nets.Supernet.Temperature!.Set(double.NaN);
+            },
+        };
+        var state = new SearchState();
+        Assert.Throws<NonFiniteValueException>(() =>
+            new BilevelSearch(nets.Trainable.Clip, settings, steps).Run(
+                nets.Supernet,
+                nets.Trainable.Train,
+                nets.Trainable.Validation,
+                state
+            )
+        );
+        Assert.Equal(2, state.GoodEpochs);
+        BranchPair<MixtureBranch> mixture = nets.Supernet.ToMixture();
+        using (mixture.Text)
+        using (mixture.Image)
+        {
+            SearchEpoch good = state.Epochs[1];
+            AssertWeights(good.TextAlphas, mixture.Text.Weights);
+            AssertWeights(good.ImageAlphas, mixture.Image.Weights);
+        }
+
+        static void AssertWeights(IReadOnlyList<IReadOnlyList<float>> alphas, IReadOnlyList<IReadOnlyList<float>> weights)
+        {
+            for (int layer = 0; layer < alphas.Count; layer++)
+            {
+                double sum = alphas[layer].Sum(alpha => Math.Exp(alpha));
+                for (int candidate = 0; candidate < Candidates.Length; candidate++)
+                    Assert.Equal(Math.Exp(alphas[layer][candidate]) / sum, weights[layer][candidate], 1e-5);
+            }
+        }
     }
 
     [Fact]

@@ -322,7 +322,7 @@ public class GoldenDesignTests
             new RecordedBatches(golden),
             validation: null,
             new TrainingState(),
-            teachers: new Teachers(teacher)
+            teachers: () => new Teachers(teacher)
         );
         float[] reported = [.. steps.Reports.Select((r, i) => (float)r.TrainLoss + (beside?[i] ?? 0))];
         Close.Relative(golden[losses], tensor(reported), Runs, what);
