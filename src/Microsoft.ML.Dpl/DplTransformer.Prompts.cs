@@ -170,12 +170,13 @@ public sealed partial class DplTransformer
                 nameof(prompts)
             );
         var (kind, type) = prompts.Label ?? (LabelKind.Text, TextDataViewType.Instance);
+        string[] composed = [.. names.Select(name => name is null ? "" : ComposedText.Compose(name))];
         try
         {
             return new LabelClasses(
                 kind,
-                names,
-                KeyValueAnnotation.Fit(names.Where(name => name is not null), type) ? type : TextDataViewType.Instance,
+                composed,
+                KeyValueAnnotation.Fit(composed, type) ? type : TextDataViewType.Instance,
                 "The list of classes"
             );
         }
