@@ -136,7 +136,8 @@ public static class DplCatalog
     }
 
     /// <summary>Creates a classifier from exported prompts, a CLIP and class names, without training. Prompts from
-    /// <see cref="DplTransformer.ExportPrompts"/> give bit-identical predictions on the same machine.</summary>
+    /// <see cref="DplTransformer.ExportPrompts"/> give bit-identical predictions on the same machine. Relative image paths are resolved
+    /// against the current folder, because the image folder of the exported model is not part of the prompts.</summary>
     /// <param name="mlContext">Supplies the GPU setting if <paramref name="device"/> is null.</param>
     /// <param name="prompts">The prompts, for example from <see cref="ExportedPrompts.Load"/>; <see cref="ExportedPrompts.ClassNames"/>
     /// must be set.</param>
