@@ -74,7 +74,8 @@ internal sealed class CommonOptions : OptionGroup
         );
         AddOptional(
             "--max-gradient-norm",
-            "Longest gradient of all prompts together; a longer one is shortened to it. Default: gradients are taken as they are.",
+            "Longest gradient of all trained parameters together; a longer one is shortened to it. Default: gradients are taken as they "
+                + "are.",
             options => options.Training.MaxGradientNorm
         );
         Add(_classWeights, (arguments, options) =>
