@@ -149,7 +149,7 @@ public static class DplCatalog
     /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null for the context's GPU or, without one, the CPU.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained with another one, there are fewer than two
-    /// classes, a name is blank or repeated, or two names give the same tokens.</exception>
+    /// classes, a name is blank or repeated, two names give the same tokens, or a number is out of range.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,

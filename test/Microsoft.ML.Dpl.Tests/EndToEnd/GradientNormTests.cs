@@ -57,6 +57,7 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         using var scope = NewDisposeScope();
         using Parameter prompt = new(zeros(2));
         using var temperature = new Temperature(1, CPU);
+        temperature.Logarithm.requires_grad_(true);
         using var optimizer = new PromptOptimizer([prompt], temperature, new TrainingSettings { Recipe = TrainingRecipe.Robust });
         OptimizerStep.Take(
             optimizer.Optimizer,
