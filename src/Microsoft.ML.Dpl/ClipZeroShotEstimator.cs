@@ -69,6 +69,8 @@ public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
             Image = new float[,]?[config.Image.Layers],
             ClassNames = _classes.Names,
             Templates = _options.Templates,
+            ApplyExifOrientation = _options.ApplyExifOrientation,
+            MaxImagePixels = _options.MaxPixels,
             Label = (_classes.Kind, _classes.ValueType),
         };
         DplTransformer transformer = DplTransformer.FromPrompts(
@@ -83,7 +85,7 @@ public sealed class ClipZeroShotEstimator : IEstimator<DplTransformer>
                 classes
             ),
             _options.Device,
-            _options.Reading
+            _options.ImageFolder
         );
         transformer.Contents = _options.ModelContents;
         return transformer;

@@ -1,7 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Images;
-using Microsoft.ML.Dpl.MLNet;
 
 namespace Microsoft.ML.Dpl;
 
@@ -41,9 +40,6 @@ public sealed class ClipZeroShotOptions
 
     /// <summary>The most pixels an image given as path or bytes may have, from 1 to 536,870,897.</summary>
     public long MaxPixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
-
-    /// <summary>How images are read.</summary>
-    internal ImageReading Reading => new(ImageFolder, MaxPixels, ApplyExifOrientation);
 
     /// <exception cref="ArgumentException">An option is missing or out of range.</exception>
     internal void Validate()

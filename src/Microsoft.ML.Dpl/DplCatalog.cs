@@ -136,7 +136,8 @@ public static class DplCatalog
     }
 
     /// <summary>Creates a classifier from exported prompts, a CLIP and class names, without training. Prompts from
-    /// <see cref="DplTransformer.ExportPrompts"/> give bit-identical predictions on the same machine.</summary>
+    /// <see cref="DplTransformer.ExportPrompts"/> give bit-identical predictions on the same machine. Relative image paths are resolved
+    /// against the current folder, because the image folder of the exported model is not part of the prompts.</summary>
     /// <param name="mlContext">Supplies the GPU setting if <paramref name="device"/> is null.</param>
     /// <param name="prompts">The prompts, for example from <see cref="ExportedPrompts.Load"/>; <see cref="ExportedPrompts.ClassNames"/>
     /// must be set.</param>
@@ -148,7 +149,7 @@ public static class DplCatalog
     /// <param name="device"><c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>; null for the context's GPU or, without one, the CPU.</param>
     /// <returns>The classifier. The caller disposes it.</returns>
     /// <exception cref="ArgumentException">The prompts do not fit the backbone or were trained with another one, there are fewer than two
-    /// classes, a name is blank or repeated, or two names give the same tokens.</exception>
+    /// classes, a name is blank or repeated, two names give the same tokens, or a number is out of range.</exception>
     /// <exception cref="InvalidOperationException">CLIP's text tower cannot be read.</exception>
     public static DplTransformer DifferentiablePromptModel(
         this MLContext mlContext,

@@ -20,7 +20,8 @@ public sealed partial class DplTrainer
         /// <summary>
         /// Column of type <c>float</c> with the weight of each row's loss, at least 0; rows of weight 0 are ignored. Null: equal weights.
         /// Only the proportions matter, because weights are scaled to a mean of 1. The <see cref="ValidationOptions.Set"/> need not have
-        /// the column. Accuracies are not weighted.
+        /// the column: its rows then count equally, and in a <see cref="ValidationOptions.Refit"/> as the average training row does.
+        /// Accuracies are not weighted.
         /// </summary>
         public string? ExampleWeightColumnName { get; set; }
 

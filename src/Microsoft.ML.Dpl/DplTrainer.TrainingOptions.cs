@@ -44,9 +44,9 @@ public sealed partial class DplTrainer
         public double WeightDecay { get; set; } = 5e-4;
 
         /// <summary>
-        /// Gradient clipping in both stages: the maximum Euclidean norm of the gradient of all prompts together, above 0 and within
-        /// float32, to which a larger gradient is scaled down (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: no clipping, as in the
-        /// paper.
+        /// Gradient clipping in both stages: the maximum Euclidean norm of the gradient of all trained parameters together (prompts,
+        /// context, task residual and, except with <see cref="TrainingRecipe.Paper"/>, temperature), above 0 and within float32, to which a
+        /// larger gradient is scaled down (Pascanu et al., ICML 2013, arXiv 1211.5063). Null: no clipping, as in the paper.
         /// </summary>
         public double? MaxGradientNorm { get; set; }
 

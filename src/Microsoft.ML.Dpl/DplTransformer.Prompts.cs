@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
@@ -13,8 +14,9 @@ namespace Microsoft.ML.Dpl;
 // Export of a model's prompts, and import as a model.
 public sealed partial class DplTransformer
 {
-    /// <summary>Copies the trained values: prompts, class features and the search's alphas, with the names that are needed to create a
-    /// model from them again.</summary>
+    /// <summary>Copies the trained values: prompts, class features and the search's alphas, with what is needed to create a model from them
+    /// again: the names, how images are read and the <see cref="Threshold"/>. The image folder is not copied, because it belongs to the
+    /// machine.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public ExportedPrompts ExportPrompts() =>
         _scorer.Use(() =>
@@ -35,11 +37,20 @@ public sealed partial class DplTransformer
                 ClassFeatures = Rows(_prompts.ClassFeatures),
                 LogitScale = _prompts.LogitScale,
                 Alphas = SearchReport is null ? null : AlphaHistory.From(SearchReport),
+                ApplyExifOrientation = ApplyExifOrientation,
+                MaxImagePixels = MaxImagePixels,
+                Threshold = Threshold,
                 Label = (_columns.Classes.Kind, _columns.Classes.ValueType),
             }
         );
 
     /// <summary>Creates a model from prompts, recomputing the classes' text features.</summary>
+    /// <param name="environment">Supplies the log and the GPU setting.</param>
+    /// <param name="prompts">The prompts, with class names.</param>
+    /// <param name="backbone">The CLIP that the prompts were trained with.</param>
+    /// <param name="columnsOf">The model's columns for the classes.</param>
+    /// <param name="device">The device's name; null for the environment's GPU or, without one, the CPU.</param>
+    /// <param name="imageFolder">The folder that relative image paths are resolved against; null for the current folder.</param>
     /// <exception cref="ArgumentException">The prompts do not fit the backbone, have no classes, or have classes that CLIP cannot read or
     /// distinguish.</exception>
     internal static DplTransformer FromPrompts(
@@ -48,7 +59,7 @@ public sealed partial class DplTransformer
         ClipBackbone backbone,
         Func<LabelClasses, ModelColumns> columnsOf,
         string? device,
-        ImageReading? reading = null
+        string? imageFolder = null
     )
     {
         if (!backbone.HasTextTower)
@@ -71,6 +82,18 @@ public sealed partial class DplTransformer
                 $"{nameof(ExportedPrompts.LogitScale)} must be above 0 and finite; it is {scale.ToString(CultureInfo.InvariantCulture)}.",
                 nameof(prompts)
             );
+        OptionChecks.RequireRange(
+            prompts.MaxImagePixels >= 1 && prompts.MaxImagePixels <= ImageDecoder.LargestMaximumPixels,
+            prompts.MaxImagePixels,
+            $"from 1 to {ImageDecoder.LargestMaximumPixels}",
+            nameof(ExportedPrompts.MaxImagePixels)
+        );
+        OptionChecks.RequireRange(
+            prompts.Threshold is null or (> 0 and <= 1),
+            prompts.Threshold,
+            "above 0 and at most 1",
+            nameof(ExportedPrompts.Threshold)
+        );
         prompts.RequireMixtureFits();
         ModelColumns columns = columnsOf(ClassesOf(prompts));
         ContextLayout? context = ContextOf(prompts, columns.Classes.Count, backbone.Config);
@@ -108,12 +131,15 @@ public sealed partial class DplTransformer
         );
         try
         {
-            StoredDescription description = StoredDescription.From(BackboneReference.To(backbone), prompts.Template, trained.Rows) with
+            StoredDescription description = StoredDescription
+                .From(BackboneReference.To(backbone), prompts.Template, trained.Rows)
+                .With(new ImageReading(imageFolder, prompts.MaxImagePixels, prompts.ApplyExifOrientation)) with
             {
                 Context = context is null ? null : prompts.ContextDesign,
                 Templates = trained.Rows.HasPlainText ? prompts.Templates : null,
+                Threshold = prompts.Threshold,
             };
-            return new DplTransformer(columns, reading is null ? description : description.With(reading), trained, backbone, chosen);
+            return new DplTransformer(columns, description, trained, backbone, chosen);
         }
         catch
         {
@@ -170,12 +196,13 @@ public sealed partial class DplTransformer
                 nameof(prompts)
             );
         var (kind, type) = prompts.Label ?? (LabelKind.Text, TextDataViewType.Instance);
+        string[] composed = [.. names.Select(name => name is null ? "" : ComposedText.Compose(name))];
         try
         {
             return new LabelClasses(
                 kind,
-                names,
-                KeyValueAnnotation.Fit(names.Where(name => name is not null), type) ? type : TextDataViewType.Instance,
+                composed,
+                KeyValueAnnotation.Fit(composed, type) ? type : TextDataViewType.Instance,
                 "The list of classes"
             );
         }

@@ -74,7 +74,7 @@ internal sealed class CommonOptions : OptionGroup
         );
         AddOptional(
             "--max-gradient-norm",
-            "Largest norm of the gradient of all prompts together; a larger one is scaled down to it. Default: no limit.",
+            "Largest norm of the gradient of all trained parameters together; a larger one is scaled down to it. Default: no limit.",
             options => options.Training.MaxGradientNorm
         );
         Add(_classWeights, (arguments, options) =>

@@ -104,9 +104,11 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             }
             if (!settings.Refits)
                 yield break;
+            // Only proportions matter: without the column a validation row counts as the average training row does.
+            float? weight = data.Validation is { Weight: null } ? labels.Values.Average(label => label.Weight) : null;
             foreach (TrainingRow row in GivenValidation(classes, validation))
             {
-                Cache(row);
+                Cache(row with { Weight = weight ?? row.Weight });
                 yield return row.Image;
             }
         }

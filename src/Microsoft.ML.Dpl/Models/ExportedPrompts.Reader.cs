@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.TensorFiles;
 
@@ -28,7 +29,10 @@ public sealed partial record ExportedPrompts
         TemplateName = "template",
         BackboneNameName = "backbone",
         BackboneSha256Name = "backbone_sha256",
-        LogitScaleName = "logit_scale";
+        LogitScaleName = "logit_scale",
+        ApplyExifOrientationName = "apply_exif_orientation",
+        MaxImagePixelsName = "max_image_pixels",
+        ThresholdName = "threshold";
     private const string LabelName = "label",
         TextLabel = "text",
         KeyLabel = "key";
@@ -65,6 +69,15 @@ public sealed partial record ExportedPrompts
                 ClassFeatures = source.Entries.ContainsKey(ClassFeaturesName) ? Matrix(ClassFeaturesName) : null,
                 LogitScale = source.Metadata.TryGetValue(LogitScaleName, out string? scale)
                     ? Understood<double>(LogitScaleName, () => ScaleIn(scale))
+                    : null,
+                ApplyExifOrientation =
+                    source.Metadata.TryGetValue(ApplyExifOrientationName, out string? applies)
+                    && Understood(ApplyExifOrientationName, () => bool.Parse(applies)),
+                MaxImagePixels = source.Metadata.TryGetValue(MaxImagePixelsName, out string? pixels)
+                    ? Understood(MaxImagePixelsName, () => PixelsIn(pixels))
+                    : ImageDecoder.DefaultMaximumPixels,
+                Threshold = source.Metadata.TryGetValue(ThresholdName, out string? threshold)
+                    ? Understood<double>(ThresholdName, () => ThresholdIn(threshold))
                     : null,
                 Alphas = AlphaHistory.ReadFrom(source, candidateLengths: null),
                 Label = source.Metadata.TryGetValue(LabelName, out string? label) ? Understood(LabelName, () => LabelOf(label)) : null,
@@ -232,6 +245,19 @@ public sealed partial record ExportedPrompts
         {
             double scale = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
             return scale > 0 && double.IsFinite(scale) ? scale : throw new FormatException($"'{text}' is not above 0 and finite.");
+        }
+
+        private static long PixelsIn(string text) =>
+            long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long pixels)
+            && pixels >= 1
+            && pixels <= ImageDecoder.LargestMaximumPixels
+                ? pixels
+                : throw new FormatException($"'{text}' is not a whole number from 1 to {ImageDecoder.LargestMaximumPixels}.");
+
+        private static double ThresholdIn(string text)
+        {
+            double threshold = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+            return threshold is > 0 and <= 1 ? threshold : throw new FormatException($"'{text}' is not above 0 and at most 1.");
         }
 
         private static (LabelKind Kind, PrimitiveDataViewType ValueType)? LabelOf(string label) =>

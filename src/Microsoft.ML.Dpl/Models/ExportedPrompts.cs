@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Runtime;
@@ -22,7 +23,8 @@ namespace Microsoft.ML.Dpl;
 /// embedding]; <c>alphas.text</c> and <c>alphas.image</c>, [epochs, layers, candidates].</para>
 /// <para>Texts: <c>configuration</c> (<c>text 6 4 0 | image 0 2 6</c>; not for a mixture), <c>mixture</c> (its candidate lengths as a JSON
 /// list, <c>[0, 2, 4, 6]</c>), <c>classes</c> (a JSON list), <c>template</c>, <c>templates</c> (a JSON list), <c>context</c> (its layout,
-/// as JSON), <c>backbone</c>, <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>. Files from other programs may
+/// as JSON), <c>backbone</c>, <c>backbone_sha256</c>, <c>candidates</c>, <c>label</c>, <c>logit_scale</c>,
+/// <c>apply_exif_orientation</c> (<c>true</c> or <c>false</c>), <c>max_image_pixels</c>, <c>threshold</c>. Files from other programs may
 /// omit any of these except <c>mixture</c>.</para>
 /// </remarks>
 public sealed partial record ExportedPrompts
@@ -88,6 +90,17 @@ public sealed partial record ExportedPrompts
     /// <summary>The factor on cosine similarities before the softmax, above 0: CLIP's own divided by the temperature learned with the
     /// prompts; null for CLIP's own.</summary>
     public double? LogitScale { get; init; }
+
+    /// <summary>Whether images are rotated and mirrored according to their EXIF orientation; see
+    /// <see cref="DplTrainer.ImageOptions.ApplyExifOrientation"/>.</summary>
+    public bool ApplyExifOrientation { get; init; }
+
+    /// <summary>The most pixels an image file may have; see <see cref="DplTrainer.ImageOptions.MaxPixels"/>.</summary>
+    public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaximumPixels;
+
+    /// <summary>The minimum probability for a class to be predicted, above 0 and at most 1; null to always predict the most probable class.
+    /// See <see cref="DplTransformer.Threshold"/>.</summary>
+    public double? Threshold { get; init; }
 
     /// <summary>The search's alphas; null without a search.</summary>
     public AlphaHistory? Alphas { get; init; }
@@ -161,6 +174,10 @@ public sealed partial record ExportedPrompts
         }
         if (LogitScale is double scale)
             texts[LogitScaleName] = scale.ToString("R", CultureInfo.InvariantCulture);
+        texts[ApplyExifOrientationName] = ApplyExifOrientation ? "true" : "false";
+        texts[MaxImagePixelsName] = MaxImagePixels.ToString(CultureInfo.InvariantCulture);
+        if (Threshold is double threshold)
+            texts[ThresholdName] = threshold.ToString("R", CultureInfo.InvariantCulture);
         if (ClassNames is not null)
             texts[ClassesName] = JsonSerializer.Serialize(ClassNames, Readable);
         if (BackboneName is not null)

@@ -1,5 +1,6 @@
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Dpl.Models;
@@ -81,7 +82,8 @@ internal sealed record PromptRows(
         return (this with { ClassOffsets = offsets }).Copy();
     }
 
-    /// <summary>The offsets in the order of the requested classes: trained classes keep their offset, and others get zeros.</summary>
+    /// <summary>The offsets in the order of the requested classes: trained classes keep their offset, in whichever form of Unicode their
+    /// names are written, and others get zeros.</summary>
     /// <param name="offsets">[trained classes, embedding]</param>
     /// <param name="trained">The classes of the rows.</param>
     /// <param name="asked">The requested classes.</param>
@@ -89,15 +91,21 @@ internal sealed record PromptRows(
     /// tensor belongs to the caller's dispose scope.</returns>
     public static Tensor? OffsetsFor(Tensor offsets, IReadOnlyList<string> trained, IReadOnlyList<string> asked)
     {
-        if (trained.SequenceEqual(asked))
+        // Files from other programs and models of earlier versions may hold names that are not composed.
+        string[] known = [.. trained.Select(ComposedText.Compose)],
+            sought = [.. asked.Select(ComposedText.Compose)];
+        if (known.SequenceEqual(sought))
             return offsets;
-        if (!asked.Any(trained.Contains))
+        if (!sought.Intersect(known).Any())
             return null;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        Dictionary<string, int> rows = trained.Select((name, row) => (name, row)).ToDictionary(each => each.name, each => each.row);
+        Dictionary<string, int> rows = known
+            .Select((name, row) => (name, row))
+            .DistinctBy(each => each.name)
+            .ToDictionary(each => each.name, each => each.row);
         Tensor none = zeros_like(offsets[0]);
-        return stack(asked.Select(name => rows.TryGetValue(name, out int row) ? offsets[row] : none)).MoveToOuterDisposeScope();
+        return stack(sought.Select(name => rows.TryGetValue(name, out int row) ? offsets[row] : none)).MoveToOuterDisposeScope();
     }
 
     public void Dispose()

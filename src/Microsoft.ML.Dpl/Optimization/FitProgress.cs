@@ -6,7 +6,7 @@ namespace Microsoft.ML.Dpl;
 /// <summary>The metrics of a finished epoch.</summary>
 public sealed class EpochMetrics
 {
-    /// <summary>Mean loss of the epoch's training batches, in nats.</summary>
+    /// <summary>Mean of the epoch's <see cref="FitProgress.TrainLoss"/>, in nats.</summary>
     public required double TrainLoss { get; init; }
 
     /// <summary>
@@ -73,7 +73,8 @@ public sealed class FitProgress
     /// <summary>Learning rate of the prompts.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>Cross-entropy of this step's training batch, in nats, plus distillation if any.</summary>
+    /// <summary>Cross-entropy of this step's training batch before the step, in nats, without label smoothing, regularisers and
+    /// distillation, so that it can be compared between fits.</summary>
     public required double TrainLoss { get; init; }
 
     /// <summary>Cross-entropy of this step's validation batch, in nats; null in training.</summary>

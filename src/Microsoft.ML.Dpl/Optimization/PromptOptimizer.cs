@@ -26,7 +26,7 @@ internal abstract record PromptOptimizerSettings
 
     public double WeightDecay { get; init; } = 5e-4;
 
-    /// <summary>Largest norm of the gradient of all prompts together, above 0; null: gradients are not clipped.</summary>
+    /// <summary>Largest norm of the gradient of prompts and temperature together, above 0; null: gradients are not clipped.</summary>
     public double? MaxGradientNorm { get; init; }
 
     /// <summary>Number of epochs of this many batches: enough for <see cref="Steps"/>, or <see cref="Epochs"/> if that is null.</summary>

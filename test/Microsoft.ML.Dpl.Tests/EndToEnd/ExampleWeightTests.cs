@@ -59,6 +59,21 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
         Assert.NotEqual(Alphas(alike), Alphas(weighted));
     }
 
+    [Fact]
+    public void In_a_refit_a_validation_set_without_weights_counts_as_the_average_training_row()
+    {
+        IDataView Set(float weight) => _mlContext.Data.LoadFromEnumerable(Weighted((_, _) => weight, images.Test));
+        IDataView lacking = _mlContext.Transforms.DropColumns("Weight").Fit(Set(1)).Transform(Set(1));
+        DplTransformer Refit(float factor, IDataView set) => Fit(Weighted((i, _) => factor * (1 + i % 2)), o => o.Validation.Set = set);
+        using DplTransformer light = Refit(1, lacking),
+            heavy = Refit(64, lacking),
+            average = Refit(1, Set(1.5f)),
+            lighter = Refit(1, Set(0.25f));
+        Assert.Equal(Scores(light), Scores(heavy));
+        Assert.Equal(Scores(average), Scores(light));
+        Assert.NotEqual(Scores(lighter), Scores(light));
+    }
+
     [Theory]
     [InlineData(-1f, "-1")]
     [InlineData(float.NaN, "NaN")]

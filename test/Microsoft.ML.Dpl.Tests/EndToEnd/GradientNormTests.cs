@@ -1,6 +1,8 @@
+using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tests.Fit;
+using Microsoft.ML.Dpl.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -46,6 +48,27 @@ public sealed class GradientNormTests(SmallBackbone small, ColourImages images) 
         Assert.Equal(new float[2], still.grad!.data<float>().ToArray());
         using Parameter without = new(ones(2));
         GradientNorm.Bound([without], 1);
+    }
+
+    [Fact]
+    public void The_bound_is_for_prompts_and_temperature_together()
+    {
+        LibTorch.EnsureLoaded();
+        using var scope = NewDisposeScope();
+        using Parameter prompt = new(zeros(2));
+        using var temperature = new Temperature(1, CPU);
+        temperature.Logarithm.requires_grad_(true);
+        using var optimizer = new PromptOptimizer([prompt], temperature, new TrainingSettings { Recipe = TrainingRecipe.Robust });
+        OptimizerStep.Take(
+            optimizer.Optimizer,
+            _ => prompt.dot(tensor(new float[] { 3, 0 })) + temperature.Logarithm * 4,
+            FitStage.Training,
+            epoch: 0,
+            step: 0,
+            maxGradientNorm: 1
+        );
+        Assert.Equal(0.6, prompt.grad!.data<float>()[0], 1e-6);
+        Assert.Equal(0.8, temperature.Logarithm.grad!.item<float>(), 1e-6);
     }
 
     /// <summary>With plain SGD a step is the learning rate times the gradient, so the bound shows in how far the prompts move.</summary>

@@ -72,6 +72,24 @@ public sealed class ImageOptionsTests : IClassFixture<SmallBackbone>, IClassFixt
     }
 
     [Fact]
+    public void A_model_made_of_exported_prompts_reads_images_alike()
+    {
+        using DplTransformer applying = Fit(o => (o.Images.ApplyExifOrientation, o.Images.MaxPixels) = (true, 96 * 64)),
+            rebuilt = _mlContext.DifferentiablePromptModel(applying.ExportPrompts(), _small.Backbone, "ImagePath"),
+            smaller = _mlContext.DifferentiablePromptModel(
+                applying.ExportPrompts() with
+                {
+                    MaxImagePixels = 96 * 64 - 1,
+                },
+                _small.Backbone,
+                "ImagePath"
+            );
+        Assert.Equal(applying.Pixels(_turned), rebuilt.Pixels(_turned));
+        Assert.Equal(Scores(applying, _turned), Scores(rebuilt, _turned));
+        Assert.Contains("Images.MaxPixels", Assert.Throws<InvalidDataException>(() => smaller.Pixels(_turned)).Message);
+    }
+
+    [Fact]
     public void Older_readers_are_kept_out_only_where_they_would_predict_otherwise()
     {
         using DplTransformer plain = Fit(_ => { }),

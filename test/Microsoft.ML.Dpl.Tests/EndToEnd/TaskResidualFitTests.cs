@@ -100,6 +100,31 @@ public sealed class TaskResidualFitTests(SmallBackbone small, ColourImages image
     }
 
     [Fact]
+    public void A_name_in_another_form_of_Unicode_keeps_its_row()
+    {
+        using var folder = new TemporaryFolder();
+        LabelledImage[] rows =
+        [
+            .. Images.Train.Select(row => new LabelledImage
+            {
+                ImagePath = row.ImagePath,
+                Label = row.Label == "red" ? "ros\u00E9" : row.Label,
+            }),
+        ];
+        using DplTransformer trained = Fit(_ => { }, rows);
+        ExportedPrompts prompts = trained.ExportPrompts();
+        string[] decomposed = [.. trained.ClassNames.Select(name => name.Replace("\u00E9", "e\u0301", StringComparison.Ordinal))];
+        Assert.NotEqual(trained.ClassNames, decomposed);
+        (prompts with { ClassNames = decomposed }).Save(folder.File("decomposed.safetensors"));
+        ExportedPrompts read = ExportedPrompts.Load(folder.File("decomposed.safetensors"));
+        using DplTransformer rebuilt = MLContext.DifferentiablePromptModel(read, Small.Backbone, "ImagePath"),
+            some = MLContext.DifferentiablePromptModel(read with { ClassNames = ["ros\u00E9", "grey"] }, Small.Backbone, "ImagePath");
+        Assert.Equal(trained.ClassNames, rebuilt.ClassNames);
+        Assert.Equal(Scores(trained), Scores(rebuilt));
+        Assert.Equal(Row(prompts.TaskResidual!, 2), Row(some.ExportPrompts().TaskResidual!, 0));
+    }
+
+    [Fact]
     public void A_residual_of_another_shape_or_without_numbers_is_refused()
     {
         using DplTransformer trained = Fit(_ => { });

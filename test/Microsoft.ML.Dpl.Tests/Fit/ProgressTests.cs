@@ -67,6 +67,28 @@ public sealed class ProgressTests(SmallBackbone small, ColourImages images) : IC
         Assert.True(searched[0].LargestAlphaChange > 0);
     }
 
+    [Fact]
+    public void The_training_loss_is_the_cross_entropy_without_what_a_step_adds_to_it()
+    {
+        List<FitProgress> Reports(double smoothing, double distillation)
+        {
+            var mlContext = new MLContext(1);
+            var reports = new ProgressRecorder();
+            DplTrainer trainer = Trainer(mlContext, reports, change: o =>
+            {
+                o.Configuration = PromptConfiguration.Uniform(small.Backbone, 2);
+                (o.Training.LabelSmoothing, o.Training.DistillationWeight) = (smoothing, distillation);
+            });
+            trainer.Fit(Rows(mlContext)).Dispose();
+            return reports.Seen;
+        }
+        List<FitProgress> plain = Reports(0, 0),
+            changed = Reports(0.5, 5);
+        // Both fits begin with the same prompts and the same batch, but their steps differ.
+        Assert.Equal(plain[0].TrainLoss, changed[0].TrainLoss);
+        Assert.NotEqual(plain[^1].TrainLoss, changed[^1].TrainLoss);
+    }
+
     [Theory]
     [InlineData(0, true)]
     [InlineData(1, false)]

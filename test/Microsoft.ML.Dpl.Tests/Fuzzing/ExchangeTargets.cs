@@ -129,6 +129,9 @@ internal sealed class ExchangeTargets(string folder)
                 { 0, 1 },
             },
             Alphas = new AlphaHistory([0, 2], new float[1, 2, 2], new float[1, 2, 2]),
+            ApplyExifOrientation = true,
+            MaxImagePixels = 1000,
+            Threshold = 0.5,
         };
 
     private static FuzzTarget PromptsFile(string folder)

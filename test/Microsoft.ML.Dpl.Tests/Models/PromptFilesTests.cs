@@ -53,6 +53,35 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         Assert.Equal(prompts.ClassFeatures, again.ClassFeatures);
     }
 
+    [Theory]
+    [InlineData("prompts.safetensors")]
+    [InlineData("prompts")]
+    public void The_threshold_and_how_images_are_read_come_along(string name)
+    {
+        using DplTransformer trained = Fit(_mlContext.Data.LoadFromEnumerable(images.Train), o =>
+            (o.Configuration, o.Images.ApplyExifOrientation, o.Images.MaxPixels) = (
+                PromptConfiguration.Uniform(small.Backbone, 1),
+                true,
+                12_345_678
+            )
+        );
+        float[] highest = [.. trained.Transform(Test).GetColumn<float[]>("Score").Select(row => row.Max()).Order()];
+        // Between the scores of two images, so that some are above the threshold and some below.
+        trained.Threshold = (highest[7] + (double)highest[8]) / 2;
+        trained.ExportPrompts().Save(_folder.File(name));
+
+        using DplTransformer rebuilt = _mlContext.DifferentiablePromptModel(
+            ExportedPrompts.Load(_folder.File(name)),
+            small.Backbone,
+            "ImagePath"
+        );
+        Assert.Equal((true, 12_345_678L, trained.Threshold), (rebuilt.ApplyExifOrientation, rebuilt.MaxImagePixels, rebuilt.Threshold));
+        string[] labels = [.. rebuilt.Transform(Test).GetColumn<string>("PredictedLabel")];
+        Assert.Equal(trained.Transform(Test).GetColumn<string>("PredictedLabel"), labels);
+        Assert.Contains("", labels);
+        Assert.Contains(labels, label => label.Length > 0);
+    }
+
     [Fact]
     public void Changed_prompts_make_another_model_and_other_classes_too()
     {
@@ -99,6 +128,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
         ExportedPrompts prompts = ExportedPrompts.Load(_folder.File("python.safetensors"));
         Assert.Equal("text 0 2 | image 1", prompts.Configuration.ToString());
         Assert.Null(prompts.ClassNames);
+        Assert.Equal((false, 178_956_970L, (double?)null), (prompts.ApplyExifOrientation, prompts.MaxImagePixels, prompts.Threshold));
         Assert.Contains(
             nameof(ExportedPrompts.ClassNames),
             Assert.Throws<ArgumentException>(() => _mlContext.DifferentiablePromptModel(prompts, small.Backbone)).Message
@@ -144,6 +174,8 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
             { "a class twice", p => p with { ClassNames = ["a", "a"] }, "twice" },
             { "classes that CLIP reads alike", p => p with { ClassNames = ["a", "A"] }, "'a', 'A' and cannot tell them apart" },
             { "a class of nothing to read", p => p with { ClassNames = ["a", "_"] }, "leaves nothing for CLIP to read" },
+            { "a threshold above 1", p => p with { Threshold = 1.5 }, "Threshold must be above 0 and at most 1" },
+            { "no pixels", p => p with { MaxImagePixels = 0 }, "MaxImagePixels must be from 1 to" },
             { "template without a place", p => p with { Template = "a photo" }, "{}" },
         };
 
@@ -152,7 +184,7 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     public void What_does_not_fit_is_named(string what, Func<ExportedPrompts, ExportedPrompts> change, string message)
     {
         using DplTransformer trained = Trained();
-        ArgumentException thrown = Assert.Throws<ArgumentException>(() =>
+        ArgumentException thrown = Assert.ThrowsAny<ArgumentException>(() =>
             _mlContext.DifferentiablePromptModel(change(trained.ExportPrompts()), small.Backbone)
         );
         Assert.True(thrown.Message.Contains(message, StringComparison.Ordinal), $"{what}: {thrown.Message}");
@@ -169,6 +201,11 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
             { "a class without a name", "classes=[\"a\", null]", "'classes' cannot be read" },
             { "unknown label", "label=colour", "'label' cannot be read" },
             { "unknown label type", "label=key Complex", "Complex" },
+            { "neither true nor false", "apply_exif_orientation=maybe", "'apply_exif_orientation' cannot be read" },
+            { "more pixels than possible", "max_image_pixels=9999999999999999999999", "'max_image_pixels' cannot be read" },
+            { "no pixels", "max_image_pixels=0", "from 1 to" },
+            { "threshold is no number", "threshold=high", "'threshold' cannot be read" },
+            { "a threshold above 1", "threshold=1.5", "above 0 and at most 1" },
             { "candidates are not a list", "candidates=[0,", "'candidates'" },
         };
 
