@@ -44,7 +44,7 @@ internal static class Evaluator
                 done++;
                 if (image.Numbers is { } probabilities)
                 {
-                    int best = Array.IndexOf(probabilities, probabilities.Max());
+                    int best = ClassProbabilities.Best(probabilities);
                     var prediction = new TestPrediction(
                         image.Row.ImagePath,
                         image.Row.Label,

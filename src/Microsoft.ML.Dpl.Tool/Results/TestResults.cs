@@ -20,8 +20,6 @@ internal sealed record TestResults(
     IReadOnlyList<TestPrediction> Predictions
 )
 {
-    private const double LeastProbability = 1e-15;
-
     /// <summary>Computes the results from the predictions.</summary>
     /// <param name="classes">Class names in the order of the scores.</param>
     /// <param name="predictions">At least one; their classes are among <paramref name="classes"/>.</param>
@@ -46,7 +44,7 @@ internal sealed record TestResults(
         return new TestResults(
             AccuracyInterval.Create(right, predictions.Count),
             perClass.Where(c => c.Images > 0).Average(c => (double)c.Right / c.Images),
-            predictions.Average(p => -Math.Log(Math.Max(p.TrueProbability, LeastProbability))),
+            predictions.Average(p => ClassProbabilities.LogLoss(p.TrueProbability)),
             CalibrationResults.From(predictions),
             classes,
             confusion,
