@@ -25,7 +25,8 @@ internal static class EvaluateCommand
         var command = new ExampledCommand(
             "evaluate",
             "Measures a saved model on labelled images, those of the test split where the data has one, else all: accuracy and its "
-                + "interval, mean over classes, log-loss, calibration, each class, and which classes are confused.",
+                + "interval, mean over classes, log-loss, calibration, each class, and which classes are confused. Images for which no "
+                + "class reaches the model's threshold (see dpl inspect) count as wrong, and their number is shown.",
             "dpl evaluate model.zip test.tsv",
             "dpl evaluate model.zip photos/test --format json > test.json"
         );

@@ -51,7 +51,9 @@ internal sealed class PredictCommand
         var verb = new PredictCommand();
         var command = new ExampledCommand(
             "predict",
-            "Classifies images with a saved model. Files that cannot be read are named on the error stream, and the others are done.",
+            "Classifies images with a saved model. Files that cannot be read are named on the error stream, and the others are done. Where "
+                + "no class reaches the model's threshold (see dpl inspect), the class is empty, or left out in jsonl, whose 'top' lists "
+                + "the most probable classes all the same.",
             "dpl predict model.zip holiday.jpg",
             "dpl predict model.zip photos --top 3 --format csv > classes.csv",
             "find . -name '*.png' | dpl predict model.zip - --format jsonl",
@@ -113,7 +115,7 @@ internal sealed class PredictCommand
         );
         var folder = new PredictionParts(parts, settings);
         string[]? own = readsInput ? null : [.. folder.Select(images)];
-        return Write(mode, folder, own ?? images, own?.Length, Score, saved.ClassNames, parts);
+        return Write(mode, folder, own ?? images, own?.Length, Score, saved, parts);
     }
 
     /// <summary>Writes predictions to the standard output.</summary>
@@ -121,7 +123,14 @@ internal sealed class PredictCommand
     {
         PredictionFormat format = _format.Read(arguments);
         using TextWriter output = StandardOutput.Open();
-        var writer = PredictionWriter.Create(format, saved.ClassNames, arguments.GetValue(_top), output, arguments.GetValue(_keepFormulas));
+        var writer = PredictionWriter.Create(
+            format,
+            saved.ClassNames,
+            arguments.GetValue(_top),
+            output,
+            arguments.GetValue(_keepFormulas),
+            saved.Threshold
+        );
         // Predictions that appear on the terminal one by one show the progress themselves.
         if (mode == ProgressMode.Bars && format != PredictionFormat.Table && !Console.IsOutputRedirected)
             mode = ProgressMode.None;
@@ -160,7 +169,7 @@ internal sealed class PredictCommand
         IEnumerable<string> images,
         int? count,
         Func<IEnumerable<string>, IEnumerable<ScoredImage>> score,
-        IReadOnlyList<string> classes,
+        SavedClassifier saved,
         PartsRequest request
     )
     {
@@ -168,7 +177,7 @@ internal sealed class PredictCommand
         try
         {
             (int all, int failed) = ImageDisplay.Show(mode, "predict", count, progress =>
-                folder.Write(images, score, classes, (number, image) =>
+                folder.Write(images, score, saved.ClassNames, saved.Threshold, (number, image) =>
                 {
                     done += number;
                     if (image is not null)

@@ -17,7 +17,7 @@ internal static class Evaluator
     /// <param name="mode">How progress is shown.</param>
     /// <param name="name">Name shown with the progress.</param>
     /// <param name="cancellationToken">Checked between chunks.</param>
-    /// <returns>The results, and how many images were left out.</returns>
+    /// <returns>The results, where an image below the model's threshold has no prediction; and how many images were left out.</returns>
     /// <exception cref="InvalidDataException">A class is unknown to the model, or an image cannot be read.</exception>
     public static (TestResults Figures, int Skipped) Evaluate(
         MLContext mlContext,
@@ -44,11 +44,11 @@ internal static class Evaluator
                 done++;
                 if (image.Numbers is { } probabilities)
                 {
-                    int best = Array.IndexOf(probabilities, probabilities.Max());
+                    int best = ClassProbabilities.Best(probabilities);
                     var prediction = new TestPrediction(
                         image.Row.ImagePath,
                         image.Row.Label,
-                        classes[best],
+                        probabilities[best] < transformer.Threshold ? null : classes[best],
                         probabilities[best],
                         probabilities[indices[image.Row.Label]]
                     );
@@ -69,6 +69,9 @@ internal static class Evaluator
         });
         if (predictions.Count == 0)
             throw new InvalidDataException("None of the images can be read.");
-        return (TestResults.From(classes, predictions), rows.Count - predictions.Count);
+        TestResults figures = TestResults.From(classes, predictions);
+        if (transformer.Threshold is not null)
+            figures = figures with { Unanswered = predictions.Count(prediction => prediction.Predicted is null) };
+        return (figures, rows.Count - predictions.Count);
     }
 }

@@ -7,8 +7,13 @@ internal sealed class SavedClassifier : IDisposable
 {
     private readonly IDisposable _owner;
 
-    private SavedClassifier(IDisposable owner, ScoringEngine engine, ImageScores scores, IReadOnlyList<string> classNames) =>
-        (_owner, Engine, Scores, ClassNames) = (owner, engine, scores, classNames);
+    private SavedClassifier(
+        IDisposable owner,
+        ScoringEngine engine,
+        ImageScores scores,
+        IReadOnlyList<string> classNames,
+        double? threshold
+    ) => (_owner, Engine, Scores, ClassNames, Threshold) = (owner, engine, scores, classNames, threshold);
 
     /// <summary>The engine in use; never <see cref="ScoringEngine.Auto"/>.</summary>
     public ScoringEngine Engine { get; }
@@ -18,6 +23,9 @@ internal sealed class SavedClassifier : IDisposable
 
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>The minimum probability for a class to be predicted; null for no minimum.</summary>
+    public double? Threshold { get; }
 
     /// <param name="mlContext">Chooses the device.</param>
     /// <param name="path">The zip, already checked by <see cref="SavedModel.Check"/>.</param>
@@ -31,14 +39,14 @@ internal sealed class SavedClassifier : IDisposable
         if (engine == ScoringEngine.LibTorch)
         {
             DplTransformer heavy = mlContext.Model.LoadDpl(path);
-            return new SavedClassifier(heavy, engine, new ImageScores(mlContext, heavy), heavy.ClassNames);
+            return new SavedClassifier(heavy, engine, new ImageScores(mlContext, heavy), heavy.ClassNames, heavy.Threshold);
         }
         DplOnnxTransformer light = mlContext.Model.LoadDplWithOnnxRuntime(
             path,
             new DplOnnxRuntimeOptions { Threads = request.Threads, Precision = request.Precision }
         );
         var scores = new ImageScores(mlContext, light.Transform, light.ImageColumnName, light.ScoreColumnName);
-        return new SavedClassifier(light, engine, scores, light.ClassNames);
+        return new SavedClassifier(light, engine, scores, light.ClassNames, light.Threshold);
     }
 
     public void Dispose() => _owner.Dispose();

@@ -46,18 +46,16 @@ internal static class MistakesSection
     private static Markup Card(TestPrediction prediction, string path, DplTransformer? model)
     {
         Markup image = Image(Thumbnail.Address(path, Side), prediction.True);
-        Markup map = model is null
-            ? Markup.Empty
-            : Image(
-                Thumbnail.HeatMap(path, Side, model, prediction.Predicted),
-                $"what speaks for {Written.Isolated(prediction.Predicted)}"
-            );
+        Markup map =
+            model is not null && prediction.Predicted is { } predicted
+                ? Image(Thumbnail.HeatMap(path, Side, model, predicted), $"what speaks for {Written.Isolated(predicted)}")
+                : Markup.Empty;
         return Markup.Format(
             $"""
             <div class="card"><div class="views">{image}{map}</div>
             <p><bdi>{prediction.True}</bdi> {Written.Percent(
                 prediction.TrueProbability
-            )}<br>taken for <bdi>{prediction.Predicted}</bdi> {Written.Percent(
+            )}<br>taken for <bdi>{prediction.Predicted ?? "none of the classes"}</bdi> {Written.Percent(
                 prediction.Probability
             )}</p><p class="file">{prediction.File}</p></div>
             """

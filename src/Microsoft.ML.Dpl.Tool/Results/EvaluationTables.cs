@@ -35,6 +35,8 @@ internal static class EvaluationTables
         var table = new Table().Border(TableBorder.Simple).AddColumn("measure").AddColumn(new TableColumn("value").RightAligned());
         void Row(string name, string value) => table.AddRow(name, value);
         Row("images", evaluation.Predictions.Count.ToString(CultureInfo.InvariantCulture));
+        if (evaluation.Unanswered is int unanswered)
+            Row("without an answer", unanswered.ToString(CultureInfo.InvariantCulture));
         Row("accuracy", Percent(evaluation.Accuracy.Accuracy));
         Row("its 95 % interval", Interval(evaluation.Accuracy));
         Row("mean over classes", Percent(evaluation.MacroAccuracy));

@@ -61,6 +61,7 @@ internal sealed class PredictionParts
     /// <param name="images">The images of this shard, as the user named them.</param>
     /// <param name="score">Scores the images of a part.</param>
     /// <param name="classes">Class names in the order of the scores.</param>
+    /// <param name="threshold">The minimum probability for a class to be predicted; null for no minimum.</param>
     /// <param name="report">Called once for each part that was done before, with its number of images and null, and for each image that is
     /// done now.</param>
     /// <returns>The number of images of this shard, and how many of them could not be read, including those of earlier processes.</returns>
@@ -70,6 +71,7 @@ internal sealed class PredictionParts
         IEnumerable<string> images,
         Func<IReadOnlyList<string>, IEnumerable<ScoredImage>> score,
         IReadOnlyList<string> classes,
+        double? threshold,
         Action<int, ScoredImage?> report
     )
     {
@@ -86,7 +88,7 @@ internal sealed class PredictionParts
             }
             else
             {
-                DonePart made = Write(part, names, digest, score(names), classes, report);
+                DonePart made = Write(part, names, digest, score(names), classes, threshold, report);
                 log.Add(made, others: () => _done.Concat(_before.Values));
                 _done.Add(made);
             }
@@ -103,6 +105,7 @@ internal sealed class PredictionParts
         string digest,
         IEnumerable<ScoredImage> scored,
         IReadOnlyList<string> classes,
+        double? threshold,
         Action<int, ScoredImage?> report
     )
     {
@@ -122,7 +125,8 @@ internal sealed class PredictionParts
                     _settings.Top,
                     output,
                     _settings.KeepFormulas,
-                    isFirst: part == 0
+                    isFirst: part == 0,
+                    threshold
                 );
                 foreach (ScoredImage image in scored)
                 {

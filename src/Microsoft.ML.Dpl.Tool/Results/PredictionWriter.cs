@@ -16,7 +16,8 @@ internal enum PredictionFormat
 /// <summary>Writes predictions, one image at a time.</summary>
 /// <param name="classes">Class names in the order of the scores.</param>
 /// <param name="top">Number of most probable classes to write for each image, at least 1.</param>
-internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
+/// <param name="threshold">The minimum probability for a class to be predicted; null for no minimum.</param>
+internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top, double? threshold)
 {
     /// <summary>Number of classes that are written for each image.</summary>
     protected int Top { get; } = Math.Min(top, classes.Count);
@@ -26,18 +27,28 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     /// <param name="top">Number of most probable classes to write for each image, at least 1.</param>
     /// <param name="output">Where CSV and JSON lines are written.</param>
     /// <param name="keepFormulas">Whether a CSV field may start like a spreadsheet formula.</param>
+    /// <param name="threshold">The minimum probability for a class to be predicted; null for no minimum.</param>
     public static PredictionWriter Create(
         PredictionFormat format,
         IReadOnlyList<string> classes,
         int top,
         TextWriter output,
-        bool keepFormulas = false
+        bool keepFormulas = false,
+        double? threshold = null
     ) =>
         format switch
         {
-            PredictionFormat.Csv => new Csv(classes, top, output, keepFormulas, isShown: !Console.IsOutputRedirected, hasHeader: true),
-            PredictionFormat.Jsonl => new JsonLines(classes, top, output),
-            _ => new Tabular(classes, top),
+            PredictionFormat.Csv => new Csv(
+                classes,
+                top,
+                threshold,
+                output,
+                keepFormulas,
+                isShown: !Console.IsOutputRedirected,
+                hasHeader: true
+            ),
+            PredictionFormat.Jsonl => new JsonLines(classes, top, threshold, output),
+            _ => new Tabular(classes, top, threshold),
         };
 
     /// <summary>Creates the writer of one of several files: only the first has a header, so that the files can be concatenated.</summary>
@@ -47,18 +58,20 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
     /// <param name="output">The file.</param>
     /// <param name="keepFormulas">Whether a CSV field may start like a spreadsheet formula.</param>
     /// <param name="isFirst">Whether this is the first file.</param>
+    /// <param name="threshold">The minimum probability for a class to be predicted; null for no minimum.</param>
     public static PredictionWriter CreateForPart(
         PredictionFormat format,
         IReadOnlyList<string> classes,
         int top,
         TextWriter output,
         bool keepFormulas,
-        bool isFirst
+        bool isFirst,
+        double? threshold
     ) =>
         format switch
         {
-            PredictionFormat.Csv => new Csv(classes, top, output, keepFormulas, isShown: false, hasHeader: isFirst),
-            PredictionFormat.Jsonl => new JsonLines(classes, top, output),
+            PredictionFormat.Csv => new Csv(classes, top, threshold, output, keepFormulas, isShown: false, hasHeader: isFirst),
+            PredictionFormat.Jsonl => new JsonLines(classes, top, threshold, output),
             _ => throw new ArgumentException($"{format} is for a terminal."),
         };
 
@@ -82,10 +95,21 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
                 .Take(Top),
         ];
 
+    /// <summary>The class that is predicted: the most probable one, or null below the threshold.</summary>
+    protected string? Predicted(IReadOnlyList<Guess> best) => best[0].Probability < threshold ? null : best[0].Class;
+
+    /// <summary>The most probable classes as fields of a row, of which the first class is empty below the threshold.</summary>
+    protected IReadOnlyList<Guess> Row(float[] probabilities)
+    {
+        IReadOnlyList<Guess> best = Best(probabilities);
+        return [best[0] with { Class = Predicted(best) ?? "" }, .. best.Skip(1)];
+    }
+
     /// <summary>A class and its probability.</summary>
     protected sealed record Guess(string Class, float Probability);
 
-    private sealed class Tabular(IReadOnlyList<string> classes, int top) : PredictionWriter(classes, top)
+    private sealed class Tabular(IReadOnlyList<string> classes, int top, double? threshold)
+        : PredictionWriter(classes, top, threshold)
     {
         private readonly Table _table = new Table()
             .Border(TableBorder.Simple)
@@ -97,7 +121,7 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
         {
             if (probabilities is null)
                 return;
-            IReadOnlyList<Guess> best = Best(probabilities);
+            IReadOnlyList<Guess> best = Row(probabilities);
             for (int rank = 0; rank < best.Count; rank++)
                 _table.AddRow(
                     rank == 0 ? Terminal.Cell(path) : "",
@@ -119,8 +143,16 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
         private readonly bool _keepFormulas,
             _isShown;
 
-        public Csv(IReadOnlyList<string> classes, int top, TextWriter output, bool keepFormulas, bool isShown, bool hasHeader)
-            : base(classes, top)
+        public Csv(
+            IReadOnlyList<string> classes,
+            int top,
+            double? threshold,
+            TextWriter output,
+            bool keepFormulas,
+            bool isShown,
+            bool hasHeader
+        )
+            : base(classes, top, threshold)
         {
             (_output, _keepFormulas, _isShown) = (output, keepFormulas, isShown);
             if (!hasHeader)
@@ -138,7 +170,7 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
             if (probabilities is not null)
                 Line([
                     path,
-                    .. Best(probabilities)
+                    .. Row(probabilities)
                         .SelectMany(guess => new[] { guess.Class, guess.Probability.ToString("g6", CultureInfo.InvariantCulture) }),
                 ]);
         }
@@ -150,7 +182,8 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
         }
     }
 
-    private sealed class JsonLines(IReadOnlyList<string> classes, int top, TextWriter output) : PredictionWriter(classes, top)
+    private sealed class JsonLines(IReadOnlyList<string> classes, int top, double? threshold, TextWriter output)
+        : PredictionWriter(classes, top, threshold)
     {
         public override void Write(string path, float[]? probabilities, string? error)
         {
@@ -160,7 +193,7 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top)
                     new
                     {
                         path,
-                        @class = best?[0].Class,
+                        @class = best is null ? null : Predicted(best),
                         probability = best?[0].Probability,
                         top = best,
                         error,

@@ -1,12 +1,14 @@
+using System.Text.Json.Serialization;
+
 namespace Microsoft.ML.Dpl.Tool.Results;
 
 /// <summary>Results of a model on the test images.</summary>
-/// <param name="Accuracy">Accuracy over all images.</param>
+/// <param name="Accuracy">Accuracy over all images; one without a prediction is not right.</param>
 /// <param name="MacroAccuracy">Mean over the classes that have test images, 0 to 1.</param>
 /// <param name="LogLoss">Mean negative log-likelihood of the true class, in nats; probabilities below 1e-15 count as 1e-15.</param>
 /// <param name="Calibration">Calibration of the probabilities.</param>
 /// <param name="Classes">Class names in the order of the scores.</param>
-/// <param name="Confusion">[true class][predicted class], numbers of images.</param>
+/// <param name="Confusion">[true class][predicted class], numbers of images; those without a prediction are not in it.</param>
 /// <param name="PerClass">One per class.</param>
 /// <param name="Predictions">One per image.</param>
 internal sealed record TestResults(
@@ -20,7 +22,9 @@ internal sealed record TestResults(
     IReadOnlyList<TestPrediction> Predictions
 )
 {
-    private const double LeastProbability = 1e-15;
+    /// <summary>Number of images without a prediction; null if the model has no threshold.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Unanswered { get; init; }
 
     /// <summary>Computes the results from the predictions.</summary>
     /// <param name="classes">Class names in the order of the scores.</param>
@@ -35,18 +39,24 @@ internal sealed record TestResults(
         Dictionary<string, int> places = classes
             .Select((name, i) => (name, i))
             .ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
+        int[] images = new int[classes.Count];
         int[][] confusion = [.. classes.Select(_ => new int[classes.Count])];
         foreach (TestPrediction prediction in predictions)
-            confusion[Place(prediction, prediction.True)][Place(prediction, prediction.Predicted)]++;
+        {
+            int truth = Place(prediction, prediction.True);
+            images[truth]++;
+            if (prediction.Predicted is { } predicted)
+                confusion[truth][Place(prediction, predicted)]++;
+        }
         ClassAccuracy[] perClass =
         [
-            .. classes.Select((name, i) => new ClassAccuracy(name, confusion[i].Sum(), confusion[i][i], confusion.Sum(row => row[i]))),
+            .. classes.Select((name, i) => new ClassAccuracy(name, images[i], confusion[i][i], confusion.Sum(row => row[i]))),
         ];
         int right = perClass.Sum(c => c.Right);
         return new TestResults(
             AccuracyInterval.Create(right, predictions.Count),
             perClass.Where(c => c.Images > 0).Average(c => (double)c.Right / c.Images),
-            predictions.Average(p => -Math.Log(Math.Max(p.TrueProbability, LeastProbability))),
+            predictions.Average(p => ClassProbabilities.LogLoss(p.TrueProbability)),
             CalibrationResults.From(predictions),
             classes,
             confusion,
@@ -67,10 +77,10 @@ internal sealed record TestResults(
 /// <summary>Prediction for one image.</summary>
 /// <param name="File">The image's path.</param>
 /// <param name="True">The image's class.</param>
-/// <param name="Predicted">The most probable class.</param>
-/// <param name="Probability">Probability of <paramref name="Predicted"/>, 0 to 1.</param>
+/// <param name="Predicted">The most probable class; null if its probability is below the model's threshold.</param>
+/// <param name="Probability">Probability of the most probable class, 0 to 1.</param>
 /// <param name="TrueProbability">Probability of <paramref name="True"/>, 0 to 1.</param>
-internal sealed record TestPrediction(string File, string True, string Predicted, double Probability, double TrueProbability);
+internal sealed record TestPrediction(string File, string True, string? Predicted, double Probability, double TrueProbability);
 
 /// <summary>Test results of one class.</summary>
 /// <param name="Name">Name of the class.</param>

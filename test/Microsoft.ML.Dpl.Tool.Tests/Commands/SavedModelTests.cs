@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Commands;
@@ -81,6 +82,76 @@ public sealed class SavedModelTests(DrawnData data)
         Assert.InRange(double.Parse(first.Split(',')[2], CultureInfo.InvariantCulture), 0, 1);
 
         Assert.Contains("probability", (await ToolProcess.Run("predict", data.Model, paths[0])).Expect(0).Output);
+    }
+
+    [Fact]
+    public async Task Below_a_models_threshold_predict_and_evaluate_have_no_answer()
+    {
+        (await data.Fit()).Expect(0);
+        string test = data.File("lighting/test");
+        JsonElement[] plain = Lines(await ToolProcess.Run("predict", data.Model, test, "--format", "jsonl", "--top", "2"));
+        double threshold = WidestGap([.. plain.Select(Probability)]);
+        bool[] isBelow = [.. plain.Select(line => Probability(line) < threshold)];
+        string zip = data.File("threshold.zip");
+        var mlContext = new MLContext(1);
+        using (DplTransformer model = mlContext.Model.LoadDpl(data.Model))
+        {
+            model.Threshold = threshold;
+            mlContext.Model.Save(model, mlContext.Data.LoadFromEnumerable<Row>([]).Schema, zip);
+        }
+
+        JsonElement[] lines = Lines(await ToolProcess.Run("predict", zip, test, "--format", "jsonl", "--top", "2"));
+        Assert.Equal(isBelow.Select(below => !below), lines.Select(line => line.TryGetProperty("class", out _)));
+        Assert.Equal(plain.Select(line => line.GetProperty("top").ToString()), lines.Select(line => line.GetProperty("top").ToString()));
+        foreach (string[] more in new[] { new[] { "--engine", "onnxruntime" }, ["--engine", "libtorch"] })
+        {
+            string csv = (await ToolProcess.Run(["predict", zip, test, "--format", "csv", .. more])).Expect(0).Output;
+            string[][] rows = [.. csv.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(line => line.Split(','))];
+            Assert.Equal(isBelow, rows.Select(row => row[1].Length == 0));
+            Assert.All(rows, row => Assert.NotEmpty(row[2]));
+        }
+        string unanswered = plain[Array.IndexOf(isBelow, true)].GetProperty("path").GetString()!;
+        Assert.Matches($@"{Regex.Escape(unanswered)}\s+\d", (await ToolProcess.Run("predict", zip, unanswered)).Expect(0).Output);
+        Assert.Contains("threshold", (await ToolProcess.Run("predict", "--help")).Expect(0).Output);
+
+        JsonElement before = Figures(await ToolProcess.Run("evaluate", data.Model, data.Table("test"), "--format", "json")),
+            after = Figures(await ToolProcess.Run("evaluate", zip, data.Table("test"), "--format", "json"));
+        Assert.False(before.TryGetProperty("unanswered", out _));
+        Assert.Equal(isBelow.Count(below => below), after.GetProperty("unanswered").GetInt32());
+        JsonElement[] predictions = [.. after.GetProperty("predictions").EnumerateArray()];
+        Assert.All(
+            predictions,
+            p => Assert.Equal(Probability(p) < threshold, p.GetProperty("predicted").ValueKind == JsonValueKind.Null)
+        );
+        Assert.Equal(
+            predictions.Count(p => p.GetProperty("predicted").GetString() == p.GetProperty("true").GetString()),
+            after.GetProperty("accuracy").GetProperty("accuracy").GetDouble() * predictions.Length,
+            6
+        );
+        foreach (string same in new[] { "logLoss", "calibration" })
+            Assert.Equal(before.GetProperty(same).ToString(), after.GetProperty(same).ToString());
+        Assert.Contains("without an answer", (await ToolProcess.Run("evaluate", zip, data.Table("test"))).Expect(0).Output);
+        Assert.DoesNotContain("without an answer", (await ToolProcess.Run("evaluate", data.Model, data.Table("test"))).Expect(0).Output);
+
+        static double Probability(JsonElement line) => line.GetProperty("probability").GetDouble();
+
+        static JsonElement Figures(ToolProcess.Outcome outcome) => JsonSerializer.Deserialize<JsonElement>(outcome.Expect(0).Output);
+
+        static JsonElement[] Lines(ToolProcess.Outcome outcome) =>
+            [
+                .. outcome
+                    .Expect(0)
+                    .Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(line => JsonSerializer.Deserialize<JsonElement>(line)),
+            ];
+    }
+
+    // In the middle of the widest gap no engine's rounding changes which images are below.
+    private static double WidestGap(double[] probabilities)
+    {
+        double[] sorted = [.. probabilities.Order()];
+        (double lower, double upper) = sorted.Zip(sorted.Skip(1)).MaxBy(pair => pair.Second - pair.First);
+        return (lower + upper) / 2;
     }
 
     [Fact]

@@ -129,6 +129,7 @@ public sealed class PredictionPartsTests : IDisposable
             Images,
             names => names.Select(Score),
             ["a", "b"],
+            threshold: null,
             (_, image) =>
             {
                 if (image is not null)

@@ -21,6 +21,35 @@ public sealed class PredictionWriterTests : IDisposable
         Assert.Equal($"{Header}\nx.png,x,0.625,b,0.125,c,0.125,a,0.125\n", output.ToString());
     }
 
+    [Fact]
+    public void Below_the_threshold_there_is_no_class_and_the_probabilities_are_as_ever()
+    {
+        Assert.Equal(
+            "path,class,probability,class2,probability2\nat.png,b,0.75,a,0.25\nbelow.png,,0.5,b,0.5\n",
+            Written(PredictionFormat.Csv)
+        );
+        const string AtTop = """[{"class":"b","probability":0.75},{"class":"a","probability":0.25}]""",
+            BelowTop = """[{"class":"a","probability":0.5},{"class":"b","probability":0.5}]""";
+        Assert.Equal(
+            $$"""
+            {"path":"at.png","class":"b","probability":0.75,"top":{{AtTop}}}
+            {"path":"below.png","probability":0.5,"top":{{BelowTop}}}
+
+            """.ReplaceLineEndings("\n"),
+            Written(PredictionFormat.Jsonl)
+        );
+
+        static string Written(PredictionFormat format)
+        {
+            using var output = new StringWriter { NewLine = "\n" };
+            PredictionWriter writer = PredictionWriter.Create(format, ["a", "b"], top: 2, output, threshold: 0.75);
+            writer.Write("at.png", [0.25f, 0.75f], error: null);
+            writer.Write("below.png", [0.5f, 0.5f], error: null);
+            writer.End();
+            return output.ToString();
+        }
+    }
+
     /// <summary>Quoting according to RFC 4180; a lone carriage return is quoted as well, because many readers take it as the end of a
     /// line.</summary>
     [Theory]

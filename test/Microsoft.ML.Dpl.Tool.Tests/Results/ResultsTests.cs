@@ -76,6 +76,29 @@ public class ResultsTests
             new("p.png", truth, predicted, probability, trueProbability);
     }
 
+    [Fact]
+    public void An_image_without_a_prediction_is_not_right_and_its_probabilities_count_as_ever()
+    {
+        TestPrediction[] answered = [P("a", "a", 0.9, 0.9), P("a", "a", 0.4, 0.4), P("b", "a", 0.5, 0.3), P("b", "b", 0.7, 0.7)];
+        TestPrediction[] reserved = [.. answered.Select(p => p.Probability < 0.6 ? p with { Predicted = null } : p)];
+        TestResults all = TestResults.From(["a", "b"], answered),
+            some = TestResults.From(["a", "b"], reserved);
+        Assert.Equal((0.75, 0.5), (all.Accuracy.Accuracy, some.Accuracy.Accuracy));
+        Assert.Equal(
+            [
+                [1, 0],
+                [0, 1],
+            ],
+            some.Confusion
+        );
+        Assert.Equal([new ClassAccuracy("a", 2, 1, 1), new ClassAccuracy("b", 2, 1, 1)], some.PerClass);
+        Assert.Equal((all.LogLoss, all.Calibration.ExpectedError), (some.LogLoss, some.Calibration.ExpectedError));
+        Assert.Equal(all.Calibration.Bins, some.Calibration.Bins);
+
+        static TestPrediction P(string truth, string predicted, double probability, double trueProbability) =>
+            new("p.png", truth, predicted, probability, trueProbability);
+    }
+
     /// <summary>Bins of width 1/15, each including its upper edge but not its lower one, except that the first includes 0.</summary>
     [Theory]
     [InlineData(0.2, 2, 3)]

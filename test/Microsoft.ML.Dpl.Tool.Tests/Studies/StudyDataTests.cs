@@ -90,6 +90,35 @@ public sealed class StudyDataTests : IDisposable
         );
     }
 
+    [Fact]
+    public void Every_seed_has_its_own_images_where_their_folder_alone_is_named_by_the_seed()
+    {
+        foreach (string split in new[] { "train", "test" })
+            File.WriteAllText(_root.File($"{split}.tsv"), "ImagePath\tLabel\n0.jpg\ta\n1.jpg\tb\n");
+        string file = _root.File("plan.json");
+        File.WriteAllText(
+            file,
+            """
+            { "clip": "tiny-drawn", "seeds": [1, 2], "protocol": "few-shot", "methods": ["zero-shot", "default"],
+              "dataSets": [{ "name": "own", "train": "train.tsv", "test": "test.tsv", "imageRoot": "images-{seed}" }] }
+            """
+        );
+        StudyPlan plan = StudyPlan.Read(file);
+        Assert.Equal(
+            ["seed-1.zero-shot.json", "seed-1.default.json", "seed-2.zero-shot.json", "seed-2.default.json"],
+            plan.Runs.Select(run => Path.GetFileName(run.FileName))
+        );
+        StudyData data = Data();
+        foreach (StudyRun run in plan.Runs)
+        {
+            ProtocolSets sets = data.SetsFor(run);
+            Assert.All(
+                sets.Train.Concat(Assert.Single(sets.Tests).Rows),
+                row => Assert.Equal(_root.File($"images-{run.Seed}"), Path.GetDirectoryName(row.ImagePath))
+            );
+        }
+    }
+
     private ProtocolSets Sets(string part) => Data().SetsFor(Run(part));
 
     private void Check(string part) => Data().Check(Run(part));

@@ -33,6 +33,10 @@ public sealed class StudyMethodsTests(DrawnData data)
     [Theory]
     [InlineData("zero-shot", false)]
     [InlineData("zero-shot templates=imagenet-80", false)]
+    [InlineData("zero-shot residual=0", false)]
+    [InlineData("zero-shot residual=1", true)]
+    [InlineData("zero-shot context=4", true)]
+    [InlineData("zero-shot words=a_photo_of_a", true)]
     [InlineData("uniform:0 context=4", true)]
     [InlineData("uniform:4 refit", true)]
     [InlineData("uniform:4 paper batch=16 steps=400 crop=0.5", true)]
@@ -88,6 +92,8 @@ public sealed class StudyMethodsTests(DrawnData data)
         Assert.Equal(2 * (3 * text + 5 * image) + residual + 1, Trained("uniform:2 refit steps=2"));
         Assert.Equal(2 * (3 * text + 5 * image) + 1, Trained("uniform:2 refit steps=2 residual=0"));
         Assert.Equal(residual + 1, Trained("zero-shot refit steps=2 residual=1"));
+        // The words are four tokens, which the context begins with.
+        Assert.Equal(4 * text + 1, Trained("zero-shot refit steps=2 words=a_photo_of_a"));
         // Coupled prompts have maps for the three layers that both towers have; the deeper image layers have prompts of their own.
         Assert.Equal(2 * 3 * text + 3 * image * (text + 1) + 2 * 2 * image + 1, Trained("uniform:2 coupled refit steps=2 residual=0"));
     }

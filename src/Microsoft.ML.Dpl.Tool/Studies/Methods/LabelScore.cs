@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Tool.Results;
+
 namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 
 /// <summary>How well probabilities fit the labels of images. Settings are compared by the number of correct images and, if that is equal,
@@ -7,8 +9,6 @@ namespace Microsoft.ML.Dpl.Tool.Studies.Methods;
 /// 1e-15.</param>
 internal readonly record struct LabelScore(long Right, double Loss)
 {
-    private const double LeastProbability = 1e-15;
-
     /// <param name="probabilities">[image][class].</param>
     /// <param name="labels">The index of each image's true class.</param>
     public static LabelScore Compute(IReadOnlyList<float[]> probabilities, IReadOnlyList<int> labels)
@@ -17,9 +17,9 @@ internal readonly record struct LabelScore(long Right, double Loss)
         double loss = 0;
         foreach (var (scores, label) in probabilities.Zip(labels))
         {
-            if (Array.IndexOf(scores, scores.Max()) == label)
+            if (ClassProbabilities.Best(scores) == label)
                 right++;
-            loss -= Math.Log(Math.Max(scores[label], LeastProbability));
+            loss += ClassProbabilities.LogLoss(scores[label]);
         }
         return new LabelScore(right, loss);
     }

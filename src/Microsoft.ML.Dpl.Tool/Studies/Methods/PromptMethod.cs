@@ -22,11 +22,7 @@ internal sealed class PromptMethod : IStudyMethod
         _lengths = PromptLengths.Read(text);
         _words = [.. text.Options.Select(word => PromptWords.Read(text, word))];
         _isSearchAlone = text.Kind == "search";
-        Learns =
-            text.Kind != "zero-shot"
-            || text.Options.Any(word =>
-                word.StartsWith("context=", StringComparison.Ordinal) || word.StartsWith("residual=", StringComparison.Ordinal)
-            );
+        Learns = text.Kind != "zero-shot" || LearnsBesidePrompts();
         _refits = text.Options.Contains(PromptWords.Refit);
     }
 
@@ -79,8 +75,21 @@ internal sealed class PromptMethod : IStudyMethod
         };
         if (_isSearchAlone)
             options.Search.Compare = false;
+        Apply(options);
+        return options;
+    }
+
+    private void Apply(DplTrainer.Options options)
+    {
         foreach (Action<DplTrainer.Options> word in _words)
             word(options);
-        return options;
+    }
+
+    // Read from the options, since several words add something to learn and a later one can take it back.
+    private bool LearnsBesidePrompts()
+    {
+        var options = new DplTrainer.Options();
+        Apply(options);
+        return options.Design is { Context: not null } or { TaskResidual: > 0 };
     }
 }

@@ -40,10 +40,10 @@ internal sealed class PlanDataSet
     public string Template { get; }
 
     /// <summary>The paths of its images as given in the plan; for a known data set its name.</summary>
-    public string Paths => _known?.Name ?? string.Join(" + ", new[] { _train, _validation, _test, _imageRoot }.Select(path => path ?? "-"));
+    public string Paths => _known?.Name ?? string.Join(" + ", GivenPaths.Select(path => path ?? "-"));
 
     /// <summary>Whether the paths depend on the seed, so that even the results of methods that learn nothing depend on it.</summary>
-    public bool HasSeed => new[] { _train, _validation, _test }.Any(path => path?.Contains(SeedMark, StringComparison.Ordinal) == true);
+    public bool HasSeed => GivenPaths.Any(path => path?.Contains(SeedMark, StringComparison.Ordinal) == true);
 
     /// <summary>Whether there are no images to train on.</summary>
     public bool IsForTestsOnly => _known?.IsForTestsOnly ?? false;
@@ -82,6 +82,8 @@ internal sealed class PlanDataSet
 
         bool IsOurs(Exception e) => e.Message.StartsWith("The plan '", StringComparison.Ordinal);
     }
+
+    private IEnumerable<string?> GivenPaths => [_train, _validation, _test, _imageRoot];
 
     private ImageSets ReadKnown(KnownDataSet known, CancellationToken cancellationToken)
     {
