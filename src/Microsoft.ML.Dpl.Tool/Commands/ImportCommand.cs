@@ -48,10 +48,7 @@ internal static class ImportCommand
         };
         var clip = new Option<string?>("--clip") { Description = BackboneArgument.Description, HelpName = "CLIP" };
         clip.CompletionSources.Add(BackboneArgument.Names);
-        var anyClip = new Option<bool>("--any-clip")
-        {
-            Description = "Allows a CLIP with other weights than the prompts were trained on.",
-        };
+        var anyClip = new Option<bool>("--any-clip") { Description = "Allows a CLIP with other weights than the prompts were trained on." };
         var classes = new Option<string[]>("--classes")
         {
             Description = "Class names. Default: those in the file.",

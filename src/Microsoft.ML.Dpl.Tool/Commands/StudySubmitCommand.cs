@@ -26,10 +26,7 @@ internal sealed class StudySubmitCommand
         HelpName = "number",
         Required = true,
     };
-    private readonly Option<bool> _slurm = new("--slurm")
-    {
-        Description = "Submits a job array, followed by a job that makes the table.",
-    };
+    private readonly Option<bool> _slurm = new("--slurm") { Description = "Submits a job array, followed by a job that makes the table." };
     private readonly Option<string[]> _sbatch = new("--sbatch")
     {
         Description = "Options for sbatch, once each: --sbatch=--partition=gpu --sbatch=--gres=gpu:1.",

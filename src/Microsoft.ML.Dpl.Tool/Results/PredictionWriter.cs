@@ -108,8 +108,7 @@ internal abstract class PredictionWriter(IReadOnlyList<string> classes, int top,
     /// <summary>A class and its probability.</summary>
     protected sealed record Guess(string Class, float Probability);
 
-    private sealed class Tabular(IReadOnlyList<string> classes, int top, double? threshold)
-        : PredictionWriter(classes, top, threshold)
+    private sealed class Tabular(IReadOnlyList<string> classes, int top, double? threshold) : PredictionWriter(classes, top, threshold)
     {
         private readonly Table _table = new Table()
             .Border(TableBorder.Simple)

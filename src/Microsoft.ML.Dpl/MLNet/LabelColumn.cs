@@ -165,8 +165,7 @@ internal sealed class LabelColumn
     }
 
     /// <summary>The exception for training data without rows.</summary>
-    public static InvalidOperationException NoRows() =>
-        new("The training data has no rows. Check the path and the filters applied to it.");
+    public static InvalidOperationException NoRows() => new("The training data has no rows. Check the path and the filters applied to it.");
 
     private static InvalidOperationException Unlabelled(DataViewRow row, DataViewSchema.Column column) =>
         new(

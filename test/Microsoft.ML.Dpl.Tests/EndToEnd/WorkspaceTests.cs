@@ -111,8 +111,7 @@ public sealed class WorkspaceTests
         }
         Assert.Equal(Uninterrupted(), Try(99, byToken: false));
         Assert.Contains(_log, line =>
-            line.Contains("ran with 64 threads", StringComparison.Ordinal)
-            && line.Contains("OMP_NUM_THREADS=64", StringComparison.Ordinal)
+            line.Contains("ran with 64 threads", StringComparison.Ordinal) && line.Contains("OMP_NUM_THREADS=64", StringComparison.Ordinal)
         );
     }
 

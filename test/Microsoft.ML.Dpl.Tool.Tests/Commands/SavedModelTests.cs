@@ -119,10 +119,7 @@ public sealed class SavedModelTests(DrawnData data)
         Assert.False(before.TryGetProperty("unanswered", out _));
         Assert.Equal(isBelow.Count(below => below), after.GetProperty("unanswered").GetInt32());
         JsonElement[] predictions = [.. after.GetProperty("predictions").EnumerateArray()];
-        Assert.All(
-            predictions,
-            p => Assert.Equal(Probability(p) < threshold, p.GetProperty("predicted").ValueKind == JsonValueKind.Null)
-        );
+        Assert.All(predictions, p => Assert.Equal(Probability(p) < threshold, p.GetProperty("predicted").ValueKind == JsonValueKind.Null));
         Assert.Equal(
             predictions.Count(p => p.GetProperty("predicted").GetString() == p.GetProperty("true").GetString()),
             after.GetProperty("accuracy").GetProperty("accuracy").GetDouble() * predictions.Length,

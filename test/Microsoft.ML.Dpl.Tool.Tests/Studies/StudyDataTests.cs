@@ -112,9 +112,8 @@ public sealed class StudyDataTests : IDisposable
         foreach (StudyRun run in plan.Runs)
         {
             ProtocolSets sets = data.SetsFor(run);
-            Assert.All(
-                sets.Train.Concat(Assert.Single(sets.Tests).Rows),
-                row => Assert.Equal(_root.File($"images-{run.Seed}"), Path.GetDirectoryName(row.ImagePath))
+            Assert.All(sets.Train.Concat(Assert.Single(sets.Tests).Rows), row =>
+                Assert.Equal(_root.File($"images-{run.Seed}"), Path.GetDirectoryName(row.ImagePath))
             );
         }
     }
