@@ -70,7 +70,7 @@ internal sealed class Distillation : IDisposable
             (inputs, targets) = (inputs.reshape(-1, map.shape[1]), targets.reshape(-1, map.shape[0]));
             Tensor square = inputs.t().matmul(inputs);
             Tensor ridge = square.diagonal().mean().Times(RidgeShare) * eye(square.shape[0]);
-            Tensor fitted = linalg.solve(square + ridge, inputs.t().matmul(targets)).t();
+            Tensor fitted = linalg.solve(square.Plus(ridge), inputs.t().matmul(targets)).t();
             // Cosines do not depend on the scale, but the size of the optimizer's first steps relative to the values does.
             map.copy_(fitted * (map.norm() / fitted.norm()));
         }

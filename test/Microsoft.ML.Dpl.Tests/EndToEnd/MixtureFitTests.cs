@@ -85,7 +85,7 @@ public sealed class MixtureFitTests(SmallBackbone small, ColourImages images) : 
         });
         MLContext.Log += (_, e) =>
         {
-            if (e.Message.Contains("interrupted fit goes on", StringComparison.Ordinal))
+            if (e.Message.Contains("interrupted fit continues", StringComparison.Ordinal))
                 onResuming.Cancel();
         };
         using DplTransformer resumed = Fit(o => Kept(o, onResuming));

@@ -201,7 +201,7 @@ public sealed class FitTests(DrawnData data)
             && line.Contains("validation accuracy", StringComparison.Ordinal)
         );
         FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(model, ".results.json"));
-        Assert.Equal("Of each class 4 training images were set aside for validation, but never all.", results.Data!.SetAside);
+        Assert.Equal("Of each class, 4 training images were set aside for validation, but never all.", results.Data!.SetAside);
         Assert.Equal("lighting", results.Asked.Task);
         Assert.Equal([new SplitSource("training", data.Table("train")), new SplitSource("test", data.Table("test"))], results.Data.Splits);
         ComparisonRow row = Assert.Single(results.Comparison);
