@@ -31,8 +31,8 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The model to go on from has a temperature of {temperature:g3}, and Training.Recipe = Paper has none: the prompts "
-                        + $"are trained at CLIP's own logit scale. Set Training.Recipe to Robust to go on from the temperature, too."
+                    $"The model to continue from has a temperature of {temperature:g3}, and Training.Recipe = Paper has none: prompts "
+                        + $"are trained at CLIP's own logit scale. Set Training.Recipe to Robust to keep the temperature."
                 )
             );
         if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0)))
