@@ -64,7 +64,11 @@ async function ask(query) {
 async function classify(image) {
   $('problem').hidden = true;
   if (image.size > maxUploadBytes) {
-    problem('The file is too large', `It has ${(image.size / 1048576).toFixed(1)} MB; at most ${Math.round(maxUploadBytes / 1048576)} MB are accepted. Make the image smaller.`);
+    problem(
+      'The file is too large',
+      `It has ${(image.size / 1048576).toFixed(1)} MB; at most ${Math.round(maxUploadBytes / 1048576)} MB are accepted. ` +
+        'Make the image smaller.',
+    );
     return;
   }
   current = image;
