@@ -135,11 +135,11 @@ internal sealed class FitRun(ClipBackbone backbone, FitSettings settings, FitDat
         using var scope = NewDisposeScope();
         PromptSet learned = trained.Prompts;
         PromptRows rows = learned.ToRows();
-        // Computed in one piece, as WithClasses does, so that the same names give the same bits there.
+        // Computed as WithClasses does, so that the same names give the same bits there.
         Tensor classFeatures =
             rows.HasPlainText && fit.Clip.PlainFeatures is { } plain
                 ? plain()
-                : fit.Clip.Text.UnitFeatures(fit.Clip.Texts, learned.Passes.Text);
+                : rows.ClassFeatures(new TextTower(fit.Clip.Text.Weights), fit.Tokens, device);
         classFeatures = TaskResidual.Add(classFeatures, rows.ClassOffsets?.to(device));
         double temperature = settings.Calibrates ? Calibrated(fit, trained) : trained.Temperature;
         var prompts = new TrainedPrompts(rows, PromptRows.Copied(classFeatures)!, fit.Clip.Text.Weights.LogitScale / temperature);

@@ -2,6 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Data;
 using Microsoft.ML.Dpl.Network;
 using Microsoft.ML.Dpl.Optimization;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Training;
 using static TorchSharp.torch;
 
@@ -58,6 +59,7 @@ internal sealed class FitTeachers(PreparedFit fit, FitTexts texts, IRunObserver 
 
     private Teacher Other(ClipBackbone backbone)
     {
+        using IDisposable allThreads = NativeThreads.LiftLimit();
         using var scope = NewDisposeScope();
         using Lease<TextWeights> text = backbone.RentTextTower(fit.Device);
         using Lease<ImageWeights> image = backbone.RentImageTower(fit.Device);

@@ -2,6 +2,7 @@ using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Models;
 using Microsoft.ML.Dpl.Network;
+using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Search;
 using static TorchSharp.torch;
 
@@ -134,6 +135,9 @@ internal sealed class FitTexts : IDisposable
 
     public void Dispose() => _plain?.Dispose();
 
-    private Tensor Compute(bool normalizeEach) =>
-        TextEnsemble.UnitFeatures(Tower, _templateTokens ?? ReadBy(_backbone), normalizeEach, _beforeEach);
+    private Tensor Compute(bool normalizeEach)
+    {
+        using IDisposable allThreads = NativeThreads.LiftLimit();
+        return TextEnsemble.UnitFeatures(Tower, _templateTokens ?? ReadBy(_backbone), normalizeEach, _beforeEach);
+    }
 }

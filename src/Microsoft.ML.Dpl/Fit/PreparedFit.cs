@@ -49,6 +49,9 @@ internal sealed class PreparedFit : IDisposable
     /// <summary>How the context is placed in a text; null without a context.</summary>
     public ContextLayout? ContextLayout => _texts.Layout;
 
+    /// <inheritdoc cref="FitTexts.Tokens"/>
+    public int[][] Tokens => _texts.Tokens;
+
     /// <summary>The reference to CLIP that the model will store.</summary>
     public BackboneReference Reference { get; private set; } = null!;
 

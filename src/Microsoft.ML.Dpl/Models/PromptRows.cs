@@ -44,11 +44,29 @@ internal sealed record PromptRows(
         );
     }
 
-    /// <summary>The text prompts in the form that a tower expects, copied to a device. The caller owns the result.</summary>
-    public ITrainedBranch TextBranch(Device device) =>
-        Mixture is null
+    /// <summary>
+    /// The features of classes with these prompts, before the task residual. Always computed from copies of the prompts and with all of
+    /// libtorch's threads, even during a fit: alignment and the number of threads may change the last bits, and a model that is rebuilt
+    /// from its prompts must have the features of the original.
+    /// </summary>
+    /// <param name="tower">CLIP's text tower.</param>
+    /// <param name="tokens">Token ids of each class, in the form that <see cref="ClassTexts"/> takes.</param>
+    /// <param name="device">The device of the tower.</param>
+    /// <returns>[classes, embedding], rows of length 1, in the caller's dispose scope.</returns>
+    /// <exception cref="ArgumentException">A text is not valid for this CLIP.</exception>
+    public Tensor ClassFeatures(TextTower tower, IReadOnlyList<int[]> tokens, Device device)
+    {
+        using IDisposable allThreads = NativeThreads.LiftLimit();
+        using var noGrad = no_grad();
+        using var texts = new ClassTexts(tokens, tower.Weights);
+        using ITrainedBranch branch = Mixture is null
             ? new FixedBranch(Text, device)
             : TrainedMixture.Branch(Mixture.CandidateLengths, Text, Mixture.TextWeights, device);
+        if (Context is null)
+            return tower.UnitFeatures(texts, branch);
+        using var vectors = new InputContext(Context.Layout, Context.Vectors, device);
+        return tower.UnitFeatures(texts, new ContextBranch(branch, vectors));
+    }
 
     /// <summary>An image tower for prediction with the image prompts folded into it. The caller owns the tower.</summary>
     /// <param name="weights">The frozen image tower; not owned.</param>

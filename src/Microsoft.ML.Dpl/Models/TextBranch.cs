@@ -60,12 +60,7 @@ internal sealed class TextBranch(ClipBackbone backbone, Device device)
                 ? ClassTokens.WithContext(classes, layout, backbone, warn)
                 : ClassTokens.Create(classes, texts.Template, backbone, warn)
         );
-        using var arranged = new ClassTexts(tokens, weights);
-        using ITrainedBranch branch = prompts.TextBranch(device);
-        if (prompts.Context is not { } context)
-            return tower.UnitFeatures(arranged, branch);
-        using var vectors = new InputContext(context.Layout, context.Vectors, device);
-        return tower.UnitFeatures(arranged, new ContextBranch(branch, vectors));
+        return prompts.ClassFeatures(tower, tokens, device);
     }
 
     /// <summary>The vocabulary's tokens nearest to each prompt row of a layer.</summary>

@@ -90,6 +90,9 @@ internal static class NativeThreads
 {
     private static readonly Lazy<(SetThreads OpenMP, SetThreads Mkl)?> Setters = new(Find);
 
+    [ThreadStatic]
+    private static int _unlimited; // the calling thread's number of threads outside all limits; 0: not limited
+
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     private delegate int SetThreads(int count);
 
@@ -105,14 +108,25 @@ internal static class NativeThreads
         int before = get_num_threads();
         if (Setters.Value is not var (openMP, mkl))
             return new Restoration(() => { });
+        bool isOutermost = _unlimited == 0;
+        if (isOutermost)
+            _unlimited = before;
         int mklBefore = mkl(count);
         openMP(count);
         return new Restoration(() =>
         {
             mkl(mklBefore);
             openMP(before);
+            if (isOutermost)
+                _unlimited = 0;
         });
     }
+
+    /// <summary>
+    /// Lets operations called on this thread use the threads that they had outside all limits, until the result is disposed on the same
+    /// thread. Has no effect on a thread without a limit.
+    /// </summary>
+    public static IDisposable LiftLimit() => _unlimited == 0 ? new Restoration(() => { }) : LimitCallingThread(_unlimited);
 
     private static (SetThreads OpenMP, SetThreads Mkl)? Find()
     {

@@ -56,4 +56,22 @@ public class WorkerTeamTests
         Assert.Equal(1, within);
         Assert.Equal(before, get_num_threads());
     }
+
+    [SkippableFact]
+    public void A_lifted_limit_gives_the_threads_of_before_all_limits()
+    {
+        LibTorch.EnsureLoaded();
+        Skip.IfNot(NativeThreads.CanLimit, "This libtorch does not let a thread's number of threads be set.");
+        int before = get_num_threads();
+        using (NativeThreads.LimitCallingThread(before + 2))
+        using (NativeThreads.LimitCallingThread(before + 1))
+        {
+            using (NativeThreads.LiftLimit())
+                Assert.Equal(before, get_num_threads());
+            Assert.Equal(before + 1, get_num_threads());
+        }
+        using (NativeThreads.LiftLimit())
+            Assert.Equal(before, get_num_threads());
+        Assert.Equal(before, get_num_threads());
+    }
 }
