@@ -26,7 +26,8 @@ internal sealed class PhotographTraining : IDisposable
     private const int VocabularyImages = 5000,
         VocabularySize = 4096,
         VocabularySeed = 1,
-        MapImages = 2048;
+        MapImages = 2048,
+        MapPart = 128;
 
     private static readonly double MaximumLogitScale = Math.Log(100);
 
@@ -132,9 +133,19 @@ internal sealed class PhotographTraining : IDisposable
             _settings.Seed
         );
         PhotographBatch batch = batches.Next(CancellationToken.None);
-        var (embedding, patches) = _tower.Forward(Normalised(batch.Pixels, MapImages), null);
-        Tensor places = tensor(batch.Kept, [MapImages, PhotographSettings.Patches, 1]).expand(-1, -1, patches.shape[2]);
-        _distillation.Fit(embedding, patches.gather(1, places), batch);
+        List<Tensor> embeddings = [],
+            patches = [];
+        // In parts, because a scope keeps all activations until it ends: 15 GB for all images at once.
+        for (int first = 0; first < MapImages; first += MapPart)
+        {
+            using var each = NewDisposeScope();
+            PhotographBatch part = batch.Part(first..(first + MapPart));
+            var (embedding, all) = _tower.Forward(Normalised(part.Pixels, MapPart), null);
+            Tensor places = tensor(part.Kept, [MapPart, PhotographSettings.Patches, 1]).expand(-1, -1, all.shape[2]);
+            embeddings.Add(embedding.MoveToOuterDisposeScope());
+            patches.Add(all.gather(1, places).MoveToOuterDisposeScope());
+        }
+        _distillation.Fit(cat(embeddings), cat(patches), batch);
     }
 
     public void Resume(string checkpoint) => _position = Checkpoint.Load(checkpoint, State, _optimizer);

@@ -17,7 +17,8 @@ public sealed class OddDataTests(SmallBackbone small, ColourImages images) : ICl
         LabelledImage[] rows = [.. images.Train.Select(p => new LabelledImage { ImagePath = black, Label = p.Label })];
         using DplTransformer trained = Fit(rows);
         float[][] scores = Scores(trained, rows);
-        Assert.All(scores, row => Assert.Equal(scores[0], row));
+        // MKL's AVX2 kernels for Intel round the last row of an odd number otherwise than the rest.
+        Assert.All(scores, row => Assert.All(row.Zip(scores[0]), pair => Assert.Equal(pair.Second, pair.First, 1e-6f)));
         RequireProbabilities(scores, 3);
     }
 

@@ -108,6 +108,22 @@ public sealed class StudyPlanTests : IDisposable
         Assert.Equal(["few-shot/own/seed-1.zero-shot.json", "few-shot/own/seed-2.zero-shot.json"], plan.Runs.Select(run => run.FileName));
     }
 
+    [Fact]
+    public void Targets_with_a_draw_for_each_seed_repeat_the_tests_of_their_source()
+    {
+        StudyPlan plan = Read(
+            """
+            { "clip": "tiny-drawn", "seeds": [1, 2], "protocol": "cross-data-set", "methods": ["zero-shot"],
+              "source": { "name": "source", "train": "t.tsv", "test": "t.tsv" },
+              "dataSets": [{ "name": "fixed", "test": "t.tsv" }, { "name": "drawn", "test": "t{seed}.tsv" }] }
+            """
+        );
+        Assert.Equal(
+            ["cross-data-set/source/seed-1.zero-shot.json", "cross-data-set/source/seed-2.zero-shot.json"],
+            plan.Runs.Select(run => run.FileName)
+        );
+    }
+
     [Theory]
     [InlineData("""{ "clip": "tiny-drawn" """, "is not JSON")]
     [InlineData("""[]""", "must be an object in {}")]

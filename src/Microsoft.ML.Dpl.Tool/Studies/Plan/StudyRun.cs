@@ -39,16 +39,20 @@ internal sealed record StudyRun(PlanPart Part, PlanDataSet Data, int? Shots, int
 
     /// <summary>Returns all runs of a part. A method that learns nothing is run once for all shots and seeds, unless the data has separate
     /// files for each seed.</summary>
-    public static IEnumerable<StudyRun> From(PlanPart part) =>
-        (
+    public static IEnumerable<StudyRun> From(PlanPart part)
+    {
+        // A run on a source tests on all other data sets, too.
+        bool testsHaveSeed = part.Source is not null && part.DataSets.Any(data => data.HasSeed);
+        return (
             from data in part.Source is { } source ? [source] : part.DataSets
             from shots in part.Shots
             from seed in part.Seeds
             from method in part.Methods
             select method.Method.Learns
                 ? new StudyRun(part, data, shots, seed, method)
-                : new StudyRun(part, data, null, data.HasSeed ? seed : null, method)
+                : new StudyRun(part, data, null, data.HasSeed || testsHaveSeed ? seed : null, method)
         ).DistinctBy(run => run.Method.Method.Learns ? new object() : run);
+    }
 
     private static string Readable(string name)
     {
