@@ -102,14 +102,21 @@ public static class DplCatalog
                 }
             );
         using var log = new HostLog(MLNetInternals.EnvironmentOf(catalog), nameof(DplCatalog), "Save");
-        foreach (
-            ClipBackbone backbone in named.OfType<ClipBackbone>().Where(clip => clip is { Location: not null, IsTiny: false }).Distinct()
-        )
-            log.Info(
-                $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. To load it "
-                    + $"on another machine, set {nameof(DplTransformer.Contents)}, or for an embedding "
-                    + $"{nameof(ClipEmbeddingTransformer.CarriesClip)}, before saving, or make that CLIP available there, too."
-            );
+        foreach (ClipBackbone backbone in named.OfType<ClipBackbone>().Where(clip => !clip.IsTiny).Distinct())
+        {
+            string remedy =
+                $"set {nameof(DplTransformer.Contents)}, or for an embedding {nameof(ClipEmbeddingTransformer.CarriesClip)}, before saving";
+            if (backbone.Location is null)
+                log.Warning(
+                    $"The model zip '{ShownText.Escape(filePath)}' does not contain its CLIP, which came in another model zip and is in no "
+                        + $"folder, so the model cannot be loaded again where that CLIP is not found otherwise: {remedy}."
+                );
+            else
+                log.Info(
+                    $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. To load "
+                        + $"it on another machine, {remedy}, or make that CLIP available there, too."
+                );
+        }
     }
 
     /// <summary>Loads the classifier of a model zip with its own type. For a saved pipeline, <c>Load</c> returns a chain that offers only

@@ -59,6 +59,12 @@ public sealed partial class DplTrainer
                     + "Validation.Set, Validation.Fraction or Validation.RowsPerClass.",
                 "Validation.Calibrate"
             );
+        if (_options.Validation.Refit == true)
+            throw new ArgumentException(
+                "Validation.Refit trains the winner of a search once more, and there is no search where training continues from a model: "
+                    + "leave it out, or leave out the validation rows so that all rows are trained on.",
+                "Validation.Refit"
+            );
         if (_options.Training.Patience is not null && !validates)
             throw new ArgumentException(
                 "Training.Patience needs validation rows, and none are set aside where training continues from a model: set "

@@ -64,6 +64,9 @@ public sealed partial class DplTrainer : IEstimator<DplTransformer>
         FitData data = FindColumns(input);
         TorchSharp.torch.Device device = ChooseDevice(log);
         using IDisposable memory = NativeAllocator.ForFit(_options.Compute.TuneAllocator);
+        // A CLIP from a model zip lives only as long as a model that uses it, and nobody may keep that model during the fit.
+        using IDisposable? clip = _options.Backbone!.Hold(),
+            teacher = _options.Design.Teacher?.Hold();
         using FitResult result = WithinMemory(() => CreateRun(data, device, log, initial).Fit());
         var columns = new ModelColumns(
             _options.ImageColumnName,

@@ -276,8 +276,9 @@ public sealed partial class DplTransformer : ITransformer, IDisposable
                 _device
             )
             {
-                Contents = Contents,
-                OnnxPrecision = OnnxPrecision,
+                // Sets the fields directly: whether an ONNX writer is available matters only when the model is saved.
+                _contents = _contents,
+                _onnxPrecision = _onnxPrecision,
             };
         }
         catch

@@ -146,7 +146,9 @@ internal sealed class PhotographCache
             using var scope = NewDisposeScope();
             Tensor maps = network.Features([.. order.AsSpan(start, count).ToArray().Select(image => Image(pixels, image))]);
             Append(pooled, maps.mean([1]));
-            Append(mapped, (maps - mean).matmul(basis));
+            // One by one: in a larger product the last bits of a row can depend on its place, and so on where a run was cut short.
+            for (int i = 0; i < count; i++)
+                Append(mapped, (maps[i] - mean).matmul(basis));
             if (start / Batch % 32 == 0)
                 say(Line("taught", start + count, start + count - first, clock.Elapsed));
         }

@@ -83,7 +83,11 @@ internal sealed class CarriedClip : IClipSource
         return [.. tensors.Select(tensor => tensor.to(device, copy: true).DetachFromDisposeScope())];
     }
 
-    private static IOException Gone() => new("it came in a model zip, and the model loaded from it was disposed. Load the model again.");
+    private static IOException Gone() =>
+        new(
+            "it came in a model zip, and the model loaded from it was disposed, or collected because nothing referred to it any more. Load "
+                + "the model again, and keep it until another model uses its CLIP."
+        );
 
     private static IOException NoText() =>
         new(

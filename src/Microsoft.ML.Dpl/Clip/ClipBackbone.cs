@@ -256,7 +256,9 @@ public sealed class ClipBackbone
             ?
             [
                 .. files.Weights.Select(w => w.FullPath),
-                .. ((string?[])[files.VocabularyPath, files.MergesPath, files.PreprocessorConfigPath]).OfType<string>(),
+                .. ((string?[])[files.IndexPath, files.VocabularyPath, files.MergesPath, files.ConfigPath, files.PreprocessorConfigPath])
+                    .OfType<string>()
+                    .Distinct(),
             ]
             : [];
 

@@ -68,6 +68,13 @@ internal sealed class ClipFiles : IClipSource
     /// <summary>preprocessor_config.json, processor_config.json or open_clip's configuration; null if there is none.</summary>
     public string? PreprocessorConfigPath { get; }
 
+    /// <summary>The file with the shape of the towers, config.json or open_clip's configuration; null for a single file, whose tensors have
+    /// it.</summary>
+    public string? ConfigPath { get; private init; }
+
+    /// <summary>The file that names the weight files; null if there is one file of weights.</summary>
+    public string? IndexPath => Weights.Any(file => file.FullPath == Path.GetFullPath(_open)) ? null : _open;
+
     /// <summary>Whether the weights are a single file with a separately located vocabulary, instead of a folder.</summary>
     public bool IsOpenAILayout { get; private init; }
 
@@ -100,11 +107,11 @@ internal sealed class ClipFiles : IClipSource
         {
             ClipConfig read = ClipConfigReader.FromFile(config);
             string? preprocessor = ClipImageProcessorConfig.FileIn(folder);
-            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, preprocessor), _ => read);
+            return (new ClipFiles(files, weights, ClipNaming.HuggingFace, vocabulary, preprocessor) { ConfigPath = config }, _ => read);
         }
         ClipConfig shape = OpenClipConfigReader.FromFile(openClip);
         using ITensorSource source = Open(weights);
-        return (new ClipFiles(files, weights, ClipNaming.ForOpenClip(source), vocabulary, openClip), _ => shape);
+        return (new ClipFiles(files, weights, ClipNaming.ForOpenClip(source), vocabulary, openClip) { ConfigPath = openClip }, _ => shape);
     }
 
     /// <param name="weights">A .safetensors file or a PyTorch archive.</param>
@@ -168,7 +175,7 @@ internal sealed class ClipFiles : IClipSource
     private Lease<T> Rent<T>(ClipConfig config, Device device, Func<ITensorSource, T> read)
         where T : class, IDisposable
     {
-        var key = (typeof(T), ComputeDevice.KeyOf(device), string.Join('\n', Weights), config);
+        var key = (typeof(T), ComputeDevice.KeyOf(device), string.Join('\n', Weights.Select(file => file.Key)), config);
         return SharedWeights.Rent(key, () =>
         {
             using ITensorSource source = OpenWeights();
@@ -288,6 +295,9 @@ internal sealed record FolderLayout(string Config, string Weights)
 /// <param name="LastWriteUtc">The time of the last write.</param>
 internal sealed record FileStamp(string FullPath, long Length, DateTime LastWriteUtc)
 {
+    /// <summary>The stamp as text that is the same in every culture and differs where the stamps do.</summary>
+    public string Key => FormattableString.Invariant($"{FullPath}|{Length}|{LastWriteUtc.Ticks}");
+
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     public static FileStamp Read(string path)
     {

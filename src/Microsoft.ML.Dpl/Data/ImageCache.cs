@@ -153,6 +153,13 @@ internal static class DataDigest
         return Finish(hash, images.Labels, images.Weights);
     }
 
+    /// <returns>64 lower-case hexadecimal digits.</returns>
+    public static string Compute(IReadOnlyList<float> weights)
+    {
+        using var hash = new Sha256();
+        return Finish(hash, [], weights);
+    }
+
     private static string Finish(Sha256 hash, IReadOnlyList<int> labels, IReadOnlyList<float>? weights)
     {
         hash.Append(MemoryMarshal.AsBytes<int>(labels.ToArray()));

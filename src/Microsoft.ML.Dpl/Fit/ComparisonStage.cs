@@ -79,6 +79,7 @@ internal sealed class ComparisonStage(PreparedFit fit, IRunObserver watch)
             () => fit.TeachersOf(training.Beside)
         );
         Evaluation evaluation = Evaluation.Compute(fit.Clip, prompts.Prompts.Passes, validation, watch, temperature?.Value ?? 1);
+        evaluation.RequireFinite(state.Epochs.Count - 1, train.Source.BatchesPerEpoch - 1);
         return new Finalist
         {
             Configuration = contender.Configuration,

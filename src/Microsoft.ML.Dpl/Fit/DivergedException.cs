@@ -23,7 +23,8 @@ public sealed class DivergedException : InvalidOperationException
     /// <summary>The step within the epoch, from 1.</summary>
     public int Step { get; }
 
-    /// <summary>The rows of the step's batch, counted from 0; empty if no single batch is involved.</summary>
+    /// <summary>The rows of the step's batch, counted from 0; empty if no single batch is involved. A refit's batch may mix training rows
+    /// and rows of <see cref="DplTrainer.ValidationOptions.Set"/>: these are then the training rows, and the message names all.</summary>
     public IReadOnlyList<long> Rows { get; }
 
     /// <summary>Whether <see cref="Rows"/> refer to <see cref="DplTrainer.ValidationOptions.Set"/> instead of the training

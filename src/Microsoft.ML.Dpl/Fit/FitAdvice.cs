@@ -15,15 +15,9 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
     // Logit scales that were stored in single precision differ by less.
     private const double Rounding = 1e-6;
 
-    /// <summary>Warns of options that leave a stage nothing to do or an earlier model's temperature unused, before any data is
-    /// read.</summary>
-    /// <param name="searchesOnly">Whether no training follows.</param>
-    public void CheckOptions(bool searchesOnly)
+    /// <summary>Warns of options that leave an earlier model's temperature unused, before any data is read.</summary>
+    public void CheckOptions()
     {
-        if (settings.Search is { } search)
-        {
-            CheckEpochs("Search", search.Epochs, search.Patience);
-        }
         if (
             settings is { Training.Recipe: TrainingRecipe.Paper, Initial.Temperature: var temperature }
             && Math.Abs(temperature - 1) > Rounding
@@ -35,9 +29,23 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
                         + $"are trained at CLIP's own logit scale. Set Training.Recipe to Robust to keep the temperature."
                 )
             );
-        if (searchesOnly || (settings.Lengths is { } lengths && lengths.All(length => length == 0)))
+    }
+
+    /// <summary>Warns of stages that are too short for their warm-up or their patience.</summary>
+    /// <param name="decided">The settings with the steps filled in that depend on the classes.</param>
+    /// <param name="images">The images that were read.</param>
+    /// <param name="searchesOnly">Whether no training follows.</param>
+    public void CheckLengths(FitSettings decided, FitImages images, bool searchesOnly)
+    {
+        int Batches(int rows) => (rows - 1) / settings.BatchSize + 1;
+        int batches = Batches(images.TrainRows.Count);
+        if (decided.Search?.Over(batches) is { } search)
+            CheckEpochs("Search", search.Epochs, search.Patience, steps: null, batches);
+        if (searchesOnly)
             return;
-        CheckEpochs("Training", settings.Training.Epochs, settings.Training.Patience);
+        if (settings is { Refits: true, Search: not null })
+            batches = Batches(images.Cache.Count);
+        CheckEpochs("Training", decided.Training.Over(batches).Epochs, settings.Training.Patience, settings.Training.Steps, batches);
     }
 
     /// <summary>Warns of a precision that the device does not support, or that is slow on it.</summary>
@@ -79,21 +87,22 @@ internal sealed class FitAdvice(FitSettings settings, HostLog log)
         );
     }
 
-    private void CheckEpochs(string stage, int epochs, int? patience)
+    private void CheckEpochs(string stage, int epochs, int? patience, int? steps, int batches)
     {
         if (epochs == 1 && settings.Training.Recipe == TrainingRecipe.Paper)
             log.Warning(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{stage}.Epochs is 1, and the first epoch is a warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: "
-                        + $"the prompts hardly change. Set it to 2 or more."
+                    $"{stage}{(steps is null ? ".Epochs is 1" : $".Steps is {steps}, which is one epoch")}, and the first epoch is a "
+                        + $"warm-up at a learning rate of {LearningRateSchedule.WarmUp:g1}: the prompts hardly change. Set it to "
+                        + $"{(steps is null ? 2 : 2 * batches)} or more."
                 )
             );
         // Stopping early takes one epoch to set the mark, as many as the patience without progress, and at least one left to skip.
-        if (epochs > 0 && patience > epochs - 2)
+        if (patience > epochs - 2)
             log.Warning(
-                $"{stage}.Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set {stage}.Epochs to "
-                    + $"{patience + 2} or more."
+                $"{stage}.Patience is {patience}, which cannot end {epochs} epochs early: lower it, or set "
+                    + $"{stage}.{(steps is null ? $"Epochs to {patience + 2}" : $"Steps to {(patience + 2) * batches}")} or more."
             );
     }
 

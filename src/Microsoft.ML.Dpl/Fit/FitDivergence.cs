@@ -6,7 +6,8 @@ namespace Microsoft.ML.Dpl.Fit;
 /// <summary>The row that an image of a fit came from.</summary>
 /// <param name="Row">Its position in the data, from 0.</param>
 /// <param name="Path">The path of its file; null where the image came as bytes or as an image without a tag.</param>
-internal readonly record struct ImageOrigin(long Row, string? Path)
+/// <param name="IsInValidationSet">Whether the row is one of the given validation set instead of the training data.</param>
+internal readonly record struct ImageOrigin(long Row, string? Path, bool IsInValidationSet)
 {
     public override string ToString() => string.IsNullOrEmpty(Path) ? $"{Row}" : $"{Row} ('{Path}')";
 }
@@ -15,7 +16,8 @@ internal readonly record struct ImageOrigin(long Row, string? Path)
 /// <param name="Stage">Search or training.</param>
 /// <param name="Epoch">The epoch, from 1.</param>
 /// <param name="Step">The step within the epoch, from 1.</param>
-/// <param name="Batch">The rows of the step's batch; empty if no single batch is involved.</param>
+/// <param name="Batch">The rows of the step's batch, without those of a given validation set if it mixes both; empty if no single batch is
+/// involved.</param>
 /// <param name="IsInValidationSet">Whether the row numbers refer to the given validation set instead of the training data.</param>
 /// <param name="Message">Which value became infinite or NaN and where, the likely cause and what to do.</param>
 internal sealed record FitDivergence(
@@ -31,11 +33,13 @@ internal sealed record FitDivergence(
 /// <param name="settings">Settings of the fit.</param>
 /// <param name="reader">Knows the rows that the images came from.</param>
 /// <param name="trainWeights">Weight of each training image in the loss, 1 on average; null: all 1.</param>
+/// <param name="refitWeights">Weight of each training or validation image in the loss of a refit, 1 on average; null: all 1.</param>
 /// <param name="validationWeights">Weight of each validation image in the loss, 1 on average; null: all 1.</param>
 internal sealed class DivergenceAnalysis(
     FitSettings settings,
     FitImageReader reader,
     IReadOnlyList<float>? trainWeights,
+    IReadOnlyList<float>? refitWeights,
     IReadOnlyList<float>? validationWeights
 )
 {
@@ -49,9 +53,12 @@ internal sealed class DivergenceAnalysis(
     /// <param name="returns">Whether the fit returns the best result so far.</param>
     public FitDivergence Explain(NonFiniteValueException e, bool returns)
     {
-        bool isInValidationSet = e.IsInValidation && !reader.Splits;
         IReadOnlyList<ImageOrigin> origins = e.IsInValidation ? reader.ValidationOrigins : reader.Origins;
-        ImageOrigin[] batch = [.. e.Images.Where(image => image < origins.Count).Select(image => origins[image])];
+        ILookup<bool, ImageOrigin> batch = e
+            .Images.Where(image => image < origins.Count)
+            .Select(image => origins[image])
+            .ToLookup(origin => origin.IsInValidationSet);
+        bool isInValidationSet = batch[true].Any() && !batch[false].Any();
         string stage = e.Stage.ToString().ToLowerInvariant();
         string where = FormattableString.Invariant($"in {stage} epoch {e.Epoch + 1}, step {e.Step + 1}");
         string value = e.Value.ToString(CultureInfo.InvariantCulture);
@@ -66,27 +73,37 @@ internal sealed class DivergenceAnalysis(
             e.Stage,
             e.Epoch + 1,
             e.Step + 1,
-            batch,
+            [.. batch[isInValidationSet]],
             isInValidationSet,
-            $"{what}{Rows(batch, isInValidationSet)}. {Cause(e)}{(returns ? "" : Kept(e))}"
+            $"{what}{Rows(batch)}. {Cause(e)}{(returns ? "" : Kept(e))}"
         );
     }
 
-    private static string Rows(ImageOrigin[] batch, bool isInValidationSet)
+    private static string Rows(ILookup<bool, ImageOrigin> batch)
     {
-        if (batch.Length == 0)
+        if (batch.Count == 0)
             return "";
-        string more = batch.Length > MostRowsShown ? $" and {batch.Length - MostRowsShown} more" : "";
-        return $"; the batch is {(isInValidationSet ? "validation" : "training")} {(batch.Length == 1 ? "row" : "rows")} "
-            + $"{string.Join(", ", batch.Take(MostRowsShown))}{more}, counted from 0";
+        string[] parts =
+        [
+            .. new[] { false, true }
+                .Where(batch.Contains)
+                .Select(isInSet => Rows([.. batch[isInSet]], isInSet ? "validation" : "training")),
+        ];
+        return $"; the batch is {string.Join(" and ", parts)}, counted from 0";
+    }
+
+    private static string Rows(ImageOrigin[] rows, string kind)
+    {
+        string more = rows.Length > MostRowsShown ? $" and {rows.Length - MostRowsShown} more" : "";
+        return $"{kind} {(rows.Length == 1 ? "row" : "rows")} {string.Join(", ", rows.Take(MostRowsShown))}{more}";
     }
 
     private string Cause(NonFiniteValueException e)
     {
-        (string option, double highest, int epochs) =
+        (string option, double highest) =
             e.Stage == FitStage.Search
-                ? ("Search.LearningRate", settings.Search!.LearningRate, settings.Search.Epochs)
-                : ("Training.LearningRate", settings.Training.LearningRate, settings.Training.Epochs);
+                ? ("Search.LearningRate", settings.Search!.LearningRate)
+                : ("Training.LearningRate", settings.Training.LearningRate);
         if (e.Stage == FitStage.Training && settings.Training.DistillationWeight >= HeavyDistillation)
             return string.Create(
                 CultureInfo.InvariantCulture,
@@ -99,14 +116,13 @@ internal sealed class DivergenceAnalysis(
                 + "class texts. The usual reason is weights that overflowed when they were converted to half precision: use CLIP's float32 "
                 + "weights, or try another CLIP on these images.";
         }
-        double rate =
-            settings.Training.Recipe == TrainingRecipe.Paper
-                ? LearningRateSchedule.At(e.Epoch, epochs, highest)
-                : highest * LearningRateSchedule.ShareAt(e.Epoch, Math.Max(epochs, e.Epoch + 1));
         string course = FormattableString.Invariant(
-            $"{option} is {highest:g4} ({rate:g3} in this epoch) and the mean loss before was {before:g4}"
+            $"{option} is {highest:g4} ({e.LearningRate:g3} in this step) and the mean loss before was {before:g4}"
         );
-        IReadOnlyList<float>? weights = e.IsInValidation ? validationWeights : trainWeights;
+        IReadOnlyList<float>? weights =
+            e.IsInValidation ? validationWeights
+            : e.Stage == FitStage.Training && settings is { Refits: true, Search: not null } ? refitWeights
+            : trainWeights;
         float heaviest = weights is null ? 1 : e.Images.Select(image => weights[image]).DefaultIfEmpty(1).Max();
         if (heaviest >= HeavyWeight)
         {

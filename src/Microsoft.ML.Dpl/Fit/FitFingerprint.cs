@@ -21,7 +21,8 @@ internal sealed class FitFingerprint
         TrainingData = "Training data (SHA-256)",
         ValidationData = "Validation data (SHA-256)",
         TrainingRows = "Training rows",
-        ValidationRows = "Validation rows";
+        ValidationRows = "Validation rows",
+        RefitWeights = "Weights in the refit (SHA-256)";
 
     // Affects only the last bits, by the order of summation.
     private const string Threads = "Threads";
@@ -53,6 +54,9 @@ internal sealed class FitFingerprint
         };
         if (device.type == TorchSharp.DeviceType.CPU)
             parts.Add(Threads, $"{torch.get_num_threads()}");
+        // Absent if all weigh the same, so that checkpoints of such fits from before this entry existed can be resumed.
+        if (settings.Refits && images?.AllWeights is { } all)
+            parts.Add(RefitWeights, DataDigest.Compute(all));
         // Absent for a complete fit, so that checkpoints from before separate searches existed can be resumed.
         if (searchesOnly)
             parts.Add("Run", "search without training");
@@ -65,11 +69,23 @@ internal sealed class FitFingerprint
 
     /// <summary>
     /// A name for the data, independent of the options: a hash of the classes, the training images and the validation images, in their
-    /// order.
+    /// order, and of their weights.
     /// </summary>
     public string DataName =>
         "data-"
-        + Sha256.Compute(Encoding.UTF8.GetBytes(string.Join('\n', _parts[Classes], _parts[TrainingData], _parts[ValidationData])))[..16];
+        + Sha256.Compute(
+            Encoding.UTF8.GetBytes(
+                string.Join(
+                    '\n',
+                    [
+                        _parts[Classes],
+                        _parts[TrainingData],
+                        _parts[ValidationData],
+                        .. _parts.TryGetValue(RefitWeights, out string? weights) ? [weights] : Array.Empty<string>(),
+                    ]
+                )
+            )
+        )[..16];
 
     public string ToJson() => JsonSerializer.Serialize(_parts);
 
@@ -93,7 +109,7 @@ internal sealed class FitFingerprint
         _parts
             .Keys.Union(earlier._parts.Keys)
             .All(name =>
-                name is Threads or Classes or TrainingData or ValidationData or TrainingRows or ValidationRows
+                name is Threads or Classes or TrainingData or ValidationData or TrainingRows or ValidationRows or RefitWeights
                 || earlier._parts.GetValueOrDefault(name) == _parts.GetValueOrDefault(name)
             );
 

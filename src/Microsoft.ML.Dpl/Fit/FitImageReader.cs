@@ -73,10 +73,10 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         List<RowLabel> cached = [];
         List<int> trainRows = [];
         var validation = new Prepared();
-        void Cache(TrainingRow row)
+        void Cache(TrainingRow row, bool isInValidationSet)
         {
             cached.Add(new RowLabel(row.Class, row.Weight));
-            _origins.Add(new ImageOrigin(row.Row, row.Path));
+            _origins.Add(new ImageOrigin(row.Row, row.Path, isInValidationSet));
         }
         IEnumerable<RgbImage> CachedImages()
         {
@@ -90,16 +90,16 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
                     );
                 if (aside.Contains(row.Row))
                 {
-                    Validate(row, validation);
+                    Validate(row, isInValidationSet: false, validation);
                     if (!settings.Refits)
                         continue;
                 }
                 else
                 {
                     trainRows.Add(cached.Count);
-                    _trainOrigins.Add(new ImageOrigin(row.Row, row.Path));
+                    _trainOrigins.Add(new ImageOrigin(row.Row, row.Path, IsInValidationSet: false));
                 }
-                Cache(row);
+                Cache(row, isInValidationSet: false);
                 yield return row.Image;
             }
             if (!settings.Refits)
@@ -108,7 +108,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
             float? weight = data.Validation is { Weight: null } ? labels.Values.Average(label => label.Weight) : null;
             foreach (TrainingRow row in GivenValidation(classes, validation))
             {
-                Cache(row with { Weight = weight ?? row.Weight });
+                Cache(row with { Weight = weight ?? row.Weight }, isInValidationSet: true);
                 yield return row.Image;
             }
         }
@@ -165,7 +165,7 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         TrainingRows rows = Rows(given, classes);
         foreach (TrainingRow row in rows.Read())
         {
-            Validate(row, images);
+            Validate(row, isInValidationSet: true, images);
             yield return row;
         }
         WarnOfSkipped(rows.Skipped, "validation");
@@ -174,10 +174,10 @@ internal sealed class FitImageReader(FitData data, FitSettings settings, ClipIma
         log.Info($"Images: {images.Count} for validation.");
     }
 
-    private void Validate(TrainingRow row, Prepared images)
+    private void Validate(TrainingRow row, bool isInValidationSet, Prepared images)
     {
         images.Add(row, processor);
-        _validationOrigins.Add(new ImageOrigin(row.Row, row.Path));
+        _validationOrigins.Add(new ImageOrigin(row.Row, row.Path, isInValidationSet));
     }
 
     /// <summary>Puts the weights of some cached images at their positions among all cached images.</summary>

@@ -92,11 +92,14 @@ internal sealed record FitSettings
         // An epoch count of 0 means that the option was not set.
         int? Steps(TrainingSettings training) => training.Steps ?? (training.Epochs > 0 ? null : StepBudget.ForTraining(classes));
         int? training = Steps(Training);
-        int steps = training ?? StepBudget.ForTraining(classes);
         return this with
         {
             Training = Training with { Steps = training },
-            Search = Search is { Epochs: 0 } search ? search with { Steps = StepBudget.Share(steps, StepBudget.SearchShare) } : Search,
+            Search = Search is { Epochs: 0 } search
+                ? training is int steps
+                    ? search with { Steps = StepBudget.Share(steps, StepBudget.SearchShare) }
+                    : search with { Epochs = StepBudget.Share(Training.Epochs, StepBudget.SearchShare) }
+                : Search,
             Comparison = Comparison is null
                 ? null
                 : Comparison with

@@ -24,7 +24,7 @@ internal sealed class LossWatch(IRunObserver observer, FitSettings settings, Hos
         if (now.EndedEpoch is not { Trouble: not LossTrouble.None } epoch || _warned == now.Stage)
             return;
         // With a learned temperature, a loss at chance level usually recovers; only a stage that ends there has failed.
-        if (settings.Training.Recipe == TrainingRecipe.Robust && now.Epoch < now.Epochs)
+        if (settings.Training.Recipe == TrainingRecipe.Robust && !epoch.IsLast)
             return;
         _warned = now.Stage;
         string what =

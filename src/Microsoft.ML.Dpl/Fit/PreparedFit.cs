@@ -109,7 +109,7 @@ internal sealed class PreparedFit : IDisposable
         if (Backbone.PreprocessingNote is { } note)
             Log.Warning(note);
         var advice = new FitAdvice(Settings, Log);
-        advice.CheckOptions(searchesOnly);
+        advice.CheckOptions();
         advice.CheckPrecision(Device.type == DeviceType.CPU, ProcessorFeatures.HasBFloat16Products);
         Classes = reader.ReadClasses();
         Settings.Initial?.Require(Classes);
@@ -129,7 +129,10 @@ internal sealed class PreparedFit : IDisposable
         if (!isZeroShot || reader.Splits)
             Images = Owned(reader.Read(Classes));
         if (Images is not null && !isZeroShot)
+        {
+            advice.CheckLengths(Settings, Images, searchesOnly);
             advice.CheckData(Images, Classes, reader);
+        }
         Validation = Images is null ? reader.ReadValidation(Classes) : Images.Validation;
         Checkpoints?.Find(FitFingerprint.Create(Settings, Backbone, Classes, Images, Validation, Device, searchesOnly));
 
@@ -149,7 +152,7 @@ internal sealed class PreparedFit : IDisposable
             PlainFeatures = _texts.HasOwnPlainTexts ? _texts.PlainFeatures : null,
         };
         _teachers = Owned(new FitTeachers(this, _texts, observer));
-        Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Validation?.Weights);
+        Analysis = new DivergenceAnalysis(Settings, reader, Images?.TrainWeights, Images?.AllWeights, Validation?.Weights);
     }
 
     /// <summary>

@@ -37,6 +37,9 @@ public sealed class EpochMetrics
 
     /// <summary>Trouble in the training losses of the epochs so far.</summary>
     internal LossTrouble Trouble { get; init; }
+
+    /// <summary>Whether the search or the training ends with this epoch.</summary>
+    internal bool IsLast { get; init; }
 }
 
 /// <summary>The progress of a fit after a step.</summary>

@@ -51,6 +51,10 @@ internal sealed class NonFiniteValueException(
     /// <summary>Mean training loss of the preceding steps; null if this was the first step of the stage. Set by the stage.</summary>
     public double? LossBefore { get; set; }
 
+    /// <summary>Learning rate of the prompts in the step, or in the last one if none was being taken; null if there was none. Set by the
+    /// stage.</summary>
+    public double? LearningRate { get; set; }
+
     /// <summary>Whether the stage had good values, to which its parameters have been restored. Set by the stage.</summary>
     public bool HasGoodValues { get; set; }
 }

@@ -56,11 +56,14 @@ internal abstract record EpochWeights
     /// <param name="Share">That part as a fraction of the epochs, above 0 and at most 1; rounded up to whole epochs.</param>
     public sealed record Last(double Share) : EpochWeights
     {
+        private const double Rounding = 1e-9;
+
         public override string Name => "last";
 
         public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"last {Share}");
 
-        public override double At(int epoch, int epochs) => epoch > epochs - (int)Math.Ceiling(Share * epochs) ? 1 : 0;
+        // 0.07 · 100 is a little more than 7 in floating point.
+        public override double At(int epoch, int epochs) => epoch > epochs - (int)Math.Ceiling(Share * epochs - Rounding) ? 1 : 0;
     }
 }
 

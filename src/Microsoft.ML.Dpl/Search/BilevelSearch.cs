@@ -84,7 +84,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
             }
             catch (NonFiniteValueException e)
             {
-                (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), good.Epochs > 0);
+                (e.LossBefore, e.LearningRate, e.HasGoodValues) = (state.RecentLoss(), rate, good.Epochs > 0);
                 good.Restore();
                 SharpenAfter((long)good.Epochs * steps);
                 throw;
@@ -101,6 +101,7 @@ internal sealed class BilevelSearch(PromptedClip clip, SearchSettings settings, 
                     TrainLoss = now.TrainLoss,
                     FirstTrainLoss = state.Epochs[0].TrainLoss,
                     Trouble = state.Trouble(clip.Texts.Count),
+                    IsLast = state.ReasonToEnd(settings) is not null,
                     ValidationLoss = now.ValidationLoss,
                     DecidedLayers = AlphaWeights.Leads(now.Layers).Count(lead => lead >= settings.Margin),
                     LargestAlphaChange = AlphaWeights.LargestChange(before, now.Layers),

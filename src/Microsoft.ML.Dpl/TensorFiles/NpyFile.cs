@@ -110,7 +110,11 @@ internal sealed class NpyFolder : ITensorSource
     private NpyFolder(string folder)
     {
         Location = folder;
-        foreach (string path in Directory.EnumerateFiles(folder, "*" + Extension).Order(StringComparer.Ordinal))
+        // macOS puts a companion file, "._" and the name, beside every file on disks without its attributes.
+        IEnumerable<string> paths = Directory
+            .EnumerateFiles(folder, "*" + Extension)
+            .Where(path => !Path.GetFileName(path).StartsWith("._", StringComparison.Ordinal));
+        foreach (string path in paths.Order(StringComparer.Ordinal))
         {
             if (_entries.Count == MaximumFiles)
                 throw new InvalidDataException(

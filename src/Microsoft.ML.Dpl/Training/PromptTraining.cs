@@ -62,6 +62,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
             Restore(saved, parameters, optimizer.Optimizer, best, good, lowest, average, state, train.BatchesPerEpoch);
         var schedule = new CheckpointSchedule(observer, checkpoints);
         SavedStage Now() => Snapshot(parameters, optimizer.Optimizer, best, good, lowest, average, state);
+        double? lastRate = null;
         try
         {
             bool isOver = state.ReasonToEnd(settings) is not null;
@@ -77,6 +78,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                     steps = train.BatchesPerEpoch;
                 schedule.BeforeStep(step == 0, Now);
                 double rate = optimizer.SetRate(epoch, settings.Epochs, step, steps);
+                lastRate = rate;
                 double loss = state.LastLoss;
                 // A run that was cancelled during an epoch's evaluation continues with that evaluation.
                 if (step < steps)
@@ -121,6 +123,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
                         TrainLoss = now.TrainLoss,
                         FirstTrainLoss = state.Epochs[0].TrainLoss,
                         Trouble = state.Trouble(clip.Texts.Count),
+                        IsLast = state.ReasonToEnd(settings) is not null,
                         ValidationLoss = now.ValidationLoss,
                         ValidationAccuracy = now.ValidationAccuracy,
                     };
@@ -154,7 +157,7 @@ internal sealed class PromptTraining(PromptedClip clip, TrainingSettings setting
         }
         catch (NonFiniteValueException e)
         {
-            (e.LossBefore, e.HasGoodValues) = (state.RecentLoss(), state.GoodEpochs > 0);
+            (e.LossBefore, e.LearningRate, e.HasGoodValues) = (state.RecentLoss(), lastRate, state.GoodEpochs > 0);
             good?.Restore();
             throw;
         }

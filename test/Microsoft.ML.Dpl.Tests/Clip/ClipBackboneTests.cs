@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Runtime;
@@ -53,6 +54,48 @@ public sealed class ClipBackboneTests : IDisposable
         Assert.Equal(Convert.ToHexString(SHA256.HashData([.. first, .. second])).ToLowerInvariant(), backbone.Sha256);
         using Lease<ImageWeights> image = backbone.RentImageTower(CPU);
         Assert.Equal(4, image.Value.Blocks.Count);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void TheListedFilesAloneAreTheSameClip(bool isSharded)
+    {
+        WriteHuggingFace(isSharded);
+        File.WriteAllText(_folder.File("preprocessor_config.json"), "{}");
+        var backbone = ClipBackbone.FromFolder(_folder.FullPath);
+        using var copy = new TemporaryFolder();
+        foreach (string path in backbone.FilePaths)
+            copy.Copy(path);
+        var copied = ClipBackbone.FromFolder(copy.FullPath);
+        Assert.Equal(backbone.Sha256, copied.Sha256);
+        Assert.Null(copied.PreprocessingNote);
+        Assert.Equal(backbone.FilePaths.Select(Path.GetFileName), copied.FilePaths.Select(Path.GetFileName));
+    }
+
+    /// <summary>Weights are shared by this text; a server that answers in several languages must not read them once for each.</summary>
+    [Fact]
+    public void AFilesStampIsWrittenAlikeInEveryCultureAndDiffersWithinASecond()
+    {
+        var stamp = new FileStamp("/weights", 1_234_567, new DateTime(2025, 3, 14, 15, 9, 26, DateTimeKind.Utc));
+        CultureInfo before = CultureInfo.CurrentCulture;
+        try
+        {
+            string[] keys =
+            [
+                .. new[] { "en-US", "de-DE", "ar-SA" }.Select(culture =>
+                {
+                    CultureInfo.CurrentCulture = new CultureInfo(culture);
+                    return stamp.Key;
+                }),
+            ];
+            Assert.Single(keys.Distinct());
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+        Assert.NotEqual(stamp.Key, (stamp with { LastWriteUtc = stamp.LastWriteUtc.AddTicks(1) }).Key);
     }
 
     [Fact]

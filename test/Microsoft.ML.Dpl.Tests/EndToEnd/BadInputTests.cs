@@ -258,6 +258,17 @@ public sealed class BadInputTests(SmallBackbone small, ColourImages images) : IC
         Assert.Contains($"{first}ColumnName and {second}ColumnName are both 'Both'", message);
     }
 
+    /// <summary>A layer of a mixture keeps the prompts of all candidates, which the search itself never has at once.</summary>
+    [Fact]
+    public void Candidates_that_are_too_long_together_for_a_mixture_are_refused_before_the_search()
+    {
+        void Long(DplTrainer.Options o, SearchResult result) => (o.Search.CandidateLengths, o.Search.Result) = ([0, 512, 1024], result);
+        string message = Assert.Throws<ArgumentException>(() => Trainer(o => Long(o, SearchResult.Mixture))).Message;
+        Assert.Contains("Search.CandidateLengths has 1536 prompt rows in all", message);
+        Assert.Contains("at most 1024", message);
+        Assert.NotNull(Trainer(o => Long(o, SearchResult.Lengths)));
+    }
+
     /// <summary>The labels, the split and the images are read in separate passes; a view that shrinks in between is refused.</summary>
     [Fact]
     public void Data_that_has_fewer_rows_when_read_again_is_refused()

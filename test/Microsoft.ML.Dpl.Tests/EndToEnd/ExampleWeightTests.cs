@@ -74,6 +74,25 @@ public sealed class ExampleWeightTests(SmallBackbone small, ColourImages images)
         Assert.NotEqual(Scores(lighter), Scores(light));
     }
 
+    [Fact]
+    public void Fits_whose_refits_weigh_the_validation_set_differently_do_not_share_a_workspace()
+    {
+        using var folder = new TemporaryFolder();
+        float[][] Refit(float weight)
+        {
+            using DplTransformer fitted = Fit(Weighted((_, _) => 1), o =>
+            {
+                o.Validation.Set = _mlContext.Data.LoadFromEnumerable(Weighted((_, _) => weight, images.Test));
+                (o.Compute.WorkspacePath, o.Compute.WorkspacePerDataSet) = (folder.File("workspace"), true);
+            });
+            return Scores(fitted);
+        }
+        float[][] heavy = Refit(1.5f);
+        Assert.NotEqual(heavy, Refit(0.25f));
+        Assert.Equal(heavy, Refit(1.5f));
+        Assert.Equal(2, Directory.GetDirectories(folder.File("workspace"), "data-*").Length);
+    }
+
     [Theory]
     [InlineData(-1f, "-1")]
     [InlineData(float.NaN, "NaN")]

@@ -32,9 +32,10 @@ public sealed class FitLeakTests(SmallBackbone small, ColourImages images) : ICl
             Run(kind);
         // TorchSharp counts a Parameter once more than it frees: it takes over a tensor's handle without counting that one down.
         // A fit has alphas; in every layer the prompts of the search, of the search's choice, of three finalists and of the training; for
-        // each of these sets of prompts a task residual; and for each training a temperature.
+        // each of these sets of prompts a task residual; for each training a temperature; and for the class features a copy of the text
+        // prompts.
         int layers = small.Backbone.Config.Image.Layers + small.Backbone.Config.Text.Layers,
-            parametersPerFit = kind == Kind.Unvalidated ? 2 + layers : 13 + 6 * layers;
+            parametersPerFit = (kind == Kind.Unvalidated ? 2 + layers : 13 + 6 * layers) + small.Backbone.Config.Text.Layers;
         // Beside its rows, each set of prompts has two parameters per coupled layer, and a context.
         if (kind == Kind.Designed)
             parametersPerFit += 6 * (2 * layers + 1);

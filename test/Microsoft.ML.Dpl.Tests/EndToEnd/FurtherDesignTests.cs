@@ -106,6 +106,19 @@ public sealed class FurtherDesignTests(SmallBackbone small, ColourImages images)
     }
 
     [Theory]
+    [InlineData(0.07, 100, 7)]
+    [InlineData(0.28, 100, 28)]
+    [InlineData(0.14, 50, 7)]
+    [InlineData(0.25, 10, 3)]
+    [InlineData(0.01, 10, 1)]
+    [InlineData(1, 10, 10)]
+    public void The_last_share_is_rounded_up_to_whole_epochs(double share, int epochs, int last) =>
+        Assert.Equal(
+            Enumerable.Range(1, epochs).Select(epoch => epoch > epochs - last ? 1.0 : 0),
+            Enumerable.Range(1, epochs).Select(epoch => EpochAverage.Last(share).Weights.At(epoch, epochs))
+        );
+
+    [Theory]
     [InlineData("gaussian", 0, 1)]
     [InlineData("gaussian", 1, 0)]
     [InlineData("exponential", 1, 1)]

@@ -151,6 +151,14 @@ public sealed class LifetimeTests(SmallBackbone small, ColourImages images) : IC
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
+    [Fact]
+    public void A_fit_keeps_the_clip_of_a_model_that_is_disposed_during_it()
+    {
+        DplTransformer loaded = Load(Saved(ModelContents.WithClip));
+        using DplTransformer fitted = Fit(o => (o.Backbone, o.Progress) = (loaded.Backbone, new ProgressRecorder(_ => loaded.Dispose())));
+        Assert.Equal(images.Test.Count, Scores(fitted).Length);
+    }
+
     private void LoadAndForget(byte[] zip) =>
         Assert.Equal(images.Test.Count, Load(zip).Transform(Test).GetColumn<float[]>("Score").Count());
 

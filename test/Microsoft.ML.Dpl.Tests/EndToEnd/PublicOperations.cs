@@ -294,18 +294,19 @@ internal static partial class PublicOperations
 
         public MulticlassClassificationCatalog.MulticlassClassificationTrainers Trainers => Context.MulticlassClassification.Trainers;
 
-        /// <summary>The Parameters of a fit with given lengths: prompts for every layer, the task residual, and the temperature.</summary>
-        public static int GivenLengths(World world) => 2 + Layers(world);
+        /// <summary>The Parameters of a fit with given lengths: prompts for every layer, the task residual, the temperature, and copies of
+        /// the text prompts for the class features.</summary>
+        public static int GivenLengths(World world) => 2 + Layers(world) + TextLayers(world);
 
         /// <summary>The Parameters of a search: alphas of two branches, the task residual, the temperature, and prompts for every
         /// layer.</summary>
         public static int SearchOnly(World world) => 4 + Layers(world);
 
-        /// <summary>The Parameters of a search and its choice, without training.</summary>
-        public static int SearchAlone(World world) => 5 + 2 * Layers(world);
+        /// <summary>The Parameters of a search and its choice, without training, and the copies for the class features.</summary>
+        public static int SearchAlone(World world) => 5 + 2 * Layers(world) + TextLayers(world);
 
-        /// <summary>The Parameters of the search, its choice, and the trained prompts.</summary>
-        public static int BothStages(World world) => 7 + 3 * Layers(world);
+        /// <summary>The Parameters of the search, its choice, the trained prompts, and the copies for the class features.</summary>
+        public static int BothStages(World world) => 7 + 3 * Layers(world) + TextLayers(world);
 
         public static int TextLayers(World world) => world.Small.Backbone.Config.Text.Layers;
 

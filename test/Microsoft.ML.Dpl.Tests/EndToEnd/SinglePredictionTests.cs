@@ -96,6 +96,14 @@ public sealed class SinglePredictionTests(SmallBackbone small, ColourImages imag
         model.Contents = ModelContents.WithImageTower;
         _mlContext.Model.SaveWhole(model, Data().Schema, folder.File("model.zip"));
         Assert.DoesNotContain(told, line => line.Contains("names the CLIP", StringComparison.Ordinal));
+        // A zip that lacks a CLIP from another zip is the one that cannot be loaded anywhere.
+        model.Contents = ModelContents.WithClip;
+        _mlContext.Model.SaveWhole(model, Data().Schema, folder.File("whole.zip"));
+        using DplTransformer carried = _mlContext.Model.LoadDpl(folder.File("whole.zip"));
+        carried.Contents = ModelContents.PromptsOnly;
+        told.Clear();
+        _mlContext.Model.SaveWhole(carried, Data().Schema, folder.File("model.zip"));
+        Assert.Single(told, line => line.Contains("does not contain its CLIP, which came in another model zip", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -152,6 +152,10 @@ public sealed class WarmStartTests(SmallBackbone small, ColourImages images) : I
         Refused(o => (o.Configuration, o.Design.Coupled) = (null, true), "Design.Coupled");
         Refused(o => WithContext(o, true), "its context in the texts");
         Refused(o => (o.Configuration, o.Validation.Calibrate) = (null, true), "Validation.Calibrate needs validation rows");
+        Refused(
+            o => (o.Configuration, o.Validation.RowsPerClass, o.Validation.Refit) = (null, 1, true),
+            "Validation.Refit trains the winner of a search"
+        );
         using (
             DplTransformer zeroShot = _mlContext
                 .MulticlassClassification.ClipZeroShot(small.Backbone, first.ClassNames, null, "ImagePath")

@@ -42,6 +42,36 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     }
 
     [Fact]
+    public void The_message_has_the_learning_rate_of_the_step_where_training_is_given_in_steps()
+    {
+        var reports = new ProgressRecorder();
+        // Three steps an epoch, and a schedule over four epochs.
+        var e = Assert.Throws<DivergedException>(() =>
+            Fit(o => (o.Training.Epochs, o.Training.Steps, o.Progress) = (null, 12, reports))
+        );
+        Assert.Contains(FormattableString.Invariant($"({reports.Seen[^1].LearningRate:g3} in this step)"), e.Message);
+        Assert.Equal(e.Message, Assert.Throws<DivergedException>(() => Fit(_ => { })).Message);
+    }
+
+    [Fact]
+    public void A_batch_of_a_refit_names_training_rows_and_those_of_the_validation_set_apart()
+    {
+        var e = Assert.Throws<DivergedException>(() =>
+            Fit(o =>
+            {
+                (o.Configuration, o.Search.CandidateLengths, o.Search.Epochs, o.Search.LearningRate) = (null, [0, 1], 1, 0.02);
+                (o.Validation.Set, o.Validation.Refit) = (View(Images.Test), true);
+            })
+        );
+        Assert.Equal(FitStage.Training, e.Stage);
+        Assert.False(e.IsInValidationSet);
+        Assert.InRange(e.Rows.Count, 1, 5);
+        Assert.All(e.Rows, row => Assert.Contains($"{row} ('{Images.Train[(int)row].ImagePath}')", e.Message));
+        Assert.Matches(@"the batch is training rows? .+ and validation rows? \d+ \('", e.Message);
+        Assert.Equal(6 - e.Rows.Count, Images.Test.Count(row => e.Message.Contains($"('{row.ImagePath}')", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public void Images_without_a_path_are_named_by_row()
     {
         var e = Assert.Throws<DivergedException>(() => Fit(o => o.ImageColumnName = "ImageBytes"));

@@ -44,6 +44,42 @@ public sealed class FitAdviceTests(SmallBackbone small, ColourImages images) : C
     }
 
     [Fact]
+    public void Steps_are_converted_to_epochs_before_they_are_judged()
+    {
+        // 18 images in batches of 6: an epoch has 3 steps.
+        void Given(DplTrainer.Options o, int steps) =>
+            (o.Configuration, o.Training.Epochs, o.Training.Steps, o.Validation.Set) = (
+                PromptConfiguration.Uniform(Small.Backbone, 1),
+                null,
+                steps,
+                View(Images.Test)
+            );
+        Fit(o =>
+            {
+                Given(o, 9);
+                o.Training.Patience = 2;
+            })
+            .Dispose();
+        Assert.Contains(
+            "Training.Patience is 2, which cannot end 3 epochs early: lower it, or set Training.Steps to 12 or more",
+            Assert.Single(Warnings)
+        );
+        Warnings.Clear();
+        Fit(o => Given(o, 3)).Dispose();
+        string warning = Assert.Single(Warnings);
+        Assert.Contains("Training.Steps is 3, which is one epoch, and the first epoch is a warm-up", warning);
+        Assert.Contains("Set it to 6 or more", warning);
+        Warnings.Clear();
+        Fit(o =>
+            {
+                Given(o, 30);
+                o.Training.Patience = 2;
+            })
+            .Dispose();
+        Assert.Empty(Warnings);
+    }
+
+    [Fact]
     public void A_class_that_outweighs_the_others_is_named_unless_weights_balance_it()
     {
         LabelledImage[] red = [.. Images.Train.Where(p => p.Label == "red")];

@@ -1,5 +1,8 @@
+using Microsoft.ML.Dpl.Fit;
+using Microsoft.ML.Dpl.MLNet;
 using Microsoft.ML.Dpl.Optimization;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
+using Microsoft.ML.Dpl.Tests.Optimization;
 
 namespace Microsoft.ML.Dpl.Tests.Fit;
 
@@ -19,6 +22,39 @@ public sealed class RisenLossTests(SmallBackbone small, ColourImages images) : C
                 LearningRate = TooHigh,
             },
         };
+
+    /// <summary>A comparison numbers the epochs of all contenders consecutively, so the number alone does not show that one ends.</summary>
+    [Fact]
+    public void With_the_robust_recipe_every_contender_that_ends_so_is_told_and_none_that_goes_on()
+    {
+        FitSettings settings = new DplTrainer.Options { Backbone = Small.Backbone }.ToSettings(seed: 0);
+        using var log = new HostLog(MLContext, nameof(DplTrainer), "Fit");
+        var watch = new LossWatch(new StepRecorder(), settings, log);
+        void Report(int epoch, bool isLast) =>
+            watch.Report(
+                new FitProgress
+                {
+                    Stage = FitStage.Comparison,
+                    Epoch = epoch,
+                    Epochs = 6,
+                    Step = 1,
+                    Steps = 1,
+                    LearningRate = 1,
+                    TrainLoss = 3,
+                    EndedEpoch = new EpochMetrics
+                    {
+                        TrainLoss = 3,
+                        FirstTrainLoss = 1,
+                        Trouble = LossTrouble.Risen,
+                        IsLast = isLast,
+                    },
+                }
+            );
+        Report(epoch: 1, isLast: false);
+        Assert.Empty(Warnings);
+        Report(epoch: 2, isLast: true);
+        Assert.Contains("Comparison: the mean training loss of epoch 2 is 3, after 1 in the first", Assert.Single(Warnings));
+    }
 
     [Fact]
     public void Training_that_ends_so_returns_the_prompts_with_which_the_loss_was_lowest()

@@ -25,6 +25,9 @@ public sealed class PromptFilesTests(SmallBackbone small, ColourImages images)
     {
         using DplTransformer trained = Searched(keyLabel);
         trained.ExportPrompts().Save(_folder.File(name));
+        // What macOS adds to a folder on a disk without its attributes.
+        if (Directory.Exists(_folder.File(name)))
+            File.WriteAllText(Path.Combine(_folder.File(name), "._text.0.npy"), "Mac OS X");
         ExportedPrompts prompts = ExportedPrompts.Load(_folder.File(name));
         Assert.Equal(trained.Configuration, prompts.Configuration);
         Assert.Equal(trained.Template, prompts.Template);
