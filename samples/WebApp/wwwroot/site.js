@@ -16,6 +16,7 @@ async function waitForModel() {
     const health = await fetch('health').then(r => r.json()).catch(() => null);
     if (health?.status === 'ready') {
       maxUploadBytes = health.maxUploadBytes;
+      $('image').classList.toggle('turned', health.applyExifOrientation);
       $('model').textContent = `${health.model}, ${health.classes} classes`;
       $('limit').textContent = `PNG, JPEG, WebP, GIF or BMP, at most ${Math.round(maxUploadBytes / 1048576)} MB`;
       $('training').hidden = true;
