@@ -103,6 +103,7 @@ function bar({ name, probability }, hidden) {
   button.append(part('name', name), part('share', percent), track);
   button.dataset.name = name;
   button.onclick = async () => {
+    if ($('result').classList.contains('waiting')) return;   // asking would abort the classification of the new image
     const answer = await ask({ heatMap: true, heatMapClass: name });
     if (answer) showMap(answer.heatMap);
   };

@@ -102,6 +102,30 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         Assert.Equal((width, height), (size[0], size[1]));
     }
 
+    /// <summary>The bars of an image still show while the next one is classified; using one must not end the classification.</summary>
+    [SkippableFact]
+    public async Task A_bar_of_the_last_image_does_not_abort_the_next_one()
+    {
+        await using IBrowser browser = await Chromium();
+        // Every image waits a second for others, which leaves time to use a bar.
+        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:BatchWaitMilliseconds", "1000");
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("next.png"), served.Images[1]);
+        await using IPage page = await Open(browser, server);
+        await Drop(page, served.File1);
+        await page.WaitForSelectorAsync("#result:not([hidden]):not(.waiting)", new WaitForSelectorOptions { Visible = true });
+
+        await page.EvaluateExpressionAsync("document.getElementById('answer').textContent = ''");
+        await Drop(page, folder.File("next.png"));
+        await page.WaitForSelectorAsync("#result.waiting");
+        await page.FocusAsync("#bars li:nth-child(2) button");
+        await page.Keyboard.PressAsync("Enter");
+        await page.ClickAsync("#bars li:nth-child(3) button");
+        await page.WaitForSelectorAsync("#result:not(.waiting)");
+        Assert.Equal(served.Expected[1].PredictedLabel, await Text(page, "#answer"));
+        Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('result').checkVisibility()"));
+    }
+
     /// <param name="demo">The demo whose images the small model is trained on.</param>
     /// <param name="classes">The number of classes; guessing gets one example right.</param>
     /// <param name="right">The number of examples that must be answered correctly.</param>
