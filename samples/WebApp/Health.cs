@@ -6,6 +6,8 @@ namespace WebApp;
 /// <param name="Status">ready or starting.</param>
 /// <param name="Model">The model's name; null while starting.</param>
 /// <param name="Classes">The number of classes; null while starting.</param>
+/// <param name="ApplyExifOrientation">Whether the model rotates and mirrors images according to their EXIF orientation; null while
+/// starting.</param>
 /// <param name="Progress">Completed fraction of the demo model's training, 0 to 1; null if none is trained or the model is ready.</param>
 /// <param name="Waiting">Number of images in the queue.</param>
 /// <param name="Images">Number of images classified since the start.</param>
@@ -15,6 +17,7 @@ internal sealed record Health(
     string Status,
     string? Model,
     int? Classes,
+    bool? ApplyExifOrientation,
     double? Progress,
     int Waiting,
     long Images,
@@ -30,6 +33,7 @@ internal sealed record Health(
             model is null ? "starting" : "ready",
             model?.Name,
             model?.ClassNames.Count,
+            model?.ApplyExifOrientation,
             model is null ? host.Progress : null,
             queue.Length,
             queue.Images,

@@ -48,7 +48,8 @@ internal static class PredictEndpoint
             return Problems.Busy(context);
         try
         {
-            float[] scores = await answer.WaitAsync(cancellationToken);
+            // Not cancelled with the request: a forward pass under way still uses the image, whose memory must stay counted.
+            float[] scores = await answer;
             ClassProbability[] classes =
             [
                 .. model.ClassNames.Zip(scores, (name, score) => new ClassProbability(name, score)).OrderByDescending(c => c.Probability),

@@ -12,12 +12,15 @@ namespace WebApp;
 internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions> options, ILogger<PredictionQueue> log) : BackgroundService
 {
     private readonly ClassifierOptions _options = options.Value;
-    private readonly Channel<Waiting> _channel = Channel.CreateBounded<Waiting>(options.Value.QueueLength);
+
+    // Unbounded, because places of cancelled requests stay in it, empty, until a worker skips them; _length counts the others.
+    private readonly Channel<Place> _channel = Channel.CreateUnbounded<Place>();
+    private int _length;
     private long _images,
         _batches;
 
     /// <summary>Number of images that are waiting for a forward pass.</summary>
-    public int Length => _channel.Reader.Count;
+    public int Length => Volatile.Read(ref _length);
 
     /// <summary>Number of images scored since the start.</summary>
     public long Images => Interlocked.Read(ref _images);
@@ -27,15 +30,28 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
 
     /// <summary>Queues an image unless the queue is full.</summary>
     /// <param name="image">An encoded image file.</param>
-    /// <param name="cancellationToken">Cancels the request; the image is skipped if that happens before its turn.</param>
+    /// <param name="cancellationToken">Cancels the request; an image that is still waiting leaves the queue at once.</param>
     /// <param name="answer">The probabilities of the classes; null if the queue is full. Fails with
-    /// <see cref="UndecodableImageException"/>.</param>
+    /// <see cref="UndecodableImageException"/>. Once it has completed, the queue has finished with the image.</param>
     public bool TryAdd(byte[] image, CancellationToken cancellationToken, [NotNullWhen(true)] out Task<float[]>? answer)
     {
-        var waiting = new Waiting(image, cancellationToken);
-        bool added = _channel.Writer.TryWrite(waiting);
-        answer = added ? waiting.Answer.Task : null;
-        return added;
+        answer = null;
+        if (Interlocked.Increment(ref _length) > _options.QueueLength)
+        {
+            Interlocked.Decrement(ref _length);
+            return false;
+        }
+        var waiting = new Waiting(image);
+        var place = new Place(waiting);
+        // The token of a request ends with the request, and the registration with it.
+        cancellationToken.Register(() => Take(place)?.Answer.TrySetCanceled(cancellationToken));
+        if (!_channel.Writer.TryWrite(place))
+        {
+            Take(place);
+            return false;
+        }
+        answer = waiting.Answer.Task;
+        return true;
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
@@ -45,40 +61,51 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
     {
         _channel.Writer.Complete();
         await base.StopAsync(cancellationToken);
-        while (_channel.Reader.TryRead(out Waiting? left))
-            left.Answer.TrySetCanceled(CancellationToken.None);
+        while (_channel.Reader.TryRead(out Place? left))
+            Take(left)?.Answer.TrySetCanceled(CancellationToken.None);
     }
 
     private async Task Work(CancellationToken stopping)
     {
-        var batch = new List<Waiting>(_options.MaxBatch);
         try
         {
             while (await _channel.Reader.WaitToReadAsync(stopping))
             {
-                if (_channel.Reader.Count < _options.MaxBatch && _options.BatchWaitMilliseconds > 0)
+                if (Length < _options.MaxBatch && _options.BatchWaitMilliseconds > 0)
                     await Task.Delay(_options.BatchWaitMilliseconds, stopping);
-                batch.Clear();
-                while (batch.Count < _options.MaxBatch && _channel.Reader.TryRead(out Waiting? next))
-                {
-                    if (next.Cancellation.IsCancellationRequested)
-                        next.Answer.TrySetCanceled(next.Cancellation);
-                    else
-                        batch.Add(next);
-                }
-                if (batch.Count > 0)
-                    Score(batch);
+                Score(NextBatch());
             }
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            foreach (Waiting waiting in batch)
-                waiting.Answer.TrySetCanceled(stopping);
+            log.LogDebug("A worker has stopped; {Count} images are left and will be cancelled.", Length);
         }
+    }
+
+    private List<Waiting> NextBatch()
+    {
+        var batch = new List<Waiting>(_options.MaxBatch);
+        while (batch.Count < _options.MaxBatch && _channel.Reader.TryRead(out Place? next))
+        {
+            if (Take(next) is { } waiting)
+                batch.Add(waiting);
+        }
+        return batch;
+    }
+
+    /// <summary>Takes the image out of a place; null if it was taken already.</summary>
+    private Waiting? Take(Place place)
+    {
+        Waiting? waiting = place.Empty();
+        if (waiting is not null)
+            Interlocked.Decrement(ref _length);
+        return waiting;
     }
 
     private void Score(IReadOnlyList<Waiting> batch)
     {
+        if (batch.Count == 0)
+            return;
         try
         {
             ServedModel model = host.Model ?? throw new UnreachableException("An image was queued before the model was ready.");
@@ -107,7 +134,16 @@ internal sealed class PredictionQueue(ModelHost host, IOptions<ClassifierOptions
         }
     }
 
-    private sealed record Waiting(byte[] Image, CancellationToken Cancellation)
+    /// <summary>A place in the queue. It is emptied once: by a worker, by the cancellation of its request, or at the end.</summary>
+    private sealed class Place(Waiting waiting)
+    {
+        private Waiting? _waiting = waiting;
+
+        /// <summary>Empties the place; null if it was empty.</summary>
+        public Waiting? Empty() => Interlocked.Exchange(ref _waiting, null);
+    }
+
+    private sealed record Waiting(byte[] Image)
     {
         public TaskCompletionSource<float[]> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -20,9 +20,9 @@ internal sealed class ServedModel : IDisposable
     {
         (_mlContext, _owner, _transformer, Name) = (mlContext, (IDisposable)model, transformer, name);
         _explaining = transformer as DplTransformer;
-        (ImageColumn, _scoreColumn, ClassNames) = transformer is DplOnnxTransformer light
-            ? (light.ImageColumnName, light.ScoreColumnName, light.ClassNames)
-            : (_explaining!.ImageColumnName, _explaining.ScoreColumnName, _explaining.ClassNames);
+        (ImageColumn, _scoreColumn, ClassNames, ApplyExifOrientation) = transformer is DplOnnxTransformer light
+            ? (light.ImageColumnName, light.ScoreColumnName, light.ClassNames, light.ApplyExifOrientation)
+            : (_explaining!.ImageColumnName, _explaining.ScoreColumnName, _explaining.ClassNames, _explaining.ApplyExifOrientation);
         _rows = SchemaDefinition.Create(typeof(Row));
         _rows[nameof(Row.Image)].ColumnName = ImageColumn;
     }
@@ -32,6 +32,9 @@ internal sealed class ServedModel : IDisposable
 
     /// <summary>The classes in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>Whether the model rotates and mirrors images according to their EXIF orientation.</summary>
+    public bool ApplyExifOrientation { get; }
 
     /// <summary>Whether <see cref="Explain"/> works: heat maps need libtorch.</summary>
     public bool Explains => _explaining is not null;
@@ -86,7 +89,7 @@ internal sealed class ServedModel : IDisposable
     {
         if (_explaining is null)
             throw new InvalidOperationException("Heat maps need libtorch.");
-        using MLImage shown = ShownImage.Decode(image);
+        using MLImage shown = ShownImage.Decode(image, ApplyExifOrientation);
         ClassExplanation explanation = _explaining.Explain(shown, className);
         using MLImage drawn = explanation.Draw(shown);
         return new HeatMap(

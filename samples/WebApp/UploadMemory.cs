@@ -2,8 +2,8 @@ using Microsoft.Extensions.Options;
 
 namespace WebApp;
 
-/// <summary>Counts the bytes of all uploads in memory, from their first byte to the response, so that many concurrent clients cannot exceed
-/// the limit.</summary>
+/// <summary>Counts the bytes of all uploads in memory, from their first byte until neither the queue nor a heat map uses them any more, so
+/// that many concurrent clients cannot exceed the limit.</summary>
 internal sealed class UploadMemory(IOptions<ClassifierOptions> options)
 {
     private long _held;
@@ -19,7 +19,7 @@ internal sealed class UploadMemory(IOptions<ClassifierOptions> options)
         return false;
     }
 
-    /// <summary>The memory of one request, released as a whole when the request has been answered.</summary>
+    /// <summary>The memory of one request, released as a whole at the end of the request, which outlasts every use of its image.</summary>
     public sealed class Share(UploadMemory memory) : IDisposable
     {
         private long _bytes;

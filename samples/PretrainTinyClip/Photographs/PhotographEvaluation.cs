@@ -11,7 +11,7 @@ internal sealed class PhotographEvaluation
     private readonly IReadOnlyList<(string Path, int Class)> _caltech;
     private readonly string[] _caltechNames;
 
-    /// <param name="validation">Validation images of Tiny ImageNet.</param>
+    /// <param name="validation">Validation images of Tiny ImageNet; empty: it is left out of the results.</param>
     /// <param name="caltech">A table of Caltech101's test images (ImagePath, Label); null: none.</param>
     public PhotographEvaluation(IReadOnlyList<Photograph> validation, string? caltech)
     {
@@ -30,16 +30,17 @@ internal sealed class PhotographEvaluation
     public IReadOnlyList<ZeroShotResult> Run(PhotographTraining training, int classes, int count)
     {
         using var noGrad = no_grad();
-        var results = new List<ZeroShotResult>
-        {
-            Ask(
-                training,
-                "Tiny ImageNet",
-                [.. Enumerable.Range(0, classes).Select(training.Captions.Plain)],
-                Thinned(_validation, count),
-                v => (v.Path, v.Class)
-            ),
-        };
+        var results = new List<ZeroShotResult>();
+        if (_validation.Count > 0)
+            results.Add(
+                Ask(
+                    training,
+                    "Tiny ImageNet",
+                    [.. Enumerable.Range(0, classes).Select(training.Captions.Plain)],
+                    Thinned(_validation, count),
+                    v => (v.Path, v.Class)
+                )
+            );
         if (_caltech.Count > 0)
             results.Add(
                 Ask(training, "Caltech101", [.. _caltechNames.Select(n => $"a photo of a {n}.")], Thinned(_caltech, count), c => c)

@@ -68,10 +68,12 @@ internal sealed class PhotographFolders
     public IReadOnlyDictionary<string, int> BySynset =>
         _classes.Select((c, i) => (c, i)).Where(c => c.c.Synset.Length > 0).ToDictionary(c => c.c.Synset, c => c.i);
 
-    /// <summary>Tiny ImageNet's validation images, which are not trained on.</summary>
+    /// <summary>Tiny ImageNet's validation images, which are not trained on; none if they are missing.</summary>
     public IReadOnlyList<Photograph> Validation(string data)
     {
         string folder = Path.Combine(data, TinyImageNet, "val");
+        if (!Directory.Exists(folder))
+            return [];
         IReadOnlyDictionary<string, int> classes = BySynset;
         return
         [

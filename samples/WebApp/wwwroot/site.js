@@ -16,6 +16,7 @@ async function waitForModel() {
     const health = await fetch('health').then(r => r.json()).catch(() => null);
     if (health?.status === 'ready') {
       maxUploadBytes = health.maxUploadBytes;
+      $('image').classList.toggle('turned', health.applyExifOrientation);
       $('model').textContent = `${health.model}, ${health.classes} classes`;
       $('limit').textContent = `PNG, JPEG, WebP, GIF or BMP, at most ${Math.round(maxUploadBytes / 1048576)} MB`;
       $('training').hidden = true;
@@ -102,6 +103,7 @@ function bar({ name, probability }, hidden) {
   button.append(part('name', name), part('share', percent), track);
   button.dataset.name = name;
   button.onclick = async () => {
+    if ($('result').classList.contains('waiting')) return;   // asking would abort the classification of the new image
     const answer = await ask({ heatMap: true, heatMapClass: name });
     if (answer) showMap(answer.heatMap);
   };

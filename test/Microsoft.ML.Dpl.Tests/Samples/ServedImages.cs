@@ -1,5 +1,6 @@
 using Drawing.Tasks;
 using Microsoft.ML.Dpl.Clip;
+using Microsoft.ML.Dpl.Tests.Images;
 using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
@@ -57,6 +58,43 @@ public sealed class ServedImages : IDisposable
     internal IReadOnlyList<Prediction> Expected { get; }
 
     public void Dispose() => _folder.Dispose();
+
+    /// <summary>Saves a model of the same classes that turns images according to their EXIF orientation.</summary>
+    /// <returns>The path of the zip.</returns>
+    public string SaveTurningModel()
+    {
+        string zip = _folder.File("turning.zip");
+        var mlContext = new MLContext(1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(
+            ClassNames.Select((name, i) => new Row { Label = name, ImageSource = Images[i] })
+        );
+        using DplTransformer model = mlContext
+            .MulticlassClassification.Trainers.DifferentiablePromptLearning(
+                new DplTrainer.Options
+                {
+                    Backbone = ClipBackbone.TinyDrawn,
+                    ImageColumnName = nameof(Row.ImageSource),
+                    Configuration = PromptConfiguration.ZeroShot(ClipBackbone.TinyDrawn),
+                    Images = { ApplyExifOrientation = true },
+                }
+            )
+            .Fit(rows);
+        mlContext.Model.Save(model, rows.Schema, zip);
+        return zip;
+    }
+
+    /// <summary>A JPEG file that is stored lying and looks different from each of its eight origins.</summary>
+    /// <param name="width">Width as stored.</param>
+    /// <param name="height">Height as stored.</param>
+    /// <param name="orientation">The EXIF orientation, 1 to 8.</param>
+    internal static byte[] Oriented(int width, int height, byte orientation)
+    {
+        SKBitmap bitmap = ImageBytes.Filled(width, height, SKColors.Green);
+        using (var canvas = new SKCanvas(bitmap))
+        using (var red = new SKPaint { Color = SKColors.Red })
+            canvas.DrawRect(0, 0, width / 2, height / 4, red);
+        return ImageBytes.Oriented(ImageBytes.Encoded(bitmap, SKEncodedImageFormat.Jpeg), orientation);
+    }
 
     private static byte[] Draw(DrawnTask task, int index)
     {

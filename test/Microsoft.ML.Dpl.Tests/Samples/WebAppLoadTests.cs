@@ -1,14 +1,17 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.ML.Dpl.Tests.Images;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
 /// <summary>The web application with clients that send slowly, too much or nonsense, and at shutdown.</summary>
 public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedImages>
 {
-    private const int Piece = 100_000;
+    private const int Piece = 100_000,
+        CountedPiece = 64 << 10; // uploads are counted in pieces of this size
 
     /// <summary>Bytes received from slow clients are counted as they arrive, and released when the clients disconnect.</summary>
     [Fact]
@@ -49,14 +52,7 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
         {
             clients.ForEach(client => client.Dispose());
         }
-        for (int tries = 0; ; tries++)
-        {
-            using HttpResponseMessage free = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]));
-            if (free.StatusCode == HttpStatusCode.OK)
-                break;
-            Assert.True(tries < 100, $"{free.StatusCode} though no upload is left.");
-            await Task.Delay(50);
-        }
+        await PostUntilAccepted(server);
     }
 
     [Fact]
@@ -69,6 +65,78 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
         string answer = await Answer(client, TimeSpan.FromSeconds(30)) ?? "";
         Assert.Contains("HTTP/1.1 408", answer);
         Assert.Contains("within 1 seconds", answer);
+    }
+
+    /// <summary>The memory of an image is given to other clients only when the forward pass that uses it is over, even if its own client
+    /// has gone.</summary>
+    [Fact]
+    public async Task An_abandoned_image_is_counted_until_its_forward_pass_is_over()
+    {
+        // A small file of so many pixels that its forward pass takes a while.
+        byte[] slow = ImageBytes.Png(6000, 6000, 1, ImageBytes.Grey, new byte[6000 / 8 * 6000]);
+        await using WebServer server = await WebServer.StartReady(
+            "--model",
+            served.Zip,
+            "--Classifier:MaxUploadMemoryBytes",
+            $"{(slow.Length / CountedPiece + 1) * CountedPiece}",
+            "--Classifier:BatchWaitMilliseconds",
+            "0"
+        );
+        using (var gone = new CancellationTokenSource())
+        {
+            Task<HttpResponseMessage> abandoned = server.Client.PostAsync("predict", new ByteArrayContent(slow), gone.Token);
+            await Task.WhenAny(abandoned, Task.Delay(150));
+            gone.Cancel();
+            await Task.WhenAny(abandoned);
+        }
+        while ((await server.Health()).Waiting > 0)
+            await Task.Delay(5);
+
+        Task next = PostUntilAccepted(server);
+        while (!next.IsCompleted)
+        {
+            ServerHealth health = await server.Health();
+            Assert.False(health is { Images: 0, Waiting: > 0 }, "An upload was accepted while all memory was in use.");
+            await Task.Delay(5);
+        }
+        await next;
+    }
+
+    /// <summary>An image whose client has gone leaves the queue before a worker comes to it, and makes room for another.</summary>
+    [Fact]
+    public async Task An_abandoned_image_leaves_the_queue_at_once()
+    {
+        // The queue has one place, and its image waits a second for another one that never fits in.
+        await using WebServer server = await WebServer.StartReady(
+            "--model",
+            served.Zip,
+            "--Classifier:QueueLength",
+            "1",
+            "--Classifier:MaxBatch",
+            "2",
+            "--Classifier:BatchWaitMilliseconds",
+            "1000"
+        );
+        var shortest = TimeSpan.MaxValue;
+        // On a busy machine a client's end may be noticed late; a worker never comes within the second.
+        for (int tries = 0; tries < 20 && shortest > TimeSpan.FromMilliseconds(900); tries++)
+        {
+            long began = Stopwatch.GetTimestamp();
+            using var gone = new CancellationTokenSource();
+            Task<HttpResponseMessage> abandoned = server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]), gone.Token);
+            while ((await server.Health()).Waiting == 0 && !abandoned.IsCompleted)
+                await Task.Delay(5);
+            gone.Cancel();
+            await Task.WhenAny(abandoned);
+            while ((await server.Health()).Waiting > 0)
+                await Task.Delay(5);
+            TimeSpan took = Stopwatch.GetElapsedTime(began);
+            if (abandoned.IsCanceled && took < shortest)
+                shortest = took;
+        }
+        Assert.InRange(shortest, TimeSpan.Zero, TimeSpan.FromMilliseconds(900));
+        using HttpResponseMessage other = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[1]));
+        Assert.Equal(HttpStatusCode.OK, other.StatusCode);
     }
 
     [Fact]
@@ -120,6 +188,18 @@ public sealed class WebAppLoadTests(ServedImages served) : IClassFixture<ServedI
         Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(5));
         Assert.Equal(0, code);
         Assert.False(File.Exists(folder.File("drawn/model.zip")));
+    }
+
+    private async Task PostUntilAccepted(WebServer server)
+    {
+        for (int tries = 0; ; tries++)
+        {
+            using HttpResponseMessage response = await server.Client.PostAsync("predict", new ByteArrayContent(served.Images[0]));
+            if (response.StatusCode == HttpStatusCode.OK)
+                return;
+            Assert.True(tries < 600, $"{response.StatusCode} though no upload is left.");
+            await Task.Delay(50);
+        }
     }
 
     private static byte[] Head(int contentLength) =>

@@ -1,6 +1,9 @@
 using System.Net.Http.Json;
 using EuroSat;
+using Microsoft.ML.Dpl.Images;
 using Microsoft.ML.Dpl.Tests.EndToEnd;
+using Microsoft.ML.Dpl.Tests.Images;
+using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tests.Samples;
 
@@ -79,6 +82,39 @@ public sealed class WebAppModelTests(ServedImages served) : IClassFixture<Served
         Assert.Contains("Demo", demo.Error);
     }
 
+    /// <summary>A heat map lies on the image as the model sees it: turned if the model turns images, and as stored otherwise.</summary>
+    [Fact]
+    public async Task A_heat_map_explains_the_image_as_the_model_turns_it()
+    {
+        await using (WebServer turning = await WebServer.StartReady("--model", served.SaveTurningModel()))
+        {
+            Assert.True((await turning.Health()).ApplyExifOrientation);
+            for (byte orientation = 1; orientation <= 8; orientation++)
+            {
+                byte[] file = ServedImages.Oriented(96, 64, orientation);
+                RgbImage upright = ImageDecoder.FromBytes(file, "image", applyExifOrientation: true);
+                ServerHeatMap expected = await HeatMap(
+                    turning,
+                    ImageBytes.Png(upright.Width, upright.Height, 8, ImageBytes.Colour, upright.Pixels)
+                );
+                ServerHeatMap map = await HeatMap(turning, file);
+                Assert.Equal((expected.Class, expected.Rows, expected.Columns), (map.Class, map.Rows, map.Columns));
+                Assert.All(expected.Relevance.Zip(map.Relevance), pair => Assert.Equal(pair.First, pair.Second, 0.02f));
+                using SKBitmap wanted = Drawn(expected),
+                    drawn = Drawn(map);
+                Assert.Equal((wanted.Width, wanted.Height), (drawn.Width, drawn.Height));
+                Assert.InRange(wanted.Pixels.Zip(drawn.Pixels, (a, b) => Math.Abs(a.Red - b.Red)).Average(), 0, 2);
+            }
+            using SKBitmap shrunk = Drawn(await HeatMap(turning, ServedImages.Oriented(1200, 800, 6)));
+            Assert.Equal((512, 768), (shrunk.Width, shrunk.Height));
+        }
+
+        await using WebServer plain = await WebServer.StartReady("--model", served.Zip);
+        Assert.False((await plain.Health()).ApplyExifOrientation);
+        using SKBitmap lying = Drawn(await HeatMap(plain, ServedImages.Oriented(96, 64, 6)));
+        Assert.Equal((96, 64), (lying.Width, lying.Height));
+    }
+
     [Fact]
     [Trait("Category", "Slow")]
     public async Task The_demo_of_satellite_tiles_offers_a_tile_of_each_class_and_names_a_class_of_it()
@@ -100,6 +136,16 @@ public sealed class WebAppModelTests(ServedImages served) : IClassFixture<Served
         // Each demo keeps its model in a folder of its own.
         Assert.True(File.Exists(folder.File("eurosat/model.zip")));
     }
+
+    private static async Task<ServerHeatMap> HeatMap(WebServer server, byte[] image)
+    {
+        using HttpResponseMessage response = await server.Client.PostAsync("predict?heatMap=true", new ByteArrayContent(image));
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        return (await response.Content.ReadFromJsonAsync<ServerAnswer>())!.HeatMap!;
+    }
+
+    private static SKBitmap Drawn(ServerHeatMap map) =>
+        SKBitmap.Decode(Convert.FromBase64String(map.Image["data:image/webp;base64,".Length..]));
 
     private sealed class PathRow
     {

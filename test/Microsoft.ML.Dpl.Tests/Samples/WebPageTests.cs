@@ -78,6 +78,54 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
         Assert.Equal("none", await page.EvaluateExpressionAsync<string>("getComputedStyle(document.getElementById('problem')).display"));
     }
 
+    /// <summary>The image and the heat map over it lie the same way, whether the model turns images or not.</summary>
+    [SkippableTheory]
+    [InlineData(true, "from-image", 64, 96)]
+    [InlineData(false, "none", 96, 64)]
+    public async Task An_image_is_shown_as_the_model_turns_it(bool turns, string orientation, int width, int height)
+    {
+        await using IBrowser browser = await Chromium();
+        await using WebServer server = await WebServer.StartReady("--model", turns ? served.SaveTurningModel() : served.Zip);
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("turned.jpg"), ServedImages.Oriented(96, 64, 6));
+        await using IPage page = await Open(browser, server);
+        await Drop(page, folder.File("turned.jpg"));
+        await page.WaitForSelectorAsync("#result:not([hidden]):not(.waiting)", new WaitForSelectorOptions { Visible = true });
+        await page.WaitForFunctionAsync("() => document.getElementById('map').naturalWidth > 0");
+        Assert.Equal(
+            orientation,
+            await page.EvaluateExpressionAsync<string>("getComputedStyle(document.getElementById('image')).imageOrientation")
+        );
+        int[] size = await page.EvaluateExpressionAsync<int[]>(
+            "[document.getElementById('map').naturalWidth, document.getElementById('map').naturalHeight]"
+        );
+        Assert.Equal((width, height), (size[0], size[1]));
+    }
+
+    /// <summary>The bars of an image still show while the next one is classified; using one must not end the classification.</summary>
+    [SkippableFact]
+    public async Task A_bar_of_the_last_image_does_not_abort_the_next_one()
+    {
+        await using IBrowser browser = await Chromium();
+        // Every image waits a second for others, which leaves time to use a bar.
+        await using WebServer server = await WebServer.StartReady("--model", served.Zip, "--Classifier:BatchWaitMilliseconds", "1000");
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("next.png"), served.Images[1]);
+        await using IPage page = await Open(browser, server);
+        await Drop(page, served.File1);
+        await page.WaitForSelectorAsync("#result:not([hidden]):not(.waiting)", new WaitForSelectorOptions { Visible = true });
+
+        await page.EvaluateExpressionAsync("document.getElementById('answer').textContent = ''");
+        await Drop(page, folder.File("next.png"));
+        await page.WaitForSelectorAsync("#result.waiting");
+        await page.FocusAsync("#bars li:nth-child(2) button");
+        await page.Keyboard.PressAsync("Enter");
+        await page.ClickAsync("#bars li:nth-child(3) button");
+        await page.WaitForSelectorAsync("#result:not(.waiting)");
+        Assert.Equal(served.Expected[1].PredictedLabel, await Text(page, "#answer"));
+        Assert.True(await page.EvaluateExpressionAsync<bool>("document.getElementById('result').checkVisibility()"));
+    }
+
     /// <param name="demo">The demo whose images the small model is trained on.</param>
     /// <param name="classes">The number of classes; guessing gets one example right.</param>
     /// <param name="right">The number of examples that must be answered correctly.</param>
@@ -181,6 +229,15 @@ public sealed class WebPageTests(ServedImages served) : IClassFixture<ServedImag
                 ],
             }
         );
+    }
+
+    /// <summary>Opens the page of a server and waits until images can be given.</summary>
+    private static async Task<IPage> Open(IBrowser browser, WebServer server)
+    {
+        IPage page = await browser.NewPageAsync();
+        await page.GoToAsync(server.Client.BaseAddress!.ToString());
+        await page.WaitForFunctionAsync("() => document.getElementById('limit').textContent.includes('at most 10 MB')");
+        return page;
     }
 
     /// <summary>Drops a file onto the box as the operating system would.</summary>

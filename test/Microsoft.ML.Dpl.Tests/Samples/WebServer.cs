@@ -123,6 +123,7 @@ internal sealed record ServerHealth(
     string Status,
     string? Model,
     int? Classes,
+    bool? ApplyExifOrientation,
     double? Progress,
     int Waiting,
     long Images,
