@@ -113,8 +113,8 @@ public static class DplCatalog
                 );
             else
                 log.Info(
-                    $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. To load "
-                        + $"it on another machine, {remedy}, or make that CLIP available there, too."
+                    $"The model zip '{ShownText.Escape(filePath)}' names the CLIP at '{backbone.Location}' and does not contain it. To "
+                        + $"load it on another machine, {remedy}, or make that CLIP available there, too."
                 );
         }
     }

@@ -44,8 +44,8 @@ public sealed partial class DplTrainer
         /// Whether the configuration chosen with the validation rows is also trained on these rows. Its validation accuracy is then that of
         /// the short training run in which it was compared with others, and unknown if there was no comparison. Null: yes with
         /// <see cref="TrainingRecipe.Robust"/> if configurations are compared (<see cref="SearchOptions.Compare"/>) and neither
-        /// <see cref="TrainingOptions.Patience"/> nor <see cref="Calibrate"/> needs the rows. It cannot be used if <see cref="Options.Configuration"/> is given: add the rows to the
-        /// training set instead.
+        /// <see cref="TrainingOptions.Patience"/> nor <see cref="Calibrate"/> needs the rows. It cannot be used if
+        /// <see cref="Options.Configuration"/> is given: add the rows to the training set instead.
         /// </summary>
         public bool? Refit { get; set; }
     }

@@ -97,8 +97,14 @@ internal sealed record FitSettings
             Training = Training with { Steps = training },
             Search = Search is { Epochs: 0 } search
                 ? training is int steps
-                    ? search with { Steps = StepBudget.Share(steps, StepBudget.SearchShare) }
-                    : search with { Epochs = StepBudget.Share(Training.Epochs, StepBudget.SearchShare) }
+                    ? search with
+                    {
+                        Steps = StepBudget.Share(steps, StepBudget.SearchShare),
+                    }
+                    : search with
+                    {
+                        Epochs = StepBudget.Share(Training.Epochs, StepBudget.SearchShare),
+                    }
                 : Search,
             Comparison = Comparison is null
                 ? null

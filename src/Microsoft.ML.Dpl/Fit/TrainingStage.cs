@@ -99,7 +99,8 @@ internal sealed class TrainingStage(PreparedFit fit, IRunObserver watch)
         }
         catch (NonFiniteValueException e) when (_settings.ReturnBestWhenDiverged && e.HasGoodValues)
         {
-            string which = refits || fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
+            string which =
+                refits || fit.Validation is null ? $"The prompts after {state.GoodEpochs}" : $"The best prompts of {state.Epochs.Count}";
             log.Warning($"{fit.Analysis.Explain(e, returns: true).Message} {which} of {training.Epochs} epochs are returned.");
             return Present() with { End = StageEnd.Diverged };
         }

@@ -78,18 +78,15 @@ public sealed class ClipBackboneTests : IDisposable
     public void AFilesStampIsWrittenAlikeInEveryCultureAndDiffersWithinASecond()
     {
         var stamp = new FileStamp("/weights", 1_234_567, new DateTime(2025, 3, 14, 15, 9, 26, DateTimeKind.Utc));
+        string key = stamp.Key;
         CultureInfo before = CultureInfo.CurrentCulture;
+        var other = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        (other.DateTimeFormat.ShortDatePattern, other.DateTimeFormat.LongTimePattern) = ("dd.MM.yyyy", "HH-mm");
+        (other.NumberFormat.NumberGroupSeparator, other.NumberFormat.NegativeSign) = (".", "~");
+        CultureInfo.CurrentCulture = other;
         try
         {
-            string[] keys =
-            [
-                .. new[] { "en-US", "de-DE", "ar-SA" }.Select(culture =>
-                {
-                    CultureInfo.CurrentCulture = new CultureInfo(culture);
-                    return stamp.Key;
-                }),
-            ];
-            Assert.Single(keys.Distinct());
+            Assert.Equal(key, stamp.Key);
         }
         finally
         {

@@ -46,9 +46,7 @@ public sealed class DivergenceTests(SmallBackbone small, ColourImages images) : 
     {
         var reports = new ProgressRecorder();
         // Three steps an epoch, and a schedule over four epochs.
-        var e = Assert.Throws<DivergedException>(() =>
-            Fit(o => (o.Training.Epochs, o.Training.Steps, o.Progress) = (null, 12, reports))
-        );
+        var e = Assert.Throws<DivergedException>(() => Fit(o => (o.Training.Epochs, o.Training.Steps, o.Progress) = (null, 12, reports)));
         Assert.Contains(FormattableString.Invariant($"({reports.Seen[^1].LearningRate:g3} in this step)"), e.Message);
         Assert.Equal(e.Message, Assert.Throws<DivergedException>(() => Fit(_ => { })).Message);
     }

@@ -156,7 +156,9 @@ public sealed class RobustRecipeTests
     [InlineData(1, 1)]
     public void A_search_without_epochs_of_its_own_takes_a_quarter_of_those_of_training(int training, int search)
     {
-        FitSettings settings = new DplTrainer.Options { Training = { Epochs = training } }.ToSettings(seed: 0).For(classes: 10);
+        FitSettings settings = new DplTrainer.Options { Training = { Epochs = training } }
+            .ToSettings(seed: 0)
+            .For(classes: 10);
         Assert.Equal((search, null), (settings.Search!.Over(batches: 20).Epochs, settings.Search.Steps));
         FitSettings ordinary = new DplTrainer.Options().ToSettings(seed: 0).For(classes: 10);
         Assert.Equal(ordinary.Training.Steps / 4, ordinary.Search!.Steps);
