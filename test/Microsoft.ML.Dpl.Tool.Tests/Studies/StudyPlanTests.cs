@@ -115,7 +115,8 @@ public sealed class StudyPlanTests : IDisposable
             """
             { "clip": "tiny-drawn", "seeds": [1, 2], "protocol": "cross-data-set", "methods": ["zero-shot"],
               "source": { "name": "source", "train": "t.tsv", "test": "t.tsv" },
-              "dataSets": [{ "name": "fixed", "test": "t.tsv" }, { "name": "drawn", "test": "t{seed}.tsv" }] }
+              "dataSets": [{ "name": "fixed", "train": "t.tsv", "test": "t.tsv" },
+                           { "name": "drawn", "train": "t.tsv", "test": "t{seed}.tsv" }] }
             """
         );
         Assert.Equal(
