@@ -43,7 +43,7 @@ internal static class StudyTableCommand
         var command = new ExampledCommand(
             "table",
             "Makes a table of what has been run: mean and 95 % interval over seeds, differences of methods on the same draws with their "
-                + "bootstrap intervals, costs.",
+                + "intervals, costs.",
             "dpl study table results",
             "dpl study table results --format html --output table.html --baseline uniform:4"
         );
