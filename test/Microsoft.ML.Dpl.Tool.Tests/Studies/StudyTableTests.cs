@@ -186,6 +186,36 @@ public sealed partial class StudyTableTests : IDisposable
     }
 
     [Fact]
+    public async Task Runs_with_different_settings_are_told_beside_their_figures()
+    {
+        Few("a", 1, "m", 60);
+        Few("b", 1, "m", 60);
+        Assert.Empty(Table().Results.MixedSettings);
+        string changed = _folder.File("1.json");
+        RunResult run = RunResult.TryRead(changed)!;
+        RunSettings other = run.Settings with { Clip = "another", ClipSha256 = "01", Device = "cuda", Threads = 4, Template = "a {}" };
+        File.WriteAllBytes(changed, (run with { Settings = other }).ToJson());
+        string[] mixed =
+        [
+            "The runs were made with different CLIPs, whose figures may differ: 1 with tiny-drawn (SHA-256 00), "
+                + "1 with another (SHA-256 01).",
+            "The runs were made on different devices, whose figures may differ: 1 on cpu, 1 on cuda.",
+            "The runs were made with different numbers of threads, whose figures may differ: 1 with 1, 1 with 4.",
+        ];
+        // Each data set may have a template of its own.
+        Assert.Equal(mixed, Table().Results.MixedSettings);
+        string markdown = SheetText.Markdown(Table().Sheets);
+        Assert.All(mixed, sentence => Assert.Contains(sentence, markdown));
+        Few("b", 2, "m", 60);
+        Assert.Equal(
+            "The runs were made with different templates for 'b', whose figures may differ: 1 with 'a {}', 1 with '{}'.",
+            Table().Results.MixedSettings[^1]
+        );
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("study", "table", _folder.FullPath)).Expect(0);
+        Assert.Contains("on different devices, whose figures may differ: 2 on cpu, 1 on cuda.", outcome.Error);
+    }
+
+    [Fact]
     public void Results_that_name_no_version_are_not_mixed()
     {
         Few("a", 1, "m", 60, library: null);

@@ -153,8 +153,9 @@ internal sealed class StudyTable
             Results.Planned is int planned && planned > Results.Runs.Count
                 ? $" {Whole(Results.Runs.Count)} of {Whole(planned)} planned runs are there."
                 : "";
-        if (Results.MixedVersions is { } mixed)
-            known += $" {mixed}";
+        string?[] mixed = [Results.MixedVersions, .. Results.MixedSettings];
+        foreach (string sentence in mixed.OfType<string>())
+            known += $" {sentence}";
         return new StudySheet(
             "Cost",
             $"Numbers that are learnt from images{(_withSeconds ? ", and seconds of wall time a run, means over all runs" : "")}.{known}",
