@@ -67,6 +67,13 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
         && Training is { ValidationAccuracy: not null, Epochs: var epochs }
         && epochs.All(e => e.ValidationAccuracy is null);
 
+    /// <summary>Whether images were rotated and mirrored according to their EXIF orientation; false if the options do not say.</summary>
+    [JsonIgnore]
+    public bool AppliedExifOrientation =>
+        Asked.Options.Contains(
+            new NamedValue($"{nameof(DplTrainer.Options.Images)}.{nameof(DplTrainer.ImageOptions.ApplyExifOrientation)}", "true")
+        );
+
     /// <summary>The number of classes; null if it is not known.</summary>
     [JsonIgnore]
     public int? ClassCount => Test?.Classes.Count ?? Data?.Classes.Count;
