@@ -126,7 +126,12 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
 
         using DplTransformer transformer = session.Fit(arguments.CommandResult.Command.Name);
         // Saved immediately, before anything else can fail.
-        bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
+        string? digest = null;
+        bool isInPlace = files.Main.WriteSomewhere(path =>
+        {
+            session.MLContext.Model.Save(transformer, session.Train.Schema, path);
+            digest = SavedModel.Digest(path);
+        });
         results = results with
         {
             Search = transformer.SearchReport is { } report ? SearchResults.From(report, options.Search.Margin) : null,
@@ -137,6 +142,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             Design = DesignResults.From(transformer),
             Stages = [.. RunRecord.Stages(session.Epochs)],
             ModelPath = files.Main.FullPath,
+            ModelSha256 = digest,
             WasCancelled = transformer.WasCancelled,
             HasDiverged = transformer.HasDiverged,
         };
