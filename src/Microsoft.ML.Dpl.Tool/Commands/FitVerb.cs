@@ -60,6 +60,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         ProgressMode mode = _progress.Choose(arguments);
         string asked = arguments.GetRequiredValue(configuration);
         _design.Check(arguments, _training, asked);
+        _contents.Check(arguments);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), asked]);
