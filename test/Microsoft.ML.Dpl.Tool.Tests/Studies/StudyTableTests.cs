@@ -209,7 +209,7 @@ public sealed partial class StudyTableTests : IDisposable
         Few("b", 2, "m", 60);
         Assert.Equal(
             "The runs were made with different templates for 'b', whose figures may differ: 1 with 'a {}', 1 with '{}'.",
-            Table().Results.MixedSettings[^1]
+            Table().Results.MixedSettings.Last()
         );
         ToolProcess.Outcome outcome = (await ToolProcess.Run("study", "table", _folder.FullPath)).Expect(0);
         Assert.Contains("on different devices, whose figures may differ: 2 on cpu, 1 on cuda.", outcome.Error);
