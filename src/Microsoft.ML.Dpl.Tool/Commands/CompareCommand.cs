@@ -16,7 +16,7 @@ internal sealed class CompareCommand
 
     private readonly DataOptions _data = new(learns: true);
     private readonly ModelOptions _clip = new(needsClip: true);
-    private readonly SearchOptions _search = new();
+    private readonly SearchOptions _search = new(trains: true);
     private readonly TrainingOptions _training = new();
     private readonly DesignOptions _design = new(trains: true);
     private readonly CommonOptions _common = new();

@@ -111,6 +111,8 @@ internal sealed class EmbedCommand
         string[] named = arguments.GetValue(_images) ?? [];
         if ((named.Length == 0) == (text is null))
             throw new ArgumentException("Give either images (files, folders, a table, or -) or --text with a file of texts.");
+        if (text is not null)
+            arguments.RefuseGiven($"is for images: leave it out with {_text.Name}.", _imageColumn, _imageRoot, _exif);
         if (text is not null && !File.Exists(text))
             throw new FileNotFoundException($"There is no file '{text}' (--text).", text);
         string[] inputs = text is null ? [.. named.Where(File.Exists)] : [text];

@@ -24,7 +24,7 @@ internal static class FitCommand
             "dpl fit train.tsv --test test.tsv --clip clip-vit-base-patch16 --shots 16 --seed 1",
             "dpl fit split_zhou_Caltech101.json --image-root 101_ObjectCategories --shots 16 --clip ViT-B/16 --device cuda"
         );
-        return Complete(command, configuration, new SearchOptions());
+        return Complete(command, configuration, new SearchOptions(trains: true));
     }
 
     /// <summary>Creates <c>dpl train</c>, which does not search.</summary>

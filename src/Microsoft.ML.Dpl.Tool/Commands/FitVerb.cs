@@ -60,6 +60,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
         ProgressMode mode = _progress.Choose(arguments);
         string asked = arguments.GetRequiredValue(configuration);
         _design.Check(arguments, _training, asked);
+        _contents.Check(arguments);
         _clip.Check(arguments);
         ImageSets sets = _data.Read(arguments, cancellationToken, _common.Seed(arguments));
         OutputFiles files = output.Check(arguments, [.. _data.Inputs(arguments), asked]);
@@ -126,7 +127,12 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
 
         using DplTransformer transformer = session.Fit(arguments.CommandResult.Command.Name);
         // Saved immediately, before anything else can fail.
-        bool isInPlace = files.Main.WriteSomewhere(path => session.MLContext.Model.Save(transformer, session.Train.Schema, path));
+        string? digest = null;
+        bool isInPlace = files.Main.WriteSomewhere(path =>
+        {
+            session.MLContext.Model.Save(transformer, session.Train.Schema, path);
+            digest = SavedModel.Digest(path);
+        });
         results = results with
         {
             Search = transformer.SearchReport is { } report ? SearchResults.From(report, options.Search.Margin) : null,
@@ -137,6 +143,7 @@ internal sealed class FitVerb(Option<string> configuration, SearchOptions? searc
             Design = DesignResults.From(transformer),
             Stages = [.. RunRecord.Stages(session.Epochs)],
             ModelPath = files.Main.FullPath,
+            ModelSha256 = digest,
             WasCancelled = transformer.WasCancelled,
             HasDiverged = transformer.HasDiverged,
         };

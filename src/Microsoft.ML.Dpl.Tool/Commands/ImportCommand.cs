@@ -87,6 +87,17 @@ internal static class ImportCommand
                 string? promptPath = arguments.GetValue(prompts);
                 if (alphaPaths.Length > 0 == promptPath is not null)
                     throw new ArgumentException("Give either --alphas or --prompts.");
+                if (promptPath is null)
+                {
+                    string rest = $"is for {prompts.Name}: leave it out with {alphas.Name}.";
+                    arguments.RefuseGiven(rest, anyClip, classes, template, column);
+                    contents.Refuse(arguments, rest);
+                }
+                else
+                {
+                    arguments.RefuseGiven($"is for {alphas.Name}: leave it out with {prompts.Name}.", lengths, names, epoch);
+                    contents.Check(arguments);
+                }
                 var file = OutputFile.Check(
                     arguments.GetRequiredValue(output),
                     output.Name,

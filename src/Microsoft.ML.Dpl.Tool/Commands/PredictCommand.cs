@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML.Dpl.Runtime;
 using Microsoft.ML.Dpl.Tool.Data;
 using Microsoft.ML.Dpl.Tool.Display;
 using Microsoft.ML.Dpl.Tool.Models;
@@ -103,7 +102,7 @@ internal sealed class PredictCommand
         if (parts.Shard.Count > 1)
             (images, readsInput) = (listed = [.. images], false);
         var settings = new PartSettings(
-            DigestOf(model),
+            SavedModel.Digest(model),
             format,
             top,
             arguments.GetValue(_keepFormulas),
@@ -218,11 +217,5 @@ internal sealed class PredictCommand
             return ExitCode.Success;
         Terminal.Fail($"{failed} of {all} images could not be read.");
         return ExitCode.PartlyFailed;
-    }
-
-    private static string DigestOf(string file)
-    {
-        using FileStream stream = File.OpenRead(file);
-        return Sha256.Compute(stream);
     }
 }

@@ -82,12 +82,10 @@ internal static class ReportCommand
     private static SavedModel Named(MLContext mlContext, string zip, FitResults results)
     {
         SavedModel saved = SavedModel.Load(mlContext, zip);
-        if (IsOf(saved.Transformer, results))
+        if (Difference(saved.Transformer, zip, results) is not { } difference)
             return saved;
         saved.Dispose();
-        throw new ArgumentException(
-            $"'{zip}' is not the model of these results: its prompt lengths or classes differ. Name the right one with --model, or none."
-        );
+        throw new ArgumentException($"'{zip}' is not the model of these results: {difference}. Name the right one with --model, or none.");
     }
 
     /// <summary>Loads the model that the results name, or the one next to them; null, with a warning, if it cannot be used, since a report
@@ -115,10 +113,17 @@ internal static class ReportCommand
         }
     }
 
-    /// <summary>Whether a model is the one that the results are about; its file may have been replaced since.</summary>
-    private static bool IsOf(DplTransformer model, FitResults results) =>
-        model.Configuration.Equals(results.Configuration)
-        && (results.Test is null || model.ClassNames.SequenceEqual(results.Test.Classes, StringComparer.Ordinal));
+    /// <summary>Describes how a model differs from the one that the results are about, since its file may have been replaced; null if it
+    /// is that one, as far as the results tell.</summary>
+    private static string? Difference(DplTransformer model, string zip, FitResults results)
+    {
+        if (
+            !model.Configuration.Equals(results.Configuration)
+            || (results.Test is not null && !model.ClassNames.SequenceEqual(results.Test.Classes, StringComparer.Ordinal))
+        )
+            return "its prompt lengths or classes differ";
+        return results.ModelSha256 is { } digest && digest != SavedModel.Digest(zip) ? "its SHA-256 is another than that of the fit" : null;
+    }
 
     private static string PageOf(string results) => Beside(results, ".report.html");
 

@@ -15,7 +15,7 @@ internal static class SearchCommand
     {
         var data = new DataOptions(learns: true);
         var clip = new ModelOptions(needsClip: true);
-        var search = new SearchOptions();
+        var search = new SearchOptions(trains: false);
         var design = new DesignOptions(trains: false);
         var common = new CommonOptions();
         var output = new OutputOptions("the configuration", "configuration.json");

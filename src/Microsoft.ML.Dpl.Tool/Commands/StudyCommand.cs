@@ -152,7 +152,12 @@ internal sealed class StudyCommand
         });
         if (failed == 0)
         {
-            Terminal.Note($"All results are in '{folderPath}'; dpl study table {folderPath} makes a table of it.");
+            Terminal.Note(
+                shard.Count > 1
+                    ? $"The results of shard {shard.Index + 1}/{shard.Count} are in '{folderPath}'; once those of the others are there, "
+                        + $"too, dpl study table {folderPath} makes a table of them."
+                    : $"All results are in '{folderPath}'; dpl study table {folderPath} makes a table of it."
+            );
             return ExitCode.Success;
         }
         Terminal.Fail($"{failed} of {left.Count} runs failed; the same command does them again.");

@@ -43,7 +43,7 @@ internal static class StudyTableCommand
         var command = new ExampledCommand(
             "table",
             "Makes a table of what has been run: mean and 95 % interval over seeds, differences of methods on the same draws with their "
-                + "bootstrap intervals, costs.",
+                + "intervals, costs.",
             "dpl study table results",
             "dpl study table results --format html --output table.html --baseline uniform:4"
         );
@@ -57,6 +57,8 @@ internal static class StudyTableCommand
             StudyResults results = StudyResults.Read(path, Terminal.Warn);
             if (results.MixedVersions is { } mixed)
                 Terminal.Warn($"{mixed} A folder of its own for each version (dpl study --output) keeps them apart.");
+            foreach (string sentence in results.MixedSettings)
+                Terminal.Warn($"{sentence} A folder of its own for each setting (dpl study --output) keeps them apart.");
             var table = new StudyTable(results, arguments.GetValue(baseline), withSeconds: !arguments.GetValue(noSeconds));
             string text = format.Read(arguments) switch
             {

@@ -1,3 +1,5 @@
+using Microsoft.ML.Dpl.Runtime;
+
 namespace Microsoft.ML.Dpl.Tool.Models;
 
 /// <summary>The library's transformer, loaded from a saved ML.NET model.</summary>
@@ -27,6 +29,14 @@ internal sealed class SavedModel : IDisposable
             throw new FileNotFoundException($"There is no model '{path}'.", path);
         ModelZip.Check(path);
         return ModelInfo.Read(path);
+    }
+
+    /// <summary>Returns the SHA-256 of a zip, in lower-case hexadecimal.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static string Digest(string path)
+    {
+        using FileStream zip = File.OpenRead(path);
+        return Sha256.Compute(zip);
     }
 
     public void Dispose() => Transformer.Dispose();

@@ -31,6 +31,20 @@ internal sealed class ContentsOption
         command.Options.Add(_precision);
     }
 
+    /// <summary>Checks that a precision is given only for a zip with a graph.</summary>
+    /// <exception cref="ArgumentException">The zip has no graph.</exception>
+    public void Check(ParseResult arguments)
+    {
+        if (arguments.GetRequiredValue(_contents) != Onnx)
+            arguments.RefuseGiven($"is for the graph of {_contents.Name} {Onnx}: give both, or leave it out.", _precision);
+    }
+
+    /// <summary>Refuses both options where no model is written.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="rest">The rest of the message after the option's name.</param>
+    /// <exception cref="ArgumentException">One of the options was given.</exception>
+    public void Refuse(ParseResult arguments, string rest) => arguments.RefuseGiven(rest, _contents, _precision);
+
     /// <summary>The precision of the graph.</summary>
     public OnnxPrecision ReadPrecision(ParseResult arguments) => _precision.Read(arguments);
 

@@ -66,8 +66,8 @@ internal sealed class DataOptions
     {
         Description =
             "Uses that many training images of each class, drawn with --seed, and the same number, but at most 4, of the data's validation "
-            + "split. From a split_zhou_*.json these are the images that CoOp draws with that seed; from other data they are drawn in "
-            + "another way.",
+            + "split; --validation is used whole. From a split_zhou_*.json these are the images that CoOp draws with that seed; from other "
+            + "data they are drawn in another way.",
         HelpName = "number",
     };
     private readonly bool _learns;
@@ -138,7 +138,9 @@ internal sealed class DataOptions
             Terminal.Warn(
                 $"{all.Length} classes have fewer than --shots {shots} training images, of which all are used; '{few.Key}' has {few.Value}."
             );
-        return FewShotDraw.Draw(sets, shots, seed);
+        ImageSets drawn = FewShotDraw.Draw(sets, shots, seed);
+        // Validation images that were named are the ones to use.
+        return sets.ValidationSource is null ? drawn : drawn with { Validation = sets.Validation };
     }
 
     private ImageSets Read(ParseResult arguments, string path, bool isFirst, CancellationToken cancellationToken)

@@ -93,12 +93,6 @@ internal sealed class CommonOptions : OptionGroup
             options => options.Validation.Fraction
         );
         AddSwitch(
-            "--calibrate",
-            "Fits the temperature of the probabilities to the validation images after training, which then does not use them. No image's "
-                + "predicted class changes.",
-            options => options.Validation.Calibrate
-        );
-        AddSwitch(
             "--apply-exif",
             "Rotates and mirrors images as their EXIF orientation says; the model then does so, too. CLIP's own preprocessing does not.",
             options => options.Images.ApplyExifOrientation
@@ -160,7 +154,8 @@ internal sealed class SearchOptions : OptionGroup
         Defaults.Search.Result
     );
 
-    public SearchOptions()
+    /// <param name="trains">Whether the command also trains; after a search alone nothing is compared or trained.</param>
+    public SearchOptions(bool trains)
     {
         Add(_candidates, (arguments, options) =>
         {
@@ -180,6 +175,20 @@ internal sealed class SearchOptions : OptionGroup
             "Highest learning rate of the alphas (Adam). Default: 0.01; 0.0035 with --recipe paper.",
             options => options.Search.AlphaLearningRate
         );
+        if (trains)
+            AddTraining();
+        AddOptional(
+            "--search-patience",
+            "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all "
+                + "epochs are run.",
+            options => options.Search.Patience
+        );
+        Add("--search-margin", "Lead in softmax weight at which a choice counts as decided, 0 to 1.", options => options.Search.Margin);
+    }
+
+    /// <summary>Adds the options for what follows the search.</summary>
+    private void AddTraining()
+    {
         Add(_result, (arguments, options) => options.Search.Result = _result.Read(arguments));
         AddSwitch(
             "--no-comparison",
@@ -194,13 +203,6 @@ internal sealed class SearchOptions : OptionGroup
             options => options.Validation.Refit,
             value: false
         );
-        AddOptional(
-            "--search-patience",
-            "Ends the search once no layer's choice has changed for that many epochs and all lead by --search-margin. Default: all "
-                + "epochs are run.",
-            options => options.Search.Patience
-        );
-        Add("--search-margin", "Lead in softmax weight at which a choice counts as decided, 0 to 1.", options => options.Search.Margin);
     }
 }
 
@@ -227,6 +229,12 @@ internal sealed class TrainingOptions : OptionGroup
         );
         Add("--distillation-weight", "Weight of staying close to zero-shot CLIP, at least 0.", options =>
             options.Training.DistillationWeight
+        );
+        AddSwitch(
+            "--calibrate",
+            "Fits the temperature of the probabilities to the validation images after training, which then does not use them. No image's "
+                + "predicted class changes.",
+            options => options.Validation.Calibrate
         );
         Add("--prediction-batch-size", "Images per forward pass in prediction.", options => options.Compute.PredictionBatchSize);
     }

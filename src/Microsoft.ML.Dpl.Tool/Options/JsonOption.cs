@@ -25,6 +25,9 @@ internal sealed class JsonOption
 
     public void AddTo(System.CommandLine.Command command) => command.Options.Add(_option);
 
+    /// <summary>Whether the option was given.</summary>
+    public bool IsGiven(ParseResult arguments) => arguments.IsGiven(_option);
+
     /// <summary>Whether the results go to the standard output.</summary>
     public bool IsOutput(ParseResult arguments) => Value(arguments) == StandardOutput;
 

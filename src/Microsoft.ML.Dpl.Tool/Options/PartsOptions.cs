@@ -52,9 +52,7 @@ internal sealed class PartsOptions
     {
         if (arguments.GetValue(_output) is not { } folder)
         {
-            foreach (Option option in new Option[] { _shard, _size, _resume })
-                if (arguments.GetResult(option) is { Implicit: false })
-                    throw new ArgumentException($"{option.Name} is for files: name a folder for them with --output.");
+            arguments.RefuseGiven("is for files: name a folder for them with --output.", _shard, _size, _resume);
             return null;
         }
         if (string.IsNullOrWhiteSpace(folder))

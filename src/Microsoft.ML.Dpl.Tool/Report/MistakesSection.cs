@@ -11,7 +11,8 @@ internal static class MistakesSection
     /// <param name="results">The results of a fit.</param>
     /// <param name="locate">Turns an image's path into one that can be opened.</param>
     /// <param name="model">Draws the heat maps; null to leave them out.</param>
-    public static Section Create(FitResults results, Func<string, string> locate, DplTransformer? model)
+    /// <param name="applyExif">Whether images are rotated and mirrored according to their EXIF orientation.</param>
+    public static Section Create(FitResults results, Func<string, string> locate, DplTransformer? model, bool applyExif)
     {
         const string id = "mistakes",
             title = "Worst mistakes";
@@ -36,16 +37,16 @@ internal static class MistakesSection
                 $"""
                 <p>{wrong.Length} of {test.Predictions.Count} test images are classified wrongly; these are the ones whose true class was given the least probability. {maps}</p>
                 <div class="cards">{Markup.Join(
-                    wrong.Take(Shown).Select(prediction => Card(prediction, locate(prediction.File), model))
+                    wrong.Take(Shown).Select(prediction => Card(prediction, locate(prediction.File), model, applyExif))
                 )}</div>
                 """
             )
         );
     }
 
-    private static Markup Card(TestPrediction prediction, string path, DplTransformer? model)
+    private static Markup Card(TestPrediction prediction, string path, DplTransformer? model, bool applyExif)
     {
-        Markup image = Image(Thumbnail.Address(path, Side), prediction.True);
+        Markup image = Image(Thumbnail.Address(path, Side, applyExif), prediction.True);
         Markup map =
             model is not null && prediction.Predicted is { } predicted
                 ? Image(Thumbnail.HeatMap(path, Side, model, predicted), $"what speaks for {Written.Isolated(predicted)}")

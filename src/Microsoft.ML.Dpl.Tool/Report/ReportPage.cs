@@ -21,6 +21,7 @@ internal static class ReportPage
     {
         ArgumentNullException.ThrowIfNull(results);
         string Locate(string file) => Path.Combine(results.Asked.WorkingFolder ?? "", file);
+        bool applyExif = model?.ApplyExifOrientation ?? results.AppliedExifOrientation;
         Section[] sections =
         [
             TestSections.Accuracy(results),
@@ -31,9 +32,9 @@ internal static class ReportPage
             FinalistsSection.Create(results),
             EpochSections.Training(results),
             ConfusionSection.Create(results),
-            MistakesSection.Create(results, Locate, model),
+            MistakesSection.Create(results, Locate, model, applyExif),
             TestSections.Calibration(results),
-            RunSections.Data(results, Locate),
+            RunSections.Data(results, Locate, applyExif),
             RunSections.Asked(results),
             RunSections.Cost(results),
             RunSections.Versions(results),

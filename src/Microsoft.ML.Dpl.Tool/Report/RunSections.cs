@@ -31,7 +31,10 @@ internal static class RunSections
         );
     }
 
-    public static Section Data(FitResults results, Func<string, string> locate)
+    /// <param name="results">The results of a fit.</param>
+    /// <param name="locate">Turns an image's path into one that can be opened.</param>
+    /// <param name="applyExif">Whether images are rotated and mirrored according to their EXIF orientation.</param>
+    public static Section Data(FitResults results, Func<string, string> locate, bool applyExif)
     {
         const string id = "data",
             title = "Images";
@@ -47,7 +50,7 @@ internal static class RunSections
                         $"""
                         <tr><th scope="row">{shown.Name}</th>{Markup.Join(
                             shown.Counts.Select(count => Markup.Format($"""<td class="number">{count}</td>"""))
-                        )}<td class="samples">{(i < MostSamples ? Samples(shown, samples, locate) : Markup.Empty)}</td></tr>
+                        )}<td class="samples">{(i < MostSamples ? Samples(shown, samples, locate, applyExif) : Markup.Empty)}</td></tr>
                         """
                     )
             )
@@ -149,12 +152,12 @@ internal static class RunSections
     private static string Shape(BranchShape branch) =>
         FormattableString.Invariant($"{branch.Layers} layers, {branch.Width} wide, {branch.Heads} heads");
 
-    private static Markup Samples(ClassImages shown, int most, Func<string, string> locate) =>
+    private static Markup Samples(ClassImages shown, int most, Func<string, string> locate, bool applyExif) =>
         Markup.Join(
             shown
                 .Samples.Take(most)
                 .Select(file =>
-                    Thumbnail.Address(locate(file), SampleSide) is string address
+                    Thumbnail.Address(locate(file), SampleSide, applyExif) is string address
                         ? Markup.Format($"""<img src="{address}" alt="{Path.GetFileName(file)}" title="{file}">""")
                         : Markup.Format($"""<span class="gone" title="{file}">no image</span>""")
                 )

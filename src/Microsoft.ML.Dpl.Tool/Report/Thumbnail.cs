@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using SkiaSharp;
 
@@ -13,22 +14,23 @@ internal static class Thumbnail
     /// <summary>Reads and shrinks an image file.</summary>
     /// <param name="path">Path of the file.</param>
     /// <param name="side">Longest side in pixels.</param>
+    /// <param name="applyExif">Whether the image is rotated and mirrored according to its EXIF orientation.</param>
     /// <returns>A <c>data:</c> URL; null if the file is missing or cannot be decoded.</returns>
-    public static string? Address(string path, int side)
+    public static string? Address(string path, int side, bool applyExif)
     {
-        using SKBitmap? image = Decode(path, side);
+        using SKBitmap? image = Decode(path, side, applyExif);
         return image is null ? null : Encode(image);
     }
 
     /// <summary>Reads an image file and overlays the heat map of the evidence for a class.</summary>
     /// <param name="path">Path of the file.</param>
     /// <param name="side">Longest side in pixels.</param>
-    /// <param name="model">The model that explains the image; not disposed.</param>
+    /// <param name="model">The model that explains the image, which it also rotates and mirrors as in prediction; not disposed.</param>
     /// <param name="className">The class.</param>
     /// <returns>A <c>data:</c> URL; null if the file is missing or cannot be decoded.</returns>
     public static string? HeatMap(string path, int side, DplTransformer model, string className)
     {
-        using SKBitmap? large = Decode(path, ExplainedSide);
+        using SKBitmap? large = Decode(path, ExplainedSide, model.ApplyExifOrientation);
         if (large is null)
             return null;
         using MLImage image = MLImage.CreateFromPixels(large.Width, large.Height, MLPixelFormat.Rgba32, large.GetPixelSpan());
@@ -40,7 +42,7 @@ internal static class Thumbnail
     }
 
     /// <summary>Decodes an image file; null if it is missing, too large or cannot be decoded. The caller disposes the bitmap.</summary>
-    private static SKBitmap? Decode(string path, int side)
+    private static SKBitmap? Decode(string path, int side, bool applyExif)
     {
         if (!File.Exists(path))
             return null;
@@ -52,7 +54,48 @@ internal static class Thumbnail
         SKSizeI size = codec.GetScaledDimensions(Math.Min(1, 2f * side / Math.Max(codec.Info.Width, codec.Info.Height)));
         // Unpremultiplied alpha, as the model reads images.
         using SKBitmap? full = SKBitmap.Decode(codec, new SKImageInfo(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
-        return full is null ? null : Shrink(full, side);
+        if (full is null)
+            return null;
+        SKBitmap small = Shrink(full, side);
+        if (!applyExif || codec.EncodedOrigin == SKEncodedOrigin.TopLeft)
+            return small;
+        using (small)
+            return Upright(small, codec.EncodedOrigin);
+    }
+
+    /// <summary>Returns a copy that is rotated and mirrored according to an EXIF orientation, as the model reads images. The caller
+    /// disposes it.</summary>
+    /// <param name="image">The bitmap with four bytes per pixel, as <see cref="Shrink"/> returns it; not disposed.</param>
+    /// <param name="origin">The position of the first row and column, numbered as in EXIF.</param>
+    private static SKBitmap Upright(SKBitmap image, SKEncodedOrigin origin)
+    {
+        int right = image.Width - 1,
+            bottom = image.Height - 1;
+        // The orientations from 5 on exchange rows and columns.
+        (int width, int height) = origin >= SKEncodedOrigin.LeftTop ? (image.Height, image.Width) : (image.Width, image.Height);
+        ReadOnlySpan<int> source = MemoryMarshal.Cast<byte, int>(image.GetPixelSpan());
+        int[] pixels = new int[source.Length];
+        for (int y = 0, to = 0; y < height; y++)
+        {
+            for (int x = 0; x < width; x++, to++)
+            {
+                (int column, int row) = origin switch
+                {
+                    SKEncodedOrigin.TopRight => (right - x, y),
+                    SKEncodedOrigin.BottomRight => (right - x, bottom - y),
+                    SKEncodedOrigin.BottomLeft => (x, bottom - y),
+                    SKEncodedOrigin.LeftTop => (y, x),
+                    SKEncodedOrigin.RightTop => (y, bottom - x),
+                    SKEncodedOrigin.RightBottom => (right - y, bottom - x),
+                    SKEncodedOrigin.LeftBottom => (right - y, x),
+                    _ => (x, y),
+                };
+                pixels[to] = source[row * image.Width + column];
+            }
+        }
+        var upright = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
+        Marshal.Copy(pixels, 0, upright.GetPixels(), pixels.Length);
+        return upright;
     }
 
     private static SKBitmap Shrink(SKBitmap full, int side)

@@ -50,6 +50,9 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
     /// <summary>Where the model was saved; null if it was not.</summary>
     public string? ModelPath { get; init; }
 
+    /// <summary>SHA-256 of the saved model's zip, in lower-case hexadecimal; null if no model was saved, and in older results.</summary>
+    public string? ModelSha256 { get; init; }
+
     /// <summary>The library's warnings while this process ran, as shown on the terminal; a baseline's warnings are prefixed with its
     /// name.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
@@ -66,6 +69,13 @@ internal sealed record FitResults(AskedResults Asked, VersionResults Versions, B
         Finalists.Count > 0
         && Training is { ValidationAccuracy: not null, Epochs: var epochs }
         && epochs.All(e => e.ValidationAccuracy is null);
+
+    /// <summary>Whether images were rotated and mirrored according to their EXIF orientation; false if the options do not say.</summary>
+    [JsonIgnore]
+    public bool AppliedExifOrientation =>
+        Asked.Options.Contains(
+            new NamedValue($"{nameof(DplTrainer.Options.Images)}.{nameof(DplTrainer.ImageOptions.ApplyExifOrientation)}", "true")
+        );
 
     /// <summary>The number of classes; null if it is not known.</summary>
     [JsonIgnore]

@@ -110,6 +110,17 @@ public sealed class EmbedCommandTests(DrawnData data) : IDisposable
     [InlineData("Give either images", "a.png", "--text", "b.txt", "-o", "vectors.npy")]
     [InlineData("There is no file 'nowhere.txt'", "--text", "nowhere.txt", "-o", "vectors.npy")]
     [InlineData("There is no table 'nowhere.tsv'", "nowhere.tsv", "-o", "vectors.npy")]
+    [InlineData(
+        "--image-column is for images: leave it out with --text.",
+        "--text",
+        "b.txt",
+        "--image-column",
+        "File",
+        "-o",
+        "vectors.npy"
+    )]
+    [InlineData("--image-root is for images: leave it out with --text.", "--text", "b.txt", "--image-root", ".", "-o", "vectors.npy")]
+    [InlineData("--apply-exif is for images: leave it out with --text.", "--text", "b.txt", "--apply-exif", "-o", "vectors.npy")]
     [InlineData("--batch-size must be at least 1; it is 0.", "a.png", "--batch-size", "0", "-o", "vectors.npy")]
     public async Task What_cannot_be_done_is_told_in_one_line(string part, params string[] arguments)
     {

@@ -1,5 +1,7 @@
+using System.CommandLine;
 using EuroSat;
 using Microsoft.ML.Dpl.Tool.Data;
+using Microsoft.ML.Dpl.Tool.Options;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Data;
 
@@ -159,6 +161,28 @@ public sealed class DataTests : IDisposable
         Assert.Equal(24, drawn.Train.Select(row => row.ImagePath).Distinct().Count());
         Assert.Equal(drawn.Train, again.Train);
         Assert.NotEqual(drawn.Train, other.Train);
+    }
+
+    [Fact]
+    public void Shots_leave_a_named_validation_set_whole()
+    {
+        string Table(string name, Func<int, string> split) =>
+            Write(
+                name,
+                "ImagePath\tLabel\tSplit\n"
+                    + string.Concat(Enumerable.Range(0, 40).Select(i => $"{i}.png\t{(i % 2 == 0 ? "cat" : "dog")}\t{split(i)}\n"))
+            );
+        var options = new DataOptions(learns: true);
+        var command = new RootCommand();
+        options.AddTo(command);
+        ImageSets Read(params string[] words) => options.Read(command.Parse(words), CancellationToken.None);
+        string data = Table("data.tsv", i => i < 20 ? "train" : "val"),
+            validation = Table("validation.tsv", _ => "val");
+        ImageSets own = Read(data, "--shots", "6"),
+            named = Read(data, "--shots", "6", "--validation", validation);
+        Assert.Equal((12, 8), (own.Train.Count, own.Validation.Count));
+        Assert.Equal((12, 40), (named.Train.Count, named.Validation.Count));
+        Assert.Equal(own.Train.Select(row => row.ImagePath), named.Train.Select(row => row.ImagePath));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.ML.Dpl.Tool.Results;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Report;
@@ -77,6 +78,29 @@ public sealed class ReportCommandTests(DrawnData data)
         ToolProcess.Outcome outcome = (await ToolProcess.Run("report", moved, "--output", page)).Expect(0);
         Assert.Contains("Warning: There will be no heat maps:", Assert.Single(outcome.ErrorLines), StringComparison.Ordinal);
         Assert.Contains("There are no heat maps", File.ReadAllText(page), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_of_another_run_draws_no_heat_maps()
+    {
+        (await data.Fit()).Expect(0);
+        FitResults results = ResultsJson.ReadFile(Path.ChangeExtension(data.Model, ".results.json"));
+        Assert.Equal(Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(data.Model))).ToLowerInvariant(), results.ModelSha256);
+        string copy = data.File("replaced.results.json"),
+            page = data.File("replaced.html");
+        File.WriteAllText(copy, ResultsJson.Write(results with { ModelSha256 = new string('0', 64) }));
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("report", copy, "--output", page)).Expect(0);
+        Assert.Contains(
+            "model.zip' is not the model of these results: its SHA-256 is another",
+            Assert.Single(outcome.ErrorLines),
+            StringComparison.Ordinal
+        );
+        Assert.DoesNotContain("what speaks for ", File.ReadAllText(page), StringComparison.Ordinal);
+
+        // Older results do not have the SHA-256.
+        File.WriteAllText(copy, ResultsJson.Write(results with { ModelSha256 = null }));
+        outcome = (await ToolProcess.Run("report", copy, "--output", page)).Expect(0);
+        Assert.DoesNotContain("no heat maps", outcome.Error, StringComparison.Ordinal);
     }
 
     [Fact]

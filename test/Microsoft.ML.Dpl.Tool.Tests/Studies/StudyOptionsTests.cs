@@ -78,6 +78,23 @@ public sealed class StudyOptionsTests(DrawnData data)
         Assert.Equal(("land", train, test), ((string?)own["name"], (string?)own["train"], (string?)own["test"]));
     }
 
+    [Fact]
+    public async Task A_shard_says_that_its_own_results_are_there()
+    {
+        string[] study =
+        [
+            .. Study(data.File("by-shards.json"), "--methods", "zero-shot", "nearest-mean", "--shots", "1", "--seeds", "1"),
+            "--threads",
+            "1",
+            "--jobs",
+            "1",
+        ];
+        string shard = (await ToolProcess.Run([.. study, "--shard", "2/2"])).Expect(0).Error;
+        Assert.Contains("The results of shard 2/2 are in '", shard);
+        Assert.DoesNotContain("All results", shard);
+        Assert.Contains("All results are in '", (await ToolProcess.Run(study)).Expect(0).Error);
+    }
+
     private string[] Study(string plan, params string[] more) =>
         ["study", plan, "--clip", "tiny-drawn", "--data-sets", $"lighting={data.File("lighting")}", .. more];
 }

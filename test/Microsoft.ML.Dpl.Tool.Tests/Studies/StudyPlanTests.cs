@@ -1,6 +1,8 @@
+using Microsoft.ML.Dpl.Clip;
 using Microsoft.ML.Dpl.Tests;
 using Microsoft.ML.Dpl.Tool.Options;
 using Microsoft.ML.Dpl.Tool.Studies.Plan;
+using Microsoft.ML.Dpl.Tool.Studies.Runs;
 
 namespace Microsoft.ML.Dpl.Tool.Tests.Studies;
 
@@ -123,6 +125,30 @@ public sealed class StudyPlanTests : IDisposable
             ["cross-data-set/source/seed-1.zero-shot.json", "cross-data-set/source/seed-2.zero-shot.json"],
             plan.Runs.Select(run => run.FileName)
         );
+    }
+
+    [Fact]
+    public void A_changed_template_of_a_test_counts_where_the_test_is_fitted_with_it()
+    {
+        StudyPlan WithTemplate(string template) =>
+            Read(
+                $$"""
+                { "clip": "tiny-drawn", "seeds": [1], "protocol": "cross-data-set", "methods": ["zero-shot", "default"], "source": {{Own}},
+                  "dataSets": [{ "name": "target", "train": "t.tsv", "template": "{{template}}" }] }
+                """
+            );
+        RunSettings Settings(StudyPlan plan, int run) => StudyRunner.Settings(plan, ClipBackbone.TinyDrawn, plan.Runs[run]);
+        StudyPlan before = WithTemplate("a {}."),
+            after = WithTemplate("one {}.");
+        Assert.Equal(
+            "another list of the tests' templates: 'a photo of a {}.; a {}.' instead of 'a photo of a {}.; one {}.'",
+            Settings(after, 0).Difference("", "", Settings(before, 0))
+        );
+        Assert.Null(Settings(after, 0).Difference("", "", Settings(after, 0)));
+        // Older results do not have the templates of their tests.
+        Assert.Null(Settings(after, 0).Difference("", "", Settings(before, 0) with { TestTemplates = null }));
+        // A trained method keeps the template of its source.
+        Assert.Null(Settings(after, 1).Difference("", "", Settings(before, 1)));
     }
 
     [Theory]

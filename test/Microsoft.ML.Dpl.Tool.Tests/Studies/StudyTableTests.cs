@@ -49,9 +49,31 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal([5.0], section.Differences("n", "m", section.Columns).Select(Rounded));
         var difference = StudyDifference.From([10, -10, 0, 10])!;
         Assert.Equal((4, 2.5, 2, 1), (difference.Pairs, difference.Mean, difference.Wins, difference.Losses));
-        Assert.InRange(difference.Low, -10, 0);
-        Assert.InRange(difference.High, 5, 10);
         Assert.Null(StudyDifference.From([]));
+    }
+
+    [Fact]
+    public void The_interval_of_few_differences_is_Students_and_that_of_one_is_left_out()
+    {
+        // Mean 2.5, standard deviation 9.5743, Student's t for 3 degrees of freedom: 3.1824 · 9.5743 / √4 = 15.2346
+        (double low, double high) = StudyDifference.From([10, -10, 0, 10])!.Interval!.Value;
+        Assert.Equal(2.5 - 15.2346, low, 3);
+        Assert.Equal(2.5 + 15.2346, high, 3);
+        // The bootstrap's interval lies within the differences.
+        (low, high) = StudyDifference.From([10, -10, 0, 10, 0, 5])!.Interval!.Value;
+        Assert.InRange(low, -10, 2.5);
+        Assert.InRange(high, 2.5, 10);
+        Assert.Null(StudyDifference.From([2])!.Interval);
+
+        Few("a", 1, "m", 60);
+        Few("a", 1, "n", 62);
+        StudySheet differences = Table().Sheets.Single(sheet => sheet.Title == "Minus m");
+        Assert.Equal(["few-shot, 4 shots", "n", "1", "+2.0", "–", "1 / 0 / 0"], differences.Rows[0]);
+        Few("a", 2, "m", 60);
+        Few("a", 2, "n", 66);
+        differences = Table().Sheets.Single(sheet => sheet.Title == "Minus m");
+        // 12.7062 · 2.8284 / √2
+        Assert.Equal("−21.4 to +29.4", differences.Rows[0][4]);
     }
 
     [Fact]
@@ -90,7 +112,7 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Contains("m|n <x> \\& 50 \\% & 60.0 \\\\", latex);
         Assert.Contains("a\\_b", latex);
         Assert.Contains("<th scope=\"row\">m|n &lt;x&gt; &amp; 50 %</th><td>60.0</td>", html);
-        Assert.Contains("few-shot,4,accuracy,a_b,\"other, \"\"quoted\"\"\",1,62,,m|n <x> & 50 %,1,2,2,2,7,3", csv);
+        Assert.Contains("few-shot,4,accuracy,a_b,\"other, \"\"quoted\"\"\",1,62,,m|n <x> & 50 %,1,2,,,7,3", csv);
         Assert.Equal(table.Sheets.Count, latex.Split("\\begin{table}").Length - 1);
     }
 
@@ -161,6 +183,36 @@ public sealed partial class StudyTableTests : IDisposable
         Assert.Equal(mixed, Table().Results.MixedVersions);
         Assert.Contains(mixed, SheetText.Markdown(Table().Sheets));
         Assert.Equal(["n", "80.0 ± 0.0"], Table().Sheets[0].Rows[1]);
+    }
+
+    [Fact]
+    public async Task Runs_with_different_settings_are_told_beside_their_figures()
+    {
+        Few("a", 1, "m", 60);
+        Few("b", 1, "m", 60);
+        Assert.Empty(Table().Results.MixedSettings);
+        string changed = _folder.File("1.json");
+        RunResult run = RunResult.TryRead(changed)!;
+        RunSettings other = run.Settings with { Clip = "another", ClipSha256 = "01", Device = "cuda", Threads = 4, Template = "a {}" };
+        File.WriteAllBytes(changed, (run with { Settings = other }).ToJson());
+        string[] mixed =
+        [
+            "The runs were made with different CLIPs, whose figures may differ: 1 with tiny-drawn (SHA-256 00), "
+                + "1 with another (SHA-256 01).",
+            "The runs were made on different devices, whose figures may differ: 1 on cpu, 1 on cuda.",
+            "The runs were made with different numbers of threads, whose figures may differ: 1 with 1, 1 with 4.",
+        ];
+        // Each data set may have a template of its own.
+        Assert.Equal(mixed, Table().Results.MixedSettings);
+        string markdown = SheetText.Markdown(Table().Sheets);
+        Assert.All(mixed, sentence => Assert.Contains(sentence, markdown));
+        Few("b", 2, "m", 60);
+        Assert.Equal(
+            "The runs were made with different templates for 'b', whose figures may differ: 1 with 'a {}', 1 with '{}'.",
+            Table().Results.MixedSettings.Last()
+        );
+        ToolProcess.Outcome outcome = (await ToolProcess.Run("study", "table", _folder.FullPath)).Expect(0);
+        Assert.Contains("on different devices, whose figures may differ: 2 on cpu, 1 on cuda.", outcome.Error);
     }
 
     [Fact]

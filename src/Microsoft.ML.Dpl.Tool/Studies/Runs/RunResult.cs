@@ -87,6 +87,8 @@ internal sealed record RunResult(
 /// <param name="Template">The template of a class's text.</param>
 /// <param name="Tests">Names of the tests' data sets.</param>
 /// <param name="Paths">Paths of the images of all data sets as given in the plan; null in older results, which lack them.</param>
+/// <param name="TestTemplates">The templates of the tests' data sets, with which a method that learns nothing is fitted; null for other
+/// methods, and in older results.</param>
 internal sealed record RunSettings(
     string Clip,
     string ClipSha256,
@@ -94,7 +96,8 @@ internal sealed record RunSettings(
     int Threads,
     string Template,
     string Tests,
-    string? Paths = null
+    string? Paths = null,
+    string? TestTemplates = null
 )
 {
     /// <summary>Describes the first difference between two runs; null if there is none. The CLIP's name is ignored, since its folder may
@@ -113,6 +116,7 @@ internal sealed record RunSettings(
             ("template", Template, other.Template),
             ("list of tests", Tests, other.Tests),
             ("place of its images", Paths ?? "", other.Paths ?? Paths ?? ""),
+            ("list of the tests' templates", TestTemplates ?? other.TestTemplates ?? "", other.TestTemplates ?? TestTemplates ?? ""),
         ];
         foreach (var (what, here, there) in all)
             if (here != there)

@@ -29,7 +29,8 @@ internal sealed class StudyRunner(StudyPlan plan, ClipBackbone backbone, StudyDa
             plan.Threads,
             run.Data.Template,
             string.Join(", ", tests.Select(test => test.Name)),
-            string.Join("; ", tests.Select(test => test.Paths))
+            string.Join("; ", tests.Select(test => test.Paths)),
+            run.Method.Method.Learns ? null : string.Join("; ", tests.Select(test => test.Template))
         );
     }
 

@@ -33,6 +33,26 @@ internal static class SeedInterval
     }
 }
 
+/// <summary>The 95 % confidence interval of the mean of paired differences.</summary>
+internal static class DifferenceInterval
+{
+    // The bootstrap's interval of few differences is too narrow: that of two or three is their smallest and largest.
+    private const int FewestForBootstrap = 6;
+
+    /// <param name="differences">The differences.</param>
+    /// <returns>The bounds, by Student's t distribution for two to five differences and by the bootstrap for more; null for fewer than
+    /// two.</returns>
+    public static (double Low, double High)? Compute(IReadOnlyList<double> differences)
+    {
+        if (differences.Count >= FewestForBootstrap)
+            return Bootstrap.Interval(differences);
+        if (SeedInterval.HalfWidth(differences) is not double half)
+            return null;
+        double mean = differences.Average();
+        return (mean - half, mean + half);
+    }
+}
+
 /// <summary>Percentile bootstrap (Efron, Annals of Statistics 7, 1979).</summary>
 internal static class Bootstrap
 {

@@ -77,6 +77,7 @@ internal static class SheetText
                     '^' => "\\textasciicircum{}",
                     '±' => "$\\pm$",
                     '−' => "$-$",
+                    '–' => "--",
                     '×' => "$\\times$",
                     '#' or '$' or '%' or '&' or '_' or '{' or '}' => $"\\{c}",
                     _ => $"{c}",

@@ -46,8 +46,8 @@ internal static class StudyCsv
                     difference is null ? "" : table.Baseline,
                     Number(difference?.Pairs),
                     Number(difference?.Mean),
-                    Number(difference?.Low),
-                    Number(difference?.High),
+                    Number(difference?.Interval?.Low),
+                    Number(difference?.Interval?.High),
                     numbers,
                 ];
                 Line(withSeconds ? [.. cells, Number(table.FitSeconds(method))] : cells);

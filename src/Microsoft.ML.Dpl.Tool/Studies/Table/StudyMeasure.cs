@@ -52,17 +52,21 @@ internal sealed record StudyCell(double Mean, double? HalfWidth, int Runs);
 /// <summary>The difference between a method and the baseline over the draws on which both were run.</summary>
 /// <param name="Pairs">Number of pairs, at least one.</param>
 /// <param name="Mean">Mean difference in percentage points.</param>
-/// <param name="Low">Lower bound of the 95 % bootstrap interval.</param>
-/// <param name="High">Upper bound of the 95 % bootstrap interval.</param>
+/// <param name="Interval">The 95 % interval in percentage points; null for a single pair.</param>
 /// <param name="Wins">Number of pairs in which the method is better.</param>
 /// <param name="Losses">Number of pairs in which the baseline is better.</param>
-internal sealed record StudyDifference(int Pairs, double Mean, double Low, double High, int Wins, int Losses)
+internal sealed record StudyDifference(int Pairs, double Mean, (double Low, double High)? Interval, int Wins, int Losses)
 {
-    public static StudyDifference? From(IReadOnlyList<double> pairs)
-    {
-        if (pairs.Count == 0)
-            return null;
-        (double low, double high) = Bootstrap.Interval(pairs);
-        return new StudyDifference(pairs.Count, pairs.Average(), low, high, pairs.Count(d => d > 0), pairs.Count(d => d < 0));
-    }
+    /// <param name="pairs">The differences of the pairs in percentage points.</param>
+    /// <returns>Null if there are no pairs.</returns>
+    public static StudyDifference? From(IReadOnlyList<double> pairs) =>
+        pairs.Count == 0
+            ? null
+            : new StudyDifference(
+                pairs.Count,
+                pairs.Average(),
+                DifferenceInterval.Compute(pairs),
+                pairs.Count(d => d > 0),
+                pairs.Count(d => d < 0)
+            );
 }

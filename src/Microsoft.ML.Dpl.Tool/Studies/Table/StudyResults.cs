@@ -17,22 +17,51 @@ internal sealed record StudyResults(
 )
 {
     /// <summary>A sentence saying that the runs were made by several versions of the library; null if they were all made by one.</summary>
-    public string? MixedVersions
+    public string? MixedVersions =>
+        // Older results do not name their version and are counted as one version.
+        Mixed(
+            "by different versions of the library",
+            "of",
+            Runs,
+            run => run.Library,
+            run => run.Library ?? "a version that they do not name"
+        );
+
+    /// <summary>Sentences saying which settings differ between the runs: the CLIP, the device, the number of threads, and the template of
+    /// each data set; empty if none does.</summary>
+    public IReadOnlyList<string> MixedSettings
     {
         get
         {
-            // Older results do not name their version and are counted as one version.
-            string[] versions =
+            string?[] all =
             [
-                .. Runs.GroupBy(run => run.Library)
-                    .OrderBy(group => group.Key, StringComparer.Ordinal)
-                    .Select(group =>
-                        string.Create(CultureInfo.InvariantCulture, $"{group.Count()} of {group.Key ?? "a version that they do not name"}")
-                    ),
+                // A CLIP may have been moved, so its name does not count.
+                Mixed(
+                    "with different CLIPs",
+                    "with",
+                    Runs,
+                    run => run.Settings.ClipSha256,
+                    run => $"{run.Settings.Clip} (SHA-256 {run.Settings.ClipSha256})"
+                ),
+                Mixed("on different devices", "on", Runs, run => run.Settings.Device, run => run.Settings.Device),
+                Mixed(
+                    "with different numbers of threads",
+                    "with",
+                    Runs,
+                    run => Whole(run.Settings.Threads),
+                    run => Whole(run.Settings.Threads)
+                ),
+                .. DataSets.Select(name =>
+                    Mixed(
+                        $"with different templates for '{name}'",
+                        "with",
+                        Runs.Where(run => run.Data == name),
+                        run => run.Settings.Template,
+                        run => $"'{run.Settings.Template}'"
+                    )
+                ),
             ];
-            return versions.Length > 1
-                ? $"The runs were made by different versions of the library, whose figures may differ: {string.Join(", ", versions)}."
-                : null;
+            return [.. all.OfType<string>()];
         }
     }
 
@@ -78,6 +107,31 @@ internal sealed record StudyResults(
         ];
         return new StudyResults(ordered, methods, data, plan?.Runs.Count);
     }
+
+    /// <summary>Returns a sentence with the number of runs for each value; null if all runs have the same.</summary>
+    /// <param name="how">How the runs were made.</param>
+    /// <param name="joint">The word between a number of runs and their value.</param>
+    /// <param name="runs">The runs to consider.</param>
+    /// <param name="value">The value of a run.</param>
+    /// <param name="shown">The value of a run as text.</param>
+    private static string? Mixed(
+        string how,
+        string joint,
+        IEnumerable<RunResult> runs,
+        Func<RunResult, string?> value,
+        Func<RunResult, string> shown
+    )
+    {
+        string[] values =
+        [
+            .. runs.GroupBy(value)
+                .OrderBy(group => group.Key, StringComparer.Ordinal)
+                .Select(group => $"{Whole(group.Count())} {joint} {shown(group.First())}"),
+        ];
+        return values.Length > 1 ? $"The runs were made {how}, whose figures may differ: {string.Join(", ", values)}." : null;
+    }
+
+    private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Sorts in the plan's order, followed by what the plan does not name.</summary>
     private static string[] Ordered(IEnumerable<string>? planned, IEnumerable<string> run)

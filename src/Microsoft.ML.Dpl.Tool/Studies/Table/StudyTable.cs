@@ -133,15 +133,15 @@ internal sealed class StudyTable
                 method,
                 Whole(difference.Pairs),
                 Signed(difference.Mean),
-                $"{Signed(difference.Low)} to {Signed(difference.High)}",
+                difference.Interval is { } interval ? $"{Signed(interval.Low)} to {Signed(interval.High)}" : "–",
                 $"{Whole(difference.Wins)} / {Whole(difference.Pairs - difference.Wins - difference.Losses)} / {Whole(difference.Losses)}",
             },
         ];
         if (rows.Length > 0)
             yield return new StudySheet(
                 $"Minus {Baseline}",
-                "Differences in points on the same draws, over all data sets and seeds, with their 95 % bootstrap interval; pairs won, "
-                    + "tied and lost.",
+                "Differences in points on the same draws, over all data sets and seeds, with their 95 % interval (bootstrap; Student with "
+                    + "two to five pairs; none with one); pairs won, tied and lost.",
                 ["what", "method", "pairs", "points", "95 % interval", "won / equal / lost"],
                 rows
             );
@@ -153,8 +153,9 @@ internal sealed class StudyTable
             Results.Planned is int planned && planned > Results.Runs.Count
                 ? $" {Whole(Results.Runs.Count)} of {Whole(planned)} planned runs are there."
                 : "";
-        if (Results.MixedVersions is { } mixed)
-            known += $" {mixed}";
+        string?[] mixed = [Results.MixedVersions, .. Results.MixedSettings];
+        foreach (string sentence in mixed.OfType<string>())
+            known += $" {sentence}";
         return new StudySheet(
             "Cost",
             $"Numbers that are learnt from images{(_withSeconds ? ", and seconds of wall time a run, means over all runs" : "")}.{known}",
