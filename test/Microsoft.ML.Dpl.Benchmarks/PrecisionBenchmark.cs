@@ -15,6 +15,8 @@ namespace Microsoft.ML.Dpl.Benchmarks;
 /// <param name="OnlyFloat32">Images that only float32 classifies correctly.</param>
 /// <param name="Changed">Images with another predicted class, correct or not.</param>
 /// <param name="Bytes">The size of the graph as a share of the float32 graph's.</param>
+/// <param name="Length">Prompt rows of every layer; lines without it were made with the default.</param>
+/// <param name="Steps">Steps of training; lines without it were made with the default.</param>
 internal sealed record PrecisionRun(
     string Task,
     int Seed,
@@ -24,7 +26,9 @@ internal sealed record PrecisionRun(
     int OnlyThis,
     int OnlyFloat32,
     int Changed,
-    double Bytes
+    double Bytes,
+    int Length = PrecisionBenchmark.DefaultLength,
+    int Steps = PrecisionBenchmark.DefaultSteps
 );
 
 /// <summary>The accuracy lost by graphs of reduced precision: models trained for a few steps, each exported as float32, float16 and int8
@@ -36,6 +40,9 @@ internal sealed record PrecisionRun(
 /// <param name="steps">The number of training steps.</param>
 internal sealed class PrecisionBenchmark(string results, string? photographs, string? clip, int length, int steps)
 {
+    public const int DefaultLength = 4,
+        DefaultSteps = 200;
+
     private const int Batch = 32;
 
     private static readonly OnnxPrecision[] Precisions = [OnnxPrecision.Float16, OnnxPrecision.Int8];
@@ -60,7 +67,8 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
         }
     }
 
-    /// <summary>Prints the file's results, with all models of a task pooled: an image counts once for each model.</summary>
+    /// <summary>Prints the file's results for this length and number of steps, with all models of a task pooled: an image counts once for
+    /// each model.</summary>
     public void Print()
     {
         var table = new Table().AddColumn($"ONNX Runtime {OnnxSession.Version}");
@@ -84,9 +92,16 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
         AnsiConsole.Write(table);
     }
 
+    /// <summary>The models of this length and number of steps.</summary>
     private PrecisionRun[] Read() =>
         File.Exists(results)
-            ? [.. File.ReadLines(results).Where(line => line.Length > 0).Select(line => JsonSerializer.Deserialize<PrecisionRun>(line)!)]
+            ?
+            [
+                .. File.ReadLines(results)
+                    .Where(line => line.Length > 0)
+                    .Select(line => JsonSerializer.Deserialize<PrecisionRun>(line)!)
+                    .Where(run => run.Length == length && run.Steps == steps),
+            ]
             : [];
 
     private PrecisionRun[] Measure(string name, int seed)
@@ -116,7 +131,9 @@ internal sealed class PrecisionBenchmark(string results, string? photographs, st
                     images.Count(image => image.Rounded == image.Label && image.Whole != image.Label),
                     images.Count(image => image.Whole == image.Label && image.Rounded != image.Label),
                     images.Count(image => image.Whole != image.Rounded),
-                    Bytes(precision) / bytes
+                    Bytes(precision) / bytes,
+                    length,
+                    steps
                 );
             }),
         ];

@@ -296,7 +296,7 @@ evidence.SetAction(arguments =>
     UseThreads(arguments);
     string[] files = arguments.GetRequiredValue(results);
     if (!arguments.GetValue(onlyTable))
-        new EvidenceBenchmark(files[0], arguments.GetValue(photographs), arguments.GetValue(photographsClip)).Run(
+        new EvidenceBenchmark(files, arguments.GetValue(photographs), arguments.GetValue(photographsClip)).Run(
             arguments.GetRequiredValue(evidenceTasks),
             arguments.GetRequiredValue(seeds),
             arguments.GetRequiredValue(methods),
@@ -310,8 +310,16 @@ var precisionTasks = new Option<string[]>("--tasks")
     AllowMultipleArgumentsPerToken = true,
     Required = true,
 };
-var trainingSteps = new Option<int>("--steps") { Description = "Steps of training.", DefaultValueFactory = _ => 200 };
-var uniform = new Option<int>("--length") { Description = "Prompt rows of every layer.", DefaultValueFactory = _ => 4 };
+var trainingSteps = new Option<int>("--steps")
+{
+    Description = "Steps of training.",
+    DefaultValueFactory = _ => PrecisionBenchmark.DefaultSteps,
+};
+var uniform = new Option<int>("--length")
+{
+    Description = "Prompt rows of every layer.",
+    DefaultValueFactory = _ => PrecisionBenchmark.DefaultLength,
+};
 var precisionResults = new Option<string>("--results")
 {
     Description = "File with a line of JSON for each model and precision; what it holds is not run again.",

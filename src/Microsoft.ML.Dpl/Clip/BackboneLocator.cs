@@ -59,8 +59,15 @@ internal static class BackboneLocator
                 looked.Add($"{path} ({source}): {e.Message}");
             }
         }
-        if (ClipBackbone.Embedded().FirstOrDefault(embedded => Matches(embedded, sha256)) is { } tiny)
-            return tiny;
+        try
+        {
+            if (ClipBackbone.Embedded().FirstOrDefault(embedded => Matches(embedded, sha256)) is { } tiny)
+                return tiny;
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            looked.Add($"the CLIPs of Microsoft.ML.Dpl.TinyClip: {e.Message}");
+        }
         throw new FileNotFoundException(
             $"This model was trained on the CLIP '{name}' (weights' SHA-256 {sha256}), which the model zip does not contain and which "
                 + "was not found. "
@@ -107,6 +114,8 @@ internal static class BackboneLocator
     private static bool IsLocal([NotNullWhen(true)] string? path) =>
         path is not null
         && Path.IsPathFullyQualified(path)
+        // Windows also takes \/host, \??\UNC and others for network paths; only a drive is certainly local.
+        && (!OperatingSystem.IsWindows() || char.IsAsciiLetter(path[0]))
         && !path.StartsWith(@"\\", StringComparison.Ordinal)
         && !path.StartsWith("//", StringComparison.Ordinal);
 
@@ -157,8 +166,22 @@ internal static class EmbeddedBackbone
             string folder = Path.Combine(root, $"{assembly.GetName().Name}-{hash[..16]}");
             if (!Directory.Exists(folder))
                 Unpack(assembly, resources, prefix.Length, folder);
+            Complete(assembly, resources, prefix.Length, folder);
             return ClipBackbone.FromFolder(folder);
         });
+    }
+
+    /// <summary>Restores files that are missing or cut short: systems that clean temporary folders remove single files that were not read
+    /// for some days.</summary>
+    private static void Complete(Assembly assembly, string[] resources, int prefixLength, string folder)
+    {
+        foreach (string resource in resources)
+        {
+            using Stream content = assembly.GetManifestResourceStream(resource)!;
+            var file = new FileInfo(Path.Combine(folder, resource[prefixLength..]));
+            if (!file.Exists || file.Length != content.Length)
+                WholeFile.Write(file.FullName, content.CopyTo);
+        }
     }
 
     private static void Unpack(Assembly assembly, string[] resources, int prefixLength, string folder)

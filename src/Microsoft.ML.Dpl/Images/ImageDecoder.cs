@@ -112,7 +112,8 @@ internal static class ImageDecoder
                     if (result != SKCodecResult.Success)
                         throw new InvalidDataException($"Image '{name}' cannot be decoded: {result}.");
                 }
-                var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), Alpha(rgba));
+                byte[]? alpha = IsPngWithoutAlpha(bytes) ? null : Alpha(rgba);
+                var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), alpha);
                 return applyExifOrientation ? ExifOrientation.Upright(image, codec.EncodedOrigin) : image;
             }
             catch (OutOfMemoryException e)
@@ -166,6 +167,15 @@ internal static class ImageDecoder
         for (int from = 0, to = 0; to < rgb.Length; from += 4, to += 3)
             (rgb[to], rgb[to + 1], rgb[to + 2]) = (pixels[from + red], pixels[from + 1], pixels[from + blue]);
         return rgb;
+    }
+
+    /// <summary>Whether a file is a PNG without an alpha channel. A transparent palette entry or colour then only marks pixels, whose colours
+    /// PIL keeps when it resizes an image or converts it to RGB.</summary>
+    private static bool IsPngWithoutAlpha(ReadOnlySpan<byte> bytes)
+    {
+        const int colourType = 25;
+        const byte alphaBit = 4;
+        return bytes.Length > colourType && bytes[1..].StartsWith("PNG"u8) && (bytes[colourType] & alphaBit) == 0;
     }
 
     /// <summary>The alpha channel; null if all pixels are opaque.</summary>

@@ -36,12 +36,12 @@ internal sealed record EvidenceRun(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? New = null
 );
 
-/// <summary>Runs methods on tasks and seeds and appends a line of JSON for each run. Runs already in the file are skipped, so a benchmark
+/// <summary>Runs methods on tasks and seeds and appends a line of JSON for each run. Runs already in the files are skipped, so a benchmark
 /// can be interrupted and resumed, and two processes can each take half of the tasks.</summary>
-/// <param name="results">The file with one line of JSON per run.</param>
+/// <param name="results">The files with one line of JSON per run; the first one is appended to.</param>
 /// <param name="photographs">See <see cref="BenchmarkTask.Open"/>.</param>
 /// <param name="clip">See <see cref="BenchmarkTask.Open"/>.</param>
-internal sealed class EvidenceBenchmark(string results, string? photographs, string? clip)
+internal sealed class EvidenceBenchmark(IReadOnlyList<string> results, string? photographs, string? clip)
 {
     private const string BaseToNew = " base-to-new";
 
@@ -52,7 +52,7 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
     /// et al., CVPR 2022, arXiv 2203.05557).</param>
     public void Run(IReadOnlyList<string> tasks, IReadOnlyList<int> seeds, IReadOnlyList<string> methods, bool baseToNew)
     {
-        var done = Read([results]).Select(run => (run.Task, run.Seed, run.Method)).ToHashSet();
+        var done = Read(results).Select(run => (run.Task, run.Seed, run.Method)).ToHashSet();
         foreach (int seed in seeds)
         foreach (string taskName in tasks)
         {
@@ -64,20 +64,21 @@ internal sealed class EvidenceBenchmark(string results, string? photographs, str
             foreach (string method in missing)
             {
                 EvidenceRun run = baseToNew ? RunOfHalves(task, name, seed, method) : RunOfAll(task, name, seed, method);
-                File.AppendAllText(results, JsonSerializer.Serialize(run) + "\n");
+                File.AppendAllText(results[0], JsonSerializer.Serialize(run) + "\n");
                 Console.WriteLine(FormattableString.Invariant($"{name} {seed} {method}: {run.Accuracy:p1}, {run.Seconds:f0} s"));
             }
         }
     }
 
-    /// <summary>The runs of several files; a missing file counts as empty.</summary>
+    /// <summary>The runs of several files, each run once; a missing file counts as empty.</summary>
     public static IReadOnlyList<EvidenceRun> Read(IEnumerable<string> files) =>
         [
             .. files
                 .Where(File.Exists)
                 .SelectMany(File.ReadLines)
                 .Where(line => line.Length > 0)
-                .Select(line => JsonSerializer.Deserialize<EvidenceRun>(line)!),
+                .Select(line => JsonSerializer.Deserialize<EvidenceRun>(line)!)
+                .DistinctBy(run => (run.Task, run.Seed, run.Method)),
         ];
 
     private static EvidenceRun RunOfAll(BenchmarkTask task, string name, int seed, string method)

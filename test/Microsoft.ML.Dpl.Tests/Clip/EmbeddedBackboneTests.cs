@@ -33,6 +33,20 @@ public sealed class EmbeddedBackboneTests : IDisposable
     }
 
     [Fact]
+    public void Files_that_a_cleaner_removed_or_cut_short_are_unpacked_again()
+    {
+        Assembly assembly = WithResources("Embedded.Cleaned", Directory.GetFiles(_model.FullPath));
+        string folder = EmbeddedBackbone.Open(assembly).Location!;
+        File.Delete(Path.Combine(folder, "vocab.json"));
+        using (FileStream weights = File.OpenWrite(Path.Combine(folder, "model.safetensors")))
+            weights.SetLength(100);
+        ClipBackbone again = EmbeddedBackbone.Open(assembly);
+        Assert.Equal(folder, again.Location);
+        Assert.Equal(ClipBackbone.FromFolder(_model.FullPath).Sha256, again.Sha256);
+        Assert.NotNull(again.CreateTokenizer());
+    }
+
+    [Fact]
     public void Several_at_once_unpack_to_one_folder()
     {
         Assembly assembly = WithResources("Embedded.Many", Directory.GetFiles(_model.FullPath));

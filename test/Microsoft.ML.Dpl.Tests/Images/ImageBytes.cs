@@ -16,7 +16,13 @@ internal static class ImageBytes
     private const int PngSignature = 8;
 
     /// <summary>A PNG file of unfiltered rows; if it has a palette, its colours are (10, 20, 30) and (40, 50, 60).</summary>
-    public static byte[] Png(int width, int height, byte depth, byte type, byte[] pixels)
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="depth">Bits per sample.</param>
+    /// <param name="type">The colour type.</param>
+    /// <param name="pixels">The samples, row by row.</param>
+    /// <param name="transparency">Content of the chunk tRNS; empty: there is none.</param>
+    public static byte[] Png(int width, int height, byte depth, byte type, byte[] pixels, params byte[] transparency)
     {
         using var compressed = new MemoryStream();
         using (var deflate = new ZLibStream(compressed, CompressionLevel.Fastest, leaveOpen: true))
@@ -37,6 +43,7 @@ internal static class ImageBytes
             0x0A,
             .. Chunk("IHDR"u8, header),
             .. type == Palette ? Chunk("PLTE"u8, [10, 20, 30, 40, 50, 60]) : [],
+            .. transparency.Length > 0 ? Chunk("tRNS"u8, transparency) : [],
             .. Chunk("IDAT"u8, compressed.ToArray()),
             .. Chunk("IEND"u8, []),
         ];

@@ -37,6 +37,18 @@ public sealed class ImageDecoderTests : IDisposable
         Assert.Equal([0, 128], image.Alpha!);
     }
 
+    /// <summary>PIL reads these as P, L and RGB: neither resizing nor conversion to RGB heeds what is marked as transparent.</summary>
+    [Theory]
+    [InlineData(Palette, new byte[] { 0, 1 }, new byte[] { 0 }, new byte[] { 10, 20, 30, 40, 50, 60 })]
+    [InlineData(Grey, new byte[] { 200, 9 }, new byte[] { 0, 200 }, new byte[] { 200, 200, 200, 9, 9, 9 })]
+    [InlineData(Colour, new byte[] { 200, 100, 50, 9, 8, 7 }, new byte[] { 0, 200, 0, 100, 0, 50 }, new byte[] { 200, 100, 50, 9, 8, 7 })]
+    public void KeepsColoursThatAreOnlyMarkedAsTransparent(byte type, byte[] row, byte[] transparency, byte[] expected)
+    {
+        RgbImage image = ImageDecoder.FromBytes(Png(2, 1, 8, type, row, transparency), "a");
+        Assert.Equal(expected, image.Pixels);
+        Assert.Null(image.Alpha);
+    }
+
     [Fact]
     public void IgnoresExifOrientation()
     {
