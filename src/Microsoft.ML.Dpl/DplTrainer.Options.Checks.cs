@@ -182,7 +182,8 @@ public sealed partial class DplTrainer
             if (Search.Result == SearchResult.Mixture && together > PromptConfiguration.MaximumLength)
                 throw new ArgumentException(
                     $"{lengths} has {together} prompt rows in all, and with Search.Result = Mixture a layer keeps those of every "
-                        + $"candidate, at most {PromptConfiguration.MaximumLength}: give fewer or shorter candidates, or Search.Result = Lengths.",
+                        + $"candidate, at most {PromptConfiguration.MaximumLength}: give fewer or shorter candidates, or "
+                        + "Search.Result = Lengths.",
                     lengths
                 );
         }

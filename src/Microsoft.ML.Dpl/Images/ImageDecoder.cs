@@ -169,8 +169,8 @@ internal static class ImageDecoder
         return rgb;
     }
 
-    /// <summary>Whether a file is a PNG without an alpha channel. A transparent palette entry or colour then only marks pixels, whose colours
-    /// PIL keeps when it resizes an image or converts it to RGB.</summary>
+    /// <summary>Whether a file is a PNG without an alpha channel. A transparent palette entry or colour then only marks pixels, whose
+    /// colours PIL keeps when it resizes an image or converts it to RGB.</summary>
     private static bool IsPngWithoutAlpha(ReadOnlySpan<byte> bytes)
     {
         const int colourType = 25;
