@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
+using Microsoft.ML.Dpl.Images;
 using SkiaSharp;
 
 namespace Microsoft.ML.Dpl.Tool.Report;
@@ -69,30 +70,12 @@ internal static class Thumbnail
     /// <param name="origin">The position of the first row and column, numbered as in EXIF.</param>
     private static SKBitmap Upright(SKBitmap image, SKEncodedOrigin origin)
     {
-        int right = image.Width - 1,
-            bottom = image.Height - 1;
-        // The orientations from 5 on exchange rows and columns.
-        (int width, int height) = origin >= SKEncodedOrigin.LeftTop ? (image.Height, image.Width) : (image.Width, image.Height);
-        ReadOnlySpan<int> source = MemoryMarshal.Cast<byte, int>(image.GetPixelSpan());
-        int[] pixels = new int[source.Length];
-        for (int y = 0, to = 0; y < height; y++)
-        {
-            for (int x = 0; x < width; x++, to++)
-            {
-                (int column, int row) = origin switch
-                {
-                    SKEncodedOrigin.TopRight => (right - x, y),
-                    SKEncodedOrigin.BottomRight => (right - x, bottom - y),
-                    SKEncodedOrigin.BottomLeft => (x, bottom - y),
-                    SKEncodedOrigin.LeftTop => (y, x),
-                    SKEncodedOrigin.RightTop => (y, bottom - x),
-                    SKEncodedOrigin.RightBottom => (right - y, bottom - x),
-                    SKEncodedOrigin.LeftBottom => (right - y, x),
-                    _ => (x, y),
-                };
-                pixels[to] = source[row * image.Width + column];
-            }
-        }
+        (int[] pixels, int width, int height) = ExifOrientation.Upright<int>(
+            MemoryMarshal.Cast<byte, int>(image.GetPixelSpan()),
+            image.Width,
+            image.Height,
+            origin
+        );
         var upright = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
         Marshal.Copy(pixels, 0, upright.GetPixels(), pixels.Length);
         return upright;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Dpl.Runtime;
 using SkiaSharp;
@@ -30,6 +31,19 @@ internal sealed class RgbImage
 
     /// <summary>Alpha, which is used only to weight the colours when the image is resized; null if every pixel is opaque.</summary>
     public byte[]? Alpha { get; }
+
+    /// <summary>Returns the image upright: a new image, or the same one if it is upright already.</summary>
+    /// <param name="origin">The position of the first row and column, numbered as in EXIF.</param>
+    public RgbImage Upright(SKEncodedOrigin origin)
+    {
+        if (origin is <= SKEncodedOrigin.TopLeft or > SKEncodedOrigin.LeftBottom)
+            return this;
+        (Rgb[] colours, int width, int height) = ExifOrientation.Upright<Rgb>(MemoryMarshal.Cast<byte, Rgb>(Pixels), Width, Height, origin);
+        byte[]? alpha = Alpha is null ? null : ExifOrientation.Upright<byte>(Alpha, Width, Height, origin).Pixels;
+        return new RgbImage(width, height, MemoryMarshal.AsBytes<Rgb>(colours).ToArray(), alpha);
+    }
+
+    private readonly record struct Rgb(byte Red, byte Green, byte Blue);
 }
 
 /// <summary>
@@ -114,7 +128,7 @@ internal static class ImageDecoder
                 }
                 byte[]? alpha = IsPngWithoutAlpha(bytes) ? null : Alpha(rgba);
                 var image = new RgbImage(width, height, Colours(rgba, blueFirst: false), alpha);
-                return applyExifOrientation ? ExifOrientation.Upright(image, codec.EncodedOrigin) : image;
+                return applyExifOrientation ? image.Upright(codec.EncodedOrigin) : image;
             }
             catch (OutOfMemoryException e)
             {
@@ -303,50 +317,5 @@ internal static class ImageSignature
         if (bytes.StartsWith("<svg"u8) || bytes.StartsWith("<?xml"u8))
             return "an SVG or XML file";
         return bytes.StartsWith("<!DOCTYPE"u8) || bytes.StartsWith("<html"u8) ? "a web page" : null;
-    }
-}
-
-/// <summary>Rotates and mirrors an image according to its EXIF orientation, like PIL's <c>ImageOps.exif_transpose</c>.</summary>
-internal static class ExifOrientation
-{
-    /// <summary>Returns the image upright: a new image, or the same one if it is upright already.</summary>
-    /// <param name="image">The image as it is stored.</param>
-    /// <param name="origin">The position of the first row and column, numbered as in EXIF.</param>
-    public static RgbImage Upright(RgbImage image, SKEncodedOrigin origin)
-    {
-        (int width, int height) = (image.Width, image.Height);
-        return origin switch
-        {
-            SKEncodedOrigin.TopRight => Mapped(image, width, height, (x, y) => (width - 1 - x, y)),
-            SKEncodedOrigin.BottomRight => Mapped(image, width, height, (x, y) => (width - 1 - x, height - 1 - y)),
-            SKEncodedOrigin.BottomLeft => Mapped(image, width, height, (x, y) => (x, height - 1 - y)),
-            SKEncodedOrigin.LeftTop => Mapped(image, height, width, (x, y) => (y, x)),
-            SKEncodedOrigin.RightTop => Mapped(image, height, width, (x, y) => (y, height - 1 - x)),
-            SKEncodedOrigin.RightBottom => Mapped(image, height, width, (x, y) => (width - 1 - y, height - 1 - x)),
-            SKEncodedOrigin.LeftBottom => Mapped(image, height, width, (x, y) => (width - 1 - y, x)),
-            _ => image,
-        };
-    }
-
-    /// <param name="image">The source.</param>
-    /// <param name="width">Width of the result.</param>
-    /// <param name="height">Height of the result.</param>
-    /// <param name="sourceOf">Maps a column and row of the result to those of the source.</param>
-    private static RgbImage Mapped(RgbImage image, int width, int height, Func<int, int, (int X, int Y)> sourceOf)
-    {
-        byte[] pixels = GC.AllocateUninitializedArray<byte>(image.Pixels.Length);
-        byte[]? alpha = image.Alpha is null ? null : GC.AllocateUninitializedArray<byte>(image.Alpha.Length);
-        for (int y = 0, to = 0; y < height; y++)
-        {
-            for (int x = 0; x < width; x++, to++)
-            {
-                (int sourceX, int sourceY) = sourceOf(x, y);
-                int from = sourceY * image.Width + sourceX;
-                image.Pixels.AsSpan(3 * from, 3).CopyTo(pixels.AsSpan(3 * to));
-                if (alpha is not null)
-                    alpha[to] = image.Alpha![from];
-            }
-        }
-        return new RgbImage(width, height, pixels, alpha);
     }
 }

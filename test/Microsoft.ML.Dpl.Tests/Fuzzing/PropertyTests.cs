@@ -62,7 +62,7 @@ public sealed class PropertyTests
         var (origin, inverse) = Turns[turn % Turns.Length];
         byte[] pixels = [.. Enumerable.Range(0, 3 * w * h).Select(i => (byte)i)],
             alpha = [.. Enumerable.Range(0, w * h).Select(i => (byte)(i * 3))];
-        RgbImage back = ExifOrientation.Upright(ExifOrientation.Upright(new RgbImage(w, h, pixels, alpha), origin), inverse);
+        RgbImage back = new RgbImage(w, h, pixels, alpha).Upright(origin).Upright(inverse);
         Assert.Equal((w, h), (back.Width, back.Height));
         Assert.Equal(pixels, back.Pixels);
         Assert.Equal(alpha, back.Alpha!);

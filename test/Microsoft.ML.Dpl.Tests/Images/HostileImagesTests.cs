@@ -83,7 +83,7 @@ public sealed class HostileImagesTests : IDisposable
     {
         // Pixels [1, 2] in one row, the left one half transparent; after a quarter turn to the right it is on top.
         var image = new RgbImage(2, 1, [1, 1, 1, 2, 2, 2], [128, 255]);
-        RgbImage turned = ExifOrientation.Upright(image, SKEncodedOrigin.RightTop);
+        RgbImage turned = image.Upright(SKEncodedOrigin.RightTop);
         Assert.Equal((1, 2), (turned.Width, turned.Height));
         Assert.Equal([1, 1, 1, 2, 2, 2], turned.Pixels);
         Assert.Equal([128, 255], turned.Alpha!);
