@@ -74,7 +74,7 @@ public class TinyClipTests
     [SkippableFact]
     public void It_knows_photographs_as_its_card_says()
     {
-        const double accuracy = 0.599;
+        const double accuracy = 0.647;
         string table = SharedData.Require("data/caltech101/test.tsv"),
             card = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "src", "Microsoft.ML.Dpl.TinyClip", "README.md"));
         Assert.Contains(FormattableString.Invariant($"| Caltech101, test, 2,465 | 100 | {accuracy * 100:f1} % |"), card);
