@@ -46,7 +46,7 @@ internal static class ZeroShotCommand
             (arguments, cancellationToken) =>
             {
                 IReadOnlyList<string>? several = templates.Read(arguments);
-                if (several is not null && arguments.GetResult(template) is { Implicit: false })
+                if (several is not null && arguments.IsGiven(template))
                     throw new ArgumentException(
                         "Give either --template or --templates: plain CLIP reads one text of a class, or the mean."
                     );

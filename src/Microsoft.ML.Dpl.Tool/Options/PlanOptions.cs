@@ -69,7 +69,7 @@ internal sealed class PlanOptions
     /// <exception cref="IOException">The plan cannot be written.</exception>
     public bool Write(ParseResult arguments, string file, string? data)
     {
-        Option[] given = [.. All.Where(option => arguments.GetResult(option) is { Implicit: false })];
+        Option[] given = [.. All.Where(arguments.IsGiven)];
         if (given.Length == 0)
             return false;
         foreach (Option needed in new Option[] { _clip, _dataSets, _methods })
